@@ -1,0 +1,32 @@
+/* A router inside a program: load a configuration, run it, drain it. `build/router` is main.c on
+ * top of this. Link with libuv, hiredis, inih, OpenSSL and pthreads. */
+#ifndef ROUTER_H
+#define ROUTER_H
+
+#include <stdbool.h>
+
+#define ROUTER_VERSION "0.1.0"
+
+struct router;
+struct config; /* src/model/config.h: config_load() */
+
+/* Binds every address, starts the workers. `config` is borrowed until router_free(). Returns 0 and
+ * *out, or a negative errno value with one line of explanation in `why` (at least 256 bytes; NUL
+ * ended): then nothing is left open or running. */
+int router_start(struct router **out, const struct config *config, char *why, unsigned why_size);
+
+/* Runs the control loop on the calling thread until a drain is complete. SIGTERM and SIGINT begin
+ * the drain; a second one ends the process at once. Returns 0, or UV_EBUSY if a handle leaked. */
+int router_run(struct router *r);
+
+/* Any thread: stop accepting, let sessions finish for at most drain_timeout, then close them. */
+void router_drain(struct router *r);
+
+/* After router_run() has returned. */
+void router_free(struct router *r);
+
+/* Probes every server once and prints to standard output what it is, who would be primary and why.
+ * 0 if every frontend has a server, 1 if one has none. Starts nothing else. */
+int router_probe(const struct config *config);
+
+#endif

@@ -1,0 +1,50 @@
+/* Socket addresses: numeric parsing and printing, CIDR ranges, the key by which a client counts
+ * and is hashed. Plain data, no look-ups. */
+#ifndef ROUTER_BASE_ADDRESS_H
+#define ROUTER_BASE_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define ADDRESS_TEXT_MAX 128 /* "[v6]:port" or "unix:/path" with its NUL */
+
+struct address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un path;
+    } sa;
+    socklen_t len;
+    bool dual; /* ":port": one IPv6 socket that takes IPv4 as well */
+};
+
+struct cidr {
+    uint8_t bytes[16]; /* IPv4 is kept in its mapped form ::ffff:a.b.c.d */
+    unsigned bits;     /* 0..128 of the mapped form */
+};
+
+/* Parses "a.b.c.d:port", "[v6]:port", ":port" (dual) or "unix:/path". 0 or
+ * -EINVAL. */
+int address_parse(struct address *out, const char *text);
+/* Always ends in NUL; returns out. */
+const char *address_print(const struct address *a, char out[ADDRESS_TEXT_MAX]);
+bool address_is_loopback(const struct address *a); /* unix paths are */
+bool address_equal(const struct address *a, const struct address *b);
+
+int cidr_parse(struct cidr *out, const char *text); /* "10.0.0.0/8", "::1", ...; 0 or -EINVAL */
+bool cidr_contains(const struct cidr *range, const struct address *a);
+
+/* The identity by which a client is limited and hashed: IPv4 by /32, IPv6 by /64, mapped IPv4 as
+ * IPv4, all unix clients the same. */
+struct client_key {
+    uint64_t high;
+    uint64_t low;
+};
+struct client_key address_client_key(const struct address *a);
+uint64_t client_key_hash(const struct client_key *key);
+
+#endif

@@ -1,0 +1,102 @@
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static void reserve(struct text *t, size_t more)
+{
+    if (t->len + more + 1 <= t->capacity) {
+        return;
+    }
+    size_t capacity = t->capacity > 0 ? t->capacity : 256;
+    while (capacity < t->len + more + 1) {
+        capacity *= 2;
+    }
+    t->data = xrealloc(t->data, capacity);
+    t->capacity = capacity;
+}
+
+void text_add_bytes(struct text *t, const void *bytes, size_t len)
+{
+    reserve(t, len);
+    memcpy(t->data + t->len, bytes, len);
+    t->len += len;
+    t->data[t->len] = '\0';
+}
+
+void text_add(struct text *t, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    int need = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (need < 0) {
+        return;
+    }
+    reserve(t, (size_t)need);
+    va_start(args, fmt);
+    vsnprintf(t->data + t->len, (size_t)need + 1, fmt, args);
+    va_end(args);
+    t->len += (size_t)need;
+}
+
+/* Length of the well-formed UTF-8 sequence at `s` (RFC 3629, section 4), 0 if there is none. */
+static size_t utf8_sequence(const unsigned char *s)
+{
+    size_t len;
+    uint32_t point;
+    if (s[0] < 0x80) {
+        return 1;
+    } else if (s[0] >= 0xc2 && s[0] <= 0xdf) {
+        len = 2;
+        point = s[0] & 0x1fU;
+    } else if ((s[0] & 0xf0) == 0xe0) {
+        len = 3;
+        point = s[0] & 0x0fU;
+    } else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
+        len = 4;
+        point = s[0] & 0x07U;
+    } else {
+        return 0;
+    }
+    for (size_t i = 1; i < len; i++) {
+        if ((s[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+        point = point << 6 | (s[i] & 0x3fU);
+    }
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    int surrogate = point >= 0xd800 && point <= 0xdfff;
+    return point < least[len] || point > 0x10ffff || surrogate ? 0 : len;
+}
+
+void text_add_json(struct text *t, const char *s)
+{
+    text_add_bytes(t, "\"", 1);
+    for (const unsigned char *p = (const unsigned char *)s; *p != '\0';) {
+        size_t len = utf8_sequence(p);
+        if (len == 0) {
+            text_add_bytes(t, "?", 1);
+            p++;
+        } else if (*p == '"' || *p == '\\') {
+            text_add(t, "\\%c", *p++);
+        } else if (*p < 0x20) {
+            text_add(t, "\\u%04x", *p++);
+        } else {
+            text_add_bytes(t, p, len);
+            p += len;
+        }
+    }
+    text_add_bytes(t, "\"", 1);
+}
+
+void text_free(struct text *t)
+{
+    free(t->data);
+    *t = (struct text){0};
+}

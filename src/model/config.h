@@ -1,0 +1,164 @@
+/* What router.ini says, checked and whole. Immutable once loaded; one config is shared by all
+ * threads and freed after the last of them ended.
+ *
+ * A list is an array of `count` items; all memory belongs to the config. */
+#ifndef ROUTER_MODEL_CONFIG_H
+#define ROUTER_MODEL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/address.h"
+#include "base/log.h"
+
+struct proto;
+
+enum log_sessions { LOG_SESSIONS_NO, LOG_SESSIONS_ERRORS, LOG_SESSIONS_ALL };
+enum route { ROUTE_AUTO, ROUTE_PRIMARY, ROUTE_REPLICA, ROUTE_ANY, ROUTE_COUNT };
+enum fallback { FALLBACK_PRIMARY, FALLBACK_NONE };
+enum balance {
+    BALANCE_ROUND_ROBIN,
+    BALANCE_LEAST_CONNECTIONS,
+    BALANCE_IP_HASH,
+    BALANCE_RANDOM,
+    BALANCE_FIRST
+};
+enum conflict { CONFLICT_KEEP, CONFLICT_REFUSE };
+enum probe_kind { PROBE_AUTO, PROBE_CONNECT, PROBE_OFF };
+
+struct demotion {
+    uint64_t drain_ms; /* 0 = close */
+};
+
+struct lag_bound {
+    uint64_t ms;    /* 0 = no bound in time */
+    uint64_t bytes; /* 0 = no bound in bytes */
+};
+
+struct bind_config {
+    struct address address;
+    char *text; /* as written */
+};
+
+struct bind_list {
+    struct bind_config *items;
+    size_t count;
+};
+
+struct access_rule {
+    struct cidr range;
+    bool allow;
+};
+
+struct access_list {
+    struct access_rule *items;
+    size_t count;
+};
+
+struct rename_rule {
+    char *name; /* upper case */
+    char *alias;
+};
+
+struct rename_list {
+    struct rename_rule *items;
+    size_t count;
+};
+
+struct server_config {
+    char *name; /* unique in its backend */
+    struct address address;
+    char *address_text;
+    unsigned weight;          /* 1..256 */
+    unsigned max_connections; /* 0 = none; the backend's value where the line has none */
+    bool backup;
+    size_t id; /* over all backends, 0..config.server_count-1 */
+};
+
+struct server_list {
+    struct server_config *items;
+    size_t count;
+};
+
+/* One struct a section, its members from options.def. */
+#define OPTION_TYPE(name, ctype, words) typedef ctype option_type_##name;
+#include "model/option_types.def"
+#undef OPTION_TYPE
+
+#define OPTION_SHARED(...)
+#define OPTION(section, key, type, member, default_, min, max, flags, example, help)               \
+    section(type, member)
+
+#define MEMBER(type, member) option_type_##type member;
+#define NO_MEMBER(type, member)
+
+struct router_config {
+#define ROUTER MEMBER
+#define FRONTEND NO_MEMBER
+#define BACKEND NO_MEMBER
+#include "model/options.def"
+#undef ROUTER
+#undef FRONTEND
+#undef BACKEND
+    bool admin_written; /* the file names the admin address */
+};
+
+struct frontend_config {
+    char *name;
+    size_t index;
+    size_t backend; /* index in config.backends */
+#define ROUTER NO_MEMBER
+#define FRONTEND MEMBER
+#define BACKEND NO_MEMBER
+#include "model/options.def"
+#undef ROUTER
+#undef FRONTEND
+#undef BACKEND
+};
+
+struct backend_config {
+    char *name;
+    size_t index;
+    /* probe_password holds the secret wherever it came from. */
+#define ROUTER NO_MEMBER
+#define FRONTEND NO_MEMBER
+#define BACKEND MEMBER
+#include "model/options.def"
+#undef ROUTER
+#undef FRONTEND
+#undef BACKEND
+};
+
+#undef MEMBER
+#undef NO_MEMBER
+#undef OPTION
+#undef OPTION_SHARED
+
+struct config {
+    struct router_config router;
+    struct frontend_config *frontends;
+    size_t frontend_count;
+    struct backend_config *backends;
+    size_t backend_count;
+    size_t server_count; /* over all backends */
+    struct config_source *sources; /* where each value came from; config.c's own, for --dump-config */
+};
+
+/* Reads and checks the file. On success *out is a whole config, to be freed with config_free().
+ * On failure *out is NULL and `errors` (release with text_free()) holds every error found, a line
+ * "FILE:LINE: words" each. Returns 0, or -EINVAL, or the errno of open/read as -errno. */
+struct text;
+int config_load(const char *path, struct config **out, struct text *errors);
+void config_free(struct config *config); /* secrets are wiped; NULL is fine */
+
+/* Prints each option of each section with its value and source ("default", "router.ini:12",
+ * "router.ini:13 (environment)"); secrets as "(set)". Behind it, how many connections each server
+ * may see at most. */
+void config_dump(const struct config *config, FILE *out);
+
+/* Prints the OPTIONS part of router.ini(5) in mdoc(7); used by the build only. */
+void config_manual(FILE *out);
+
+#endif

@@ -1,0 +1,82 @@
+/* The snapshot workers route by: who has which role and what may be done there. Immutable after
+ * topology_publish()ing; reference-counted; handed over by message. The parts that must outlive a
+ * snapshot (counts against caps, who waits) are atomics in struct shared. */
+#ifndef ROUTER_MODEL_TOPOLOGY_H
+#define ROUTER_MODEL_TOPOLOGY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "model/config.h"
+
+enum role { ROLE_UNKNOWN, ROLE_PRIMARY, ROLE_REPLICA };
+
+/* What may be done on a server, from least to most. */
+enum access {
+    ACCESS_NONE,  /* no new sessions; living ones are reset */
+    ACCESS_DRAIN, /* no new sessions; living ones are reset after on_demotion's duration */
+    ACCESS_QUIET, /* no new sessions; living ones go on */
+    ACCESS_PAUSE, /* no new sessions; living ones are paused both ways until it is decided */
+    ACCESS_OPEN,  /* new sessions too */
+};
+
+struct topology_server {
+    enum role role;
+    enum access access;
+    /* An old primary of this backend: every session on it is closed whatever its route. In all
+     * other cases ACCESS_NONE closes what the route no longer allows. */
+    bool fenced;
+};
+
+struct topology_backend {
+    int primary; /* index in the backend, or -1 */
+    struct topology_server *servers;
+};
+
+struct topology {
+    atomic_uint references;
+    uint64_t generation;
+    const struct config *config; /* borrowed: outlives all snapshots */
+    bool draining; /* listeners close, sessions finish */
+    struct topology_backend backends[]; /* config->backend_count */
+};
+
+/* All servers unknown and ACCESS_NONE, generation 0, one reference. NULL if out of memory. */
+struct topology *topology_new(const struct config *config);
+struct topology *topology_ref(struct topology *t);
+void topology_unref(struct topology *t);
+
+/* Counters shared by all threads, each with one purpose. */
+struct shared_server {
+    _Alignas(CACHE_LINE) atomic_uint connections; /* open or opening sockets */
+};
+
+struct shared_backend {
+    _Alignas(CACHE_LINE) atomic_uint waiting[ROUTE_COUNT]; /* clients in the queue, by route */
+    atomic_bool doubted; /* a role error was seen in passing; control clears it when it looks */
+};
+
+struct shared_frontend {
+    _Alignas(CACHE_LINE) atomic_uint sessions;
+    _Atomic uint64_t rate_tat_ns; /* session_rate: when the bucket is empty again (GCRA) */
+};
+
+struct shared {
+    _Alignas(CACHE_LINE) atomic_uint sessions; /* all frontends, against router.max_sessions */
+    unsigned max_sessions;
+    struct shared_frontend *frontends;
+    struct shared_backend *backends;
+    struct shared_server *servers; /* by server_config.id */
+};
+
+struct shared *shared_new(const struct config *config, unsigned max_sessions);
+void shared_free(struct shared *s);
+
+/* Takes one of at most `cap` places (0 = no cap). The count never exceeds the cap. */
+bool shared_claim(atomic_uint *count, unsigned cap);
+void shared_release(atomic_uint *count);
+
+#endif

@@ -1,0 +1,85 @@
+/* One stream socket (TCP or unix) on a loop. The conn is embedded in its owner's object; from
+ * conn_open()/conn_connect() on, the only way out is conn_close() or conn_reset(), and the memory
+ * may be freed in on_closed, not before. Every call but the two constructors tolerates a conn that
+ * is closing already.
+ *
+ * Writing never waits: what the kernel does not take at once is copied into one queued chunk, and
+ * the owner is told by on_drained when all of it has left. The owner keeps memory bounded by pausing
+ * whoever feeds it while conn_queued() > 0. */
+#ifndef ROUTER_NET_CONN_H
+#define ROUTER_NET_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/address.h"
+
+struct conn;
+struct loop;
+
+/* None of them is called from inside a conn_*() function that the owner called, and none after
+ * conn_close() or conn_reset() but on_closed. */
+struct conn_ops {
+    void (*on_connected)(struct conn *c);
+    /* `data` is borrowed until the return. */
+    void (*on_data)(struct conn *c, const char *data, size_t len);
+    void (*on_eof)(struct conn *c);               /* the peer's FIN; writing still works */
+    void (*on_drained)(struct conn *c);           /* all that was queued has left */
+    void (*on_error)(struct conn *c, int status); /* UV_*: connect, read or write failed; the owner
+                                                     closes or resets */
+    void (*on_closed)(struct conn *c);            /* the last call */
+};
+
+/* Why reading is paused; it goes on when no reason is left. */
+enum conn_pause {
+    PAUSE_PEER_FULL = 1, /* the other side's queue is not empty */
+    PAUSE_WAITING = 2,   /* nowhere to put more bytes yet */
+    PAUSE_HOLD = 4,      /* who may be written to is contested */
+};
+
+struct conn_tcp {
+    uint64_t keepalive_ms;    /* idle time; 0 = off */
+    uint64_t user_timeout_ms; /* 0 = the system's */
+};
+
+struct conn {
+    uv_tcp_t uv;
+    struct loop *loop;           /* borrowed */
+    const struct conn_ops *ops;  /* borrowed */
+    uint8_t pauses;              /* enum conn_pause bits */
+    bool open;                   /* between the constructor and close */
+    bool reading;                /* conn_start() was called and no EOF came */
+    bool eof;                    /* the peer's FIN was seen */
+    bool finish_wanted;          /* FIN when the queue is empty */
+    bool finished;               /* our FIN was sent */
+    bool in_callback_close;      /* see conn.c */
+};
+
+/* Takes over a connected, non-blocking socket; on failure the socket is closed, on_closed is not
+ * called, and the conn is as if never opened. */
+int conn_open(struct conn *c, struct loop *l, const struct conn_ops *ops, int fd);
+/* Starts a connect; on_connected or on_error follow, never from inside the call. A returned error
+ * means that the conn was never opened. */
+int conn_connect(struct conn *c, struct loop *l, const struct conn_ops *ops,
+                 const struct address *to, const struct conn_tcp *tcp);
+void conn_start(struct conn *c); /* begin to read */
+/* Sends or queues a copy. 0, or a UV_* code: then on_error is not called, the owner closes. */
+int conn_write(struct conn *c, const char *data, size_t len);
+size_t conn_queued(const struct conn *c);
+void conn_finish(struct conn *c); /* FIN after everything queued */
+void conn_pause(struct conn *c, enum conn_pause why);
+void conn_resume(struct conn *c, enum conn_pause why);
+/* The socket is closed when these return; on_closed comes later from the loop. Idempotent. */
+void conn_close(struct conn *c);
+void conn_reset(struct conn *c); /* the same, as a RST to the peer */
+bool conn_is_open(const struct conn *c);
+/* Whether the peer of a conn that is not being read has gone, by TCP_INFO. */
+bool conn_peer_left(const struct conn *c);
+
+/* Sets the options that sockets of sessions have: TCP_NODELAY, keepalive, TCP_USER_TIMEOUT. On a
+ * listening socket they are inherited by what it accepts. Ignored for unix sockets. */
+void conn_tune(int fd, int family, const struct conn_tcp *tcp);
+
+#endif

@@ -1,0 +1,48 @@
+/* One event loop and what all its connections share: the receive buffer, the tick, the deadline
+ * lists, the mailbox. A loop belongs to the thread that runs it; only mailbox_post() may be called
+ * from others. */
+#ifndef ROUTER_NET_LOOP_H
+#define ROUTER_NET_LOOP_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/list.h"
+#include "net/mailbox.h"
+
+#define LOOP_RECEIVE_BYTES 65536
+#define LOOP_TICK_MS 50
+
+struct loop {
+    uv_loop_t uv;
+    uv_thread_t thread;
+    struct mailbox mailbox;
+    uv_timer_t tick;            /* runs while a deadline is armed, or on_tick wants it */
+    struct list deadline_lists; /* of struct deadline_list */
+    unsigned armed;             /* deadlines waiting */
+    bool receiving;             /* the receive buffer is lent to a read */
+    char receive[LOOP_RECEIVE_BYTES];
+};
+
+/* Mailbox messages are run with `receiver`. 0 or a UV_* code. */
+int loop_init(struct loop *l, void *receiver);
+/* Runs until loop_stop() was called and every handle is closed. */
+void loop_run(struct loop *l);
+/* Closes what the loop itself holds; the owner must have closed its connections, or does so soon.
+ * Loop thread only. Nothing may be posted from then on. */
+void loop_stop(struct loop *l);
+/* After loop_run(): 0, or UV_EBUSY if a handle leaked. */
+int loop_release(struct loop *l);
+
+static inline uint64_t loop_now_ms(const struct loop *l)
+{
+    return uv_now(&l->uv);
+}
+
+/* The caller must be on the loop's thread (or before it runs). */
+#define loop_assert(l) assert(loop_is_mine(l))
+bool loop_is_mine(const struct loop *l);
+
+#endif
