@@ -39,12 +39,25 @@ struct server_counters {
     _Alignas(CACHE_LINE) _Atomic uint64_t at[SERVER_METRIC_COUNT];
 };
 
-/* One worker's counters. */
-struct metrics {
-    struct frontend_counters *frontends; /* owned, by frontend index */
-    struct server_counters *servers;     /* owned, by server id */
+/* What a metric is called; in the order of the enums. */
+struct metric_words {
+    const char *json;       /* key in /stats.json */
+    const char *prometheus; /* name in /metrics */
+    const char *type;       /* "counter" or "gauge" */
+    const char *help;
 };
 
+extern const struct metric_words frontend_metric_words[FRONTEND_METRIC_COUNT];
+extern const struct metric_words server_metric_words[SERVER_METRIC_COUNT];
+
+/* One worker's counters. */
+struct metrics {
+    struct frontend_counters *frontends; /* inside the block, by frontend index */
+    struct server_counters *servers;     /* inside the block, by server id */
+    void *block;                         /* owned */
+};
+
+/* All zero. */
 void metrics_init(struct metrics *m, const struct config *config);
 void metrics_release(struct metrics *m);
 
@@ -53,6 +66,12 @@ static inline void metric_add(_Atomic uint64_t *counter, uint64_t n)
 {
     uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
     atomic_store_explicit(counter, now + n, memory_order_relaxed);
+}
+
+/* Any thread. */
+static inline uint64_t metric_read(_Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
 #endif

@@ -3,15 +3,24 @@
 #ifndef ROUTER_MODEL_ROUTE_H
 #define ROUTER_MODEL_ROUTE_H
 
+#include "model/balance.h"
 #include "model/topology.h"
 
 #define ROUTE_TRIED_MAX 16
 
-/* A worker's memory for one backend. Zeroed at the start but for random_state. */
+/* One thread's memory for one backend. */
 struct balance_state {
-    int64_t *current; /* owned: smooth round robin's running weight of each server */
+    int64_t *current;             /* owned: smooth round robin's running weight of each server */
+    struct candidate *candidates; /* owned: scratch of route_pick(), a place for each server */
+    size_t servers;
     uint64_t random_state;
 };
+
+/* `servers` is the backend's. Give each thread a seed of its own: it also shuffles where round
+ * robin begins, so that many threads with few sessions each do not all begin with the first server.
+ * Seed 0 begins with the first. 0 or -ENOMEM. */
+int balance_state_init(struct balance_state *state, size_t servers, uint64_t seed);
+void balance_state_release(struct balance_state *state);
 
 struct route_request {
     size_t backend;
@@ -28,11 +37,14 @@ enum route_result {
     ROUTE_NONE,  /* no server may serve this route now */
 };
 
+/* A replica route falls back only when no replica may serve (left) at all, not when they are full.
+ * ip_hash sticks: when the client's server is full the answer is ROUTE_FULL. */
 enum route_result route_pick(const struct topology *t, struct shared *shared,
                              struct balance_state *state, const struct route_request *request,
                              size_t *server);
 
-/* Whether a session of this route may stay on this server. */
+/* Whether a session of this route that is on this server may stay there. If not, the server's
+ * access says how it ends. */
 bool route_allows(const struct topology *t, size_t backend, size_t server, enum route route);
 
 #endif

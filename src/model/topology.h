@@ -1,5 +1,5 @@
 /* The snapshot workers route by: who has which role and what may be done there. Immutable after
- * topology_publish()ing; reference-counted; handed over by message. The parts that must outlive a
+ * it was published; reference-counted; handed over by message. The parts that must outlive a
  * snapshot (counts against caps, who waits) are atomics in struct shared. */
 #ifndef ROUTER_MODEL_TOPOLOGY_H
 #define ROUTER_MODEL_TOPOLOGY_H
@@ -39,8 +39,8 @@ struct topology_backend {
 struct topology {
     atomic_uint references;
     uint64_t generation;
-    const struct config *config; /* borrowed: outlives all snapshots */
-    bool draining; /* listeners close, sessions finish */
+    const struct config *config;        /* borrowed: outlives all snapshots */
+    bool draining;                      /* listeners close, sessions finish */
     struct topology_backend backends[]; /* config->backend_count */
 };
 
@@ -67,13 +67,15 @@ struct shared_frontend {
 struct shared {
     _Alignas(CACHE_LINE) atomic_uint sessions; /* all frontends, against router.max_sessions */
     unsigned max_sessions;
-    struct shared_frontend *frontends;
-    struct shared_backend *backends;
-    struct shared_server *servers; /* by server_config.id */
+    struct shared_frontend *frontends; /* inside the same block */
+    struct shared_backend *backends;   /* inside the same block */
+    struct shared_server *servers;     /* inside the same block, by server_config.id */
+    void *block;                       /* owned: the one allocation that holds all of it */
 };
 
+/* All zero. Never NULL: made at the start. */
 struct shared *shared_new(const struct config *config, unsigned max_sessions);
-void shared_free(struct shared *s);
+void shared_free(struct shared *s); /* NULL is fine */
 
 /* Takes one of at most `cap` places (0 = no cap). The count never exceeds the cap. */
 bool shared_claim(atomic_uint *count, unsigned cap);

@@ -1,0 +1,176 @@
+/* A pick gathers the servers that may serve into the state's scratch array, lets the algorithm
+ * choose and claims the choice. Another worker may take the last place in between: then that server
+ * leaves the array and the algorithm chooses again. */
+#include "model/route.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+int balance_state_init(struct balance_state *state, size_t servers, uint64_t seed)
+{
+    *state = (struct balance_state){.servers = servers, .random_state = seed};
+    state->current = calloc(servers + 1, sizeof(*state->current));
+    state->candidates = calloc(servers + 1, sizeof(*state->candidates));
+    if (state->current == NULL || state->candidates == NULL) {
+        balance_state_release(state);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; seed != 0 && i < servers; i++) {
+        state->current[i] = (int64_t)(balance_random_next(&state->random_state) % BALANCE_UNIT);
+    }
+    return 0;
+}
+
+void balance_state_release(struct balance_state *state)
+{
+    free(state->current);
+    free(state->candidates);
+    *state = (struct balance_state){0};
+}
+
+static bool was_tried(const struct route_request *request, size_t server)
+{
+    for (size_t i = 0; i < request->tried_count; i++) {
+        if (request->tried[i] == server) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool may_serve(const struct topology_backend *b, const struct route_request *request,
+                      enum route route, size_t server)
+{
+    if (b->servers[server].access != ACCESS_OPEN || was_tried(request, server)) {
+        return false;
+    }
+    switch (route) {
+    case ROUTE_PRIMARY:
+        return b->primary >= 0 && (size_t)b->primary == server;
+    case ROUTE_REPLICA:
+        return b->servers[server].role == ROLE_REPLICA;
+    default:
+        return true;
+    }
+}
+
+/* Fills state->candidates with who may serve, whatever its cap; returns how many. */
+static size_t gather(const struct topology *t, struct shared *shared, struct balance_state *state,
+                     const struct route_request *request, enum route route)
+{
+    const struct backend_config *config = &t->config->backends[request->backend];
+    const struct topology_backend *b = &t->backends[request->backend];
+    size_t count = 0;
+    bool only_backups = true;
+    assert(state->servers == config->servers.count);
+    for (size_t i = 0; i < config->servers.count; i++) {
+        const struct server_config *server = &config->servers.items[i];
+        bool backup = server->backup && route != ROUTE_PRIMARY;
+        if ((backup && !only_backups) || !may_serve(b, request, route, i)) {
+            continue;
+        }
+        if (!backup && only_backups) {
+            only_backups = false;
+            count = 0; /* the backups found so far */
+        }
+        state->candidates[count++] = (struct candidate){
+            .server = (uint16_t)i,
+            .weight = server->weight,
+            .connections = atomic_load_explicit(&shared->servers[server->id].connections,
+                                                memory_order_relaxed),
+        };
+    }
+    return count;
+}
+
+static size_t drop(struct candidate *c, size_t count, size_t at)
+{
+    memmove(&c[at], &c[at + 1], (count - at - 1) * sizeof(*c));
+    return count - 1;
+}
+
+static size_t drop_full(const struct server_config *servers, struct candidate *c, size_t count)
+{
+    for (size_t i = count; i > 0; i--) {
+        unsigned cap = servers[c[i - 1].server].max_connections;
+        if (cap != 0 && c[i - 1].connections >= cap) {
+            count = drop(c, count, i - 1);
+        }
+    }
+    return count;
+}
+
+static size_t choose(enum balance balance, struct balance_state *state, size_t count)
+{
+    const struct candidate *c = state->candidates;
+    switch (balance) {
+    case BALANCE_ROUND_ROBIN:
+        return balance_round_robin(c, count, state->current);
+    case BALANCE_LEAST_CONNECTIONS:
+        return balance_least_connections(c, count);
+    case BALANCE_RANDOM:
+        return balance_random(c, count, &state->random_state);
+    default:
+        return 0; /* BALANCE_FIRST: they are in the order of the file */
+    }
+}
+
+static bool claim(struct shared *shared, const struct server_config *server)
+{
+    return shared_claim(&shared->servers[server->id].connections, server->max_connections);
+}
+
+static enum route_result pick_by_hash(struct shared *shared, const struct server_config *servers,
+                                      struct candidate *c, size_t count, uint64_t client_hash,
+                                      size_t *server)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *name = servers[c[i].server].name;
+        c[i].name_hash = hash_bytes(name, strlen(name));
+    }
+    *server = c[balance_ip_hash(c, count, client_hash)].server;
+    return claim(shared, &servers[*server]) ? ROUTE_FOUND : ROUTE_FULL;
+}
+
+enum route_result route_pick(const struct topology *t, struct shared *shared,
+                             struct balance_state *state, const struct route_request *request,
+                             size_t *server)
+{
+    const struct backend_config *config = &t->config->backends[request->backend];
+    const struct server_config *servers = config->servers.items;
+    assert(request->route != ROUTE_AUTO);
+    size_t count = gather(t, shared, state, request, request->route);
+    if (count == 0 && request->route == ROUTE_REPLICA && request->fallback == FALLBACK_PRIMARY) {
+        count = gather(t, shared, state, request, ROUTE_PRIMARY);
+    }
+    if (count == 0) {
+        return ROUTE_NONE;
+    }
+    if (config->balance == BALANCE_IP_HASH) {
+        return pick_by_hash(shared, servers, state->candidates, count, request->client_hash,
+                            server);
+    }
+    count = drop_full(servers, state->candidates, count);
+    while (count > 0) {
+        size_t at = choose(config->balance, state, count);
+        *server = state->candidates[at].server;
+        if (claim(shared, &servers[*server])) {
+            return ROUTE_FOUND;
+        }
+        count = drop(state->candidates, count, at);
+    }
+    return ROUTE_FULL;
+}
+
+bool route_allows(const struct topology *t, size_t backend, size_t server, enum route route)
+{
+    const struct topology_backend *b = &t->backends[backend];
+    if (b->servers[server].fenced || b->servers[server].access < ACCESS_QUIET) {
+        return false;
+    }
+    return route != ROUTE_PRIMARY || (b->primary >= 0 && (size_t)b->primary == server);
+}
