@@ -5,6 +5,7 @@
 
 #include "base/macros.h"
 #include "proto/proto.h"
+#include "proto/redis.h"
 
 static size_t redis_refuse(enum refusal why, const char *words, char *out, size_t size)
 {
@@ -43,6 +44,7 @@ static bool redis_doubts(const char *data, size_t len)
 const struct proto proto_redis = {
     .name = "redis",
     .has_roles = true,
+    .dialogue = &redis_probe,
     .refuse = redis_refuse,
     .doubts = redis_doubts,
 };

@@ -1,0 +1,366 @@
+/* AUTH and three INFOs go out in one write, the section with the offset last so that it is the
+ * freshest. (INFO with several sections needs Redis 7.) The answers are read with hiredis' reader,
+ * which buffers a reply until it is whole: so each reply's first line is checked before the reader
+ * sees it, and only a short bulk string or a line gets that far. */
+#include <hiredis/read.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/mem.h"
+#include "model/observation.h"
+#include "proto/redis.h"
+#include "proto/redis_info.h"
+
+#define PROBE_BYTES_MAX  (256 * 1024) /* of one probe's answers */
+#define REPLY_DIGITS_MAX 5            /* a section has a few KB: 99,999 bytes are plenty */
+#define ERROR_MAX        128          /* what is kept of an error reply */
+
+/* The answers in the order in which they come. */
+enum expect { EXPECT_AUTH, EXPECT_SERVER, EXPECT_PERSISTENCE, EXPECT_REPLICATION, EXPECT_NOTHING };
+
+enum got { GOT_NOTHING, GOT_TEXT, GOT_STATUS, GOT_ERROR };
+
+struct dialogue {
+    redisReader *reader; /* owned */
+    char *out;           /* owned; holds the password */
+    size_t out_len;
+    char *bye; /* owned */
+    enum expect expect;
+    bool head_checked; /* of the reply that is coming in */
+    size_t fed;
+    enum got got; /* set by on_string() */
+    char error[ERROR_MAX];
+    struct redis_info info;
+};
+
+struct command {
+    const char *words[3];
+    size_t count;
+};
+
+static size_t command_bound(const struct command *c)
+{
+    size_t bound = 32; /* "*3\r\n" and a NUL */
+    for (size_t i = 0; i < c->count; i++) {
+        bound += strlen(c->words[i]) + 32; /* "$len\r\n" and "\r\n" */
+    }
+    return bound;
+}
+
+/* Writes the command as an array of bulk strings (RESP2) and a NUL; returns its length. */
+static size_t command_write(const struct command *c, char *out)
+{
+    size_t len = (size_t)sprintf(out, "*%zu\r\n", c->count);
+    for (size_t i = 0; i < c->count; i++) {
+        len += (size_t)sprintf(out + len, "$%zu\r\n%s\r\n", strlen(c->words[i]), c->words[i]);
+    }
+    return len;
+}
+
+static const char *alias(const struct probe_account *account, const char *command)
+{
+    return account->command != NULL ? account->command(account->renames, command) : command;
+}
+
+static const char *alias_or_name(const struct probe_account *account, const char *command)
+{
+    const char *name = alias(account, command);
+    return name[0] != '\0' ? name : command;
+}
+
+static void forget(char **secret, size_t len)
+{
+    if (*secret != NULL) {
+        wipe(*secret, len);
+        free(*secret);
+        *secret = NULL;
+    }
+}
+
+/* hiredis gives us the text where it lies in its buffer. The return value only has to be no NULL:
+ * it means "out of memory". */
+static void *on_string(const redisReadTask *task, char *text, size_t len)
+{
+    struct dialogue *d = task->privdata;
+    if (task->type == REDIS_REPLY_ERROR) {
+        d->got = GOT_ERROR;
+        size_t kept = len < ERROR_MAX - 1 ? len : ERROR_MAX - 1;
+        memcpy(d->error, text, kept);
+        d->error[kept] = '\0';
+    } else if (task->type == REDIS_REPLY_STATUS) {
+        d->got = GOT_STATUS;
+    } else if (d->expect != EXPECT_AUTH) {
+        static const enum redis_info_section sections[] = {
+            [EXPECT_SERVER] = INFO_SERVER,
+            [EXPECT_PERSISTENCE] = INFO_PERSISTENCE,
+            [EXPECT_REPLICATION] = INFO_REPLICATION,
+        };
+        d->got = GOT_TEXT;
+        redis_info_read(&d->info, sections[d->expect], text, len);
+    }
+    return d;
+}
+
+static redisReplyObjectFunctions on_reply = {.createString = on_string};
+
+static size_t collect(struct command commands[4], const struct probe_account *account,
+                      bool greeting)
+{
+    size_t count = 0;
+    if (greeting && (account->user != NULL || account->password != NULL)) {
+        struct command *auth = &commands[count++];
+        const char *password = account->password != NULL ? account->password : "";
+        *auth = (struct command){.words = {alias_or_name(account, "AUTH"), password}, .count = 2};
+        if (account->user != NULL) {
+            auth->words[1] = account->user;
+            auth->words[2] = password;
+            auth->count = 3;
+        }
+    }
+    static const char *const sections[] = {"server", "persistence", "replication"};
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+        commands[count++] =
+            (struct command){.words = {alias_or_name(account, "INFO"), sections[i]}, .count = 2};
+    }
+    return count;
+}
+
+static enum probe_step redis_start(void *state, const struct probe_account *account, bool greeting,
+                                   const char **out, size_t *out_len)
+{
+    struct dialogue *d = state;
+    struct command commands[4];
+    size_t count = collect(commands, account, greeting);
+    size_t bound = 0;
+    for (size_t i = 0; i < count; i++) {
+        bound += command_bound(&commands[i]);
+    }
+    *out = NULL;
+    *out_len = 0;
+    forget(&d->out, d->out_len);
+    if (d->reader != NULL && greeting) {
+        redisReaderFree(d->reader); /* of the connection before */
+        d->reader = NULL;
+    }
+    *d = (struct dialogue){.reader = d->reader, .bye = d->bye};
+    d->expect = count == ARRAY_LEN(commands) ? EXPECT_AUTH : EXPECT_SERVER;
+    if (d->reader == NULL) {
+        d->reader = redisReaderCreateWithFunctions(&on_reply);
+    }
+    d->out = malloc(bound);
+    if (d->reader == NULL || d->out == NULL) {
+        return PROBE_STEP_FAIL;
+    }
+    redisReaderSetPrivdata(d->reader, d);
+    for (size_t i = 0; i < count; i++) {
+        d->out_len += command_write(&commands[i], d->out + d->out_len);
+    }
+    *out = d->out;
+    *out_len = d->out_len;
+    return PROBE_STEP_READ;
+}
+
+/* Replaces what the observation says but keeps what is the caller's. */
+static void report(struct observation *o, struct observation fresh)
+{
+    fresh.asked = o->asked;
+    fresh.answered = o->answered;
+    fresh.at_ms = o->at_ms;
+    fresh.latency_us = o->latency_us;
+    fresh.failures = o->failures;
+    fresh.successes = o->successes;
+    *o = fresh;
+}
+
+PRINTF_LIKE(3, 4)
+static enum probe_step fail(struct observation *o, enum reach reach, const char *fmt, ...)
+{
+    report(o, (struct observation){.reach = reach});
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(o->why, sizeof(o->why), fmt, args);
+    va_end(args);
+    return PROBE_STEP_FAIL;
+}
+
+/* The reply's first line, before the reader sees it: a status, an error, or a bulk string of
+ * modest length. *whole says whether enough of it is there to tell. */
+static bool check_head(const char *p, size_t len, bool *whole)
+{
+    *whole = true;
+    if (p[0] != '$') {
+        return p[0] == '+' || p[0] == '-';
+    }
+    size_t i = 1;
+    while (i < len && p[i] >= '0' && p[i] <= '9') {
+        i++;
+    }
+    if (i > 1 + REPLY_DIGITS_MAX || (i < len && (i == 1 || p[i] != '\r'))) {
+        return false;
+    }
+    *whole = i + 1 < len;
+    return !*whole || p[i + 1] == '\n';
+}
+
+static const struct {
+    const char *start;
+    enum reach reach;
+    const char *why;
+} error_words[] = {
+    {"LOADING", REACH_SILENT, "is loading its data set and does not say what it is"},
+    {"BUSY", REACH_SILENT, "is busy running a script and does not say what it is"},
+    {"NOAUTH", REACH_DENIED, "asks for a password: probe_password"},
+    {"WRONGPASS", REACH_DENIED, "does not accept the probe's user and password"},
+    {"ERR invalid password", REACH_DENIED, "does not accept the probe's password"},
+    {"ERR Client sent AUTH, but no password", REACH_DENIED, "has no password, but the probe does"},
+    {"ERR AUTH <password> called without", REACH_DENIED, "has no password, but the probe does"},
+    {"ERR wrong number of arguments for 'auth'", REACH_DENIED,
+     "knows no users (Redis 6 does): leave probe_user out"},
+    {"ERR max number of clients", REACH_DENIED, "has reached its maxclients"},
+    {"DENIED", REACH_DENIED, "is in protected mode: it has no password and refuses other hosts"},
+    {"NOPERM", REACH_DENIED, "does not let the probe's user run INFO (ACL: +info)"},
+};
+
+/* AUTH's errors are never quoted: an unknown command's error repeats its arguments. */
+static enum probe_step denied(struct dialogue *d, struct observation *o)
+{
+    bool auth = d->expect == EXPECT_AUTH;
+    const char *name = auth ? "AUTH" : "INFO";
+    for (size_t i = 0; i < ARRAY_LEN(error_words); i++) {
+        if (strncmp(d->error, error_words[i].start, strlen(error_words[i].start)) == 0) {
+            return fail(o, error_words[i].reach, "%s", error_words[i].why);
+        }
+    }
+    if (strncmp(d->error, "ERR unknown command", 19) == 0) {
+        return fail(o, REACH_DENIED, "%s is unknown there: probe_command = %s=ITS_NAME_THERE", name,
+                    name);
+    }
+    if (auth) {
+        return fail(o, REACH_DENIED, "answers AUTH with an error");
+    }
+    for (char *p = d->error; *p != '\0'; p++) {
+        if (*p < ' ' || *p > '~') {
+            *p = '?';
+        }
+    }
+    return fail(o, REACH_DENIED, "answers INFO with: %.80s", d->error);
+}
+
+/* One whole reply was read. */
+static enum probe_step take(struct dialogue *d, struct observation *o)
+{
+    if (d->got == GOT_ERROR) {
+        return denied(d, o);
+    }
+    if (d->got != (d->expect == EXPECT_AUTH ? GOT_STATUS : GOT_TEXT)) {
+        return fail(o, REACH_DENIED, "does not answer %s as Redis does",
+                    d->expect == EXPECT_AUTH ? "AUTH" : "INFO");
+    }
+    d->expect++;
+    return PROBE_STEP_READ;
+}
+
+/* The next reply of those that are in the reader's buffer. *more: there was one. */
+static enum probe_step next(struct dialogue *d, struct observation *o, bool *more)
+{
+    redisReader *r = d->reader;
+    void *reply = NULL;
+    *more = false;
+    if (!d->head_checked) {
+        if (r->pos == r->len) {
+            return PROBE_STEP_READ;
+        }
+        if (!check_head(r->buf + r->pos, r->len - r->pos, &d->head_checked)) {
+            return fail(o, REACH_DENIED, "does not speak Redis");
+        }
+        if (!d->head_checked) {
+            return PROBE_STEP_READ;
+        }
+    }
+    d->got = GOT_NOTHING;
+    if (redisReaderGetReply(r, &reply) != REDIS_OK) {
+        return fail(o, REACH_DENIED, "does not speak Redis");
+    }
+    if (reply == NULL) {
+        return PROBE_STEP_READ;
+    }
+    d->head_checked = false;
+    *more = true;
+    return take(d, o);
+}
+
+static enum probe_step finish(struct dialogue *d, struct observation *o)
+{
+    if (d->reader->pos != d->reader->len) {
+        return fail(o, REACH_DENIED, "says more than it was asked");
+    }
+    struct observation fresh = {0};
+    const char *wrong = redis_info_observe(&d->info, &fresh);
+    if (wrong != NULL) {
+        return fail(o, REACH_DENIED, "%s", wrong);
+    }
+    report(o, fresh);
+    return PROBE_STEP_DONE;
+}
+
+static enum probe_step redis_feed(void *state, const char *data, size_t len,
+                                  struct observation *result, const char **out, size_t *out_len)
+{
+    struct dialogue *d = state;
+    *out = NULL;
+    *out_len = 0;
+    if (d->expect == EXPECT_NOTHING) {
+        return fail(result, REACH_DENIED, "says more than it was asked");
+    }
+    d->fed += len;
+    if (d->fed > PROBE_BYTES_MAX) {
+        return fail(result, REACH_DENIED, "answers INFO with more than %d KB",
+                    PROBE_BYTES_MAX / 1024);
+    }
+    if (redisReaderFeed(d->reader, data, len) != REDIS_OK) {
+        return fail(result, REACH_DENIED, "cannot be asked: the router is out of memory");
+    }
+    enum probe_step step = PROBE_STEP_READ;
+    bool more = true;
+    while (more && step == PROBE_STEP_READ && d->expect != EXPECT_NOTHING) {
+        step = next(d, result, &more);
+    }
+    return step == PROBE_STEP_READ && d->expect == EXPECT_NOTHING ? finish(d, result) : step;
+}
+
+static void redis_goodbye(void *state, const struct probe_account *account, const char **out,
+                          size_t *out_len)
+{
+    struct dialogue *d = state;
+    struct command quit = {.words = {alias(account, "QUIT")}, .count = 1};
+    *out = NULL;
+    *out_len = 0;
+    free(d->bye);
+    d->bye = quit.words[0][0] != '\0' ? malloc(command_bound(&quit)) : NULL;
+    if (d->bye != NULL) {
+        *out_len = command_write(&quit, d->bye);
+        *out = d->bye;
+    }
+}
+
+static void redis_release(void *state)
+{
+    struct dialogue *d = state;
+    if (d->reader != NULL) {
+        redisReaderFree(d->reader);
+    }
+    forget(&d->out, d->out_len);
+    free(d->bye);
+    *d = (struct dialogue){0};
+}
+
+const struct probe_dialogue redis_probe = {
+    .state_size = sizeof(struct dialogue),
+    .start = redis_start,
+    .feed = redis_feed,
+    .goodbye = redis_goodbye,
+    .release = redis_release,
+};
