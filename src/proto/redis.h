@@ -6,7 +6,7 @@
 
 /* On PROBE_STEP_DONE the observation's reach is ANSWERED. On PROBE_STEP_FAIL it is DENIED, or
  * SILENT where the server is only too busy to say (loading, running a script), with why in words.
- * Of `asked`, `answered`, `at_ms`, latency and the runs of successes it knows nothing.
+ * asked, answered, at_ms, latency_us, failures and successes are the caller's and left alone.
  *
  * start() fails only when out of memory. What it gave out stays whole until the next start() or
  * release(), so a slow connection may still be writing it while it is fed. An alias that is empty
