@@ -1,0 +1,39 @@
+"""Fixtures of the integration tests. `home` starts things and ends them with the test."""
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from lib.home import Home  # noqa: E402
+from lib.waiting import SLOW  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sanitize: also run with the sanitizer builds")
+
+
+@pytest.fixture
+def home():
+    place = Home()
+    try:
+        yield place
+    finally:
+        place.close()
+
+
+@pytest.fixture(scope="module")
+def shared_home():
+    """For what a file's tests share and only read."""
+    place = Home()
+    try:
+        yield place
+    finally:
+        place.close()
+
+
+@pytest.fixture(scope="session")
+def slow():
+    """By how much bounds in time are stretched: 1, more with a sanitizer build."""
+    return SLOW
