@@ -13,13 +13,13 @@ struct probe_account; /* below */
 
 /* Why a client is refused; a protocol may word each in its own error format. */
 enum refusal {
-    REFUSED_SESSIONS,    /* a cap on sessions: router, frontend or client address */
-    REFUSED_RATE,        /* a cap on new sessions a second */
-    REFUSED_QUEUE_FULL,  /* queue_limit */
-    REFUSED_TIMEOUT,     /* queue_timeout: no slot or no primary in time */
-    REFUSED_CONNECT,     /* no server took the connect */
-    REFUSED_LEFT,        /* the client ended its sending side while it waited */
-    REFUSED_SHUTDOWN,    /* the router stops */
+    REFUSED_SESSIONS,   /* a cap on sessions: router, frontend or client address */
+    REFUSED_RATE,       /* a cap on new sessions a second */
+    REFUSED_QUEUE_FULL, /* queue_limit */
+    REFUSED_TIMEOUT,    /* queue_timeout: no slot or no primary in time */
+    REFUSED_CONNECT,    /* no server took the connect */
+    REFUSED_LEFT,       /* the client ended its sending side while it waited */
+    REFUSED_SHUTDOWN,   /* the router stops */
 };
 
 /* What a probe says next. */
@@ -54,7 +54,7 @@ struct probe_dialogue {
 
 struct proto {
     const char *name;
-    bool has_roles; /* route = primary and replica make sense */
+    bool has_roles;                        /* route = primary and replica make sense */
     const struct probe_dialogue *dialogue; /* NULL: probe = auto is a connect */
 
     /* Writes the refusal in the client's language, at most `size` bytes, and returns the length; 0:

@@ -11,6 +11,7 @@
 #include "ctl/events.h"
 #include "ctl/probe.h"
 #include "model/election.h"
+#include "model/messages.h"
 #include "model/metrics.h"
 #include "model/route.h"
 #include "model/topology.h"
@@ -18,29 +19,44 @@
 
 struct admin;
 
+#define LAG_SAMPLES 64
+
 /* How the control thread sees a worker. */
 struct control_worker {
     struct mailbox *mailbox;       /* borrowed; the worker's */
     const struct metrics *metrics; /* borrowed; the worker's */
     uint64_t acked;                /* newest generation it has acted upon */
+    bool stopped;
+};
+
+/* Where the primary was when: how old is what a replica has? (lag.c) */
+struct lag_history {
+    struct {
+        uint64_t at_ms;
+        int64_t offset;
+    } samples[LAG_SAMPLES];
+    size_t count; /* ever */
 };
 
 /* What has been published about a server and may not be forgotten (see fence.c). */
 struct server_fence {
-    bool exposed;              /* was published as a primary; nobody has vouched yet that nothing
-                                * more goes to it */
-    uint64_t fenced_at;        /* generation that took it back; 0 = none yet */
+    bool exposed;       /* was published as a primary; nobody has vouched yet that nothing
+                         * more goes to it */
+    uint64_t fenced_at; /* generation that took it back; 0 = none yet */
 };
 
 struct server_control {
     const struct server_config *config;
-    struct probe *probe;           /* owned; NULL with probe = off */
-    struct observation seen;       /* the newest */
+    struct probe *probe;     /* owned; NULL with probe = off */
+    struct observation seen; /* the newest */
     struct server_fence fence;
-    bool suspect;                  /* a worker could not connect; no new sessions until the next probe */
-    bool up;                       /* by probe_rise and probe_fall */
-    uint64_t changed_ms;           /* when its published state last changed, loop time */
-    char reason[WHY_MAX];          /* why it is in the published state, for people */
+    enum role role; /* as published last */
+    enum access access;
+    bool suspect;        /* a worker could not connect; no new sessions until the next probe */
+    bool up;             /* by probe_rise and probe_fall */
+    bool stale;          /* cannot be asked; keeps what it was */
+    uint64_t changed_ms; /* when its published state last changed, loop time */
+    char reason[ELECTION_REASON_MAX]; /* why it is in the published state, for people */
 };
 
 struct backend_control {
@@ -48,32 +64,87 @@ struct backend_control {
     const struct backend_config *config;
     struct server_control *servers;
     struct election_memory memory;
-    struct verdict verdict;        /* the newest; with roles only */
-    struct list waiters;           /* struct waiter, first come first */
+    struct verdict verdict; /* the newest; with roles only */
+    struct list waiters;    /* struct waiter, first come first */
     struct balance_state balance;
-    bool fast;                     /* probing at probe_fast_interval */
-    bool publish_again;            /* an acknowledgement is awaited before the next step */
-    uint64_t held_since_ms;        /* writes wait since; 0 = they do not */
+    struct lag_history lag;
+    bool fast;    /* probing at probe_fast_interval */
+    bool fencing; /* the fence's first step is out, not yet acknowledged by all */
+    uint64_t fencing_since_ms;
+    bool first_round_over;
+    uint64_t held_since_ms; /* writes wait since; 0 = they do not */
 };
 
 struct control {
     struct loop loop;
-    const struct config *config;   /* borrowed */
-    struct shared *shared;         /* borrowed */
+    const struct config *config; /* borrowed */
+    struct shared *shared;       /* borrowed */
     struct control_worker *workers;
     unsigned worker_count;
-    struct topology *published;    /* ref */
+    unsigned workers_stopped;
+    const struct worker_inbox *tell;
+    uv_timer_t start_timer; /* start_timeout */
+    uv_timer_t drain_timer; /* looks whether the drain is over */
+    uint64_t drain_until_ms;
+    bool stopping;              /* the workers were told to end */
+    struct topology *published; /* ref */
     struct backend_control *backends;
     struct events events;
-    struct admin *admin;           /* owned; NULL if off */
-    uint64_t stamp;                /* counts questions and answers of probes */
-    uint64_t started_ms;           /* loop time */
+    struct admin *admin; /* owned; NULL if off */
+    uint64_t stamp;      /* counts questions and answers of probes */
+    uint64_t started_ms; /* loop time */
     uint64_t started_unix;
     bool draining;
-    bool first_round_over;         /* every backend with roles had its first election round */
+    bool start_over; /* start_timeout has passed */
 };
+
+struct control_setup {
+    const struct config *config;
+    struct shared *shared;
+    const struct worker_inbox *tell;
+    unsigned worker_count;
+};
+
+extern const struct control_inbox control_inbox;
+
+/* Prepares; the first topology is made, with every server unknown. 0 or a UV_* code. */
+int control_init(struct control *c, const struct control_setup *setup);
+/* Begins to probe. The workers' mailboxes and metrics are filled in by then. */
+void control_start(struct control *c);
+/* Loop thread: stops the probes and ends the loop; no worker may run any more. */
+void control_end(struct control *c);
+/* Loop thread: stop accepting, wait for the sessions' end, stop the workers, end the loop. */
+void control_drain(struct control *c);
+/* After the loop has ended. */
+void control_release(struct control *c);
 
 /* Whether clients are served in principle: /readyz. */
 bool control_ready(const struct control *c);
+
+/* backend.c: what the probes bring, and what follows from it ---------------------------------- */
+int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config);
+void backend_release(struct backend_control *b);
+bool backend_has_roles(const struct backend_config *b); /* protocol with roles and probe = auto */
+void backend_start(struct backend_control *b);
+void backend_stop(struct backend_control *b);
+void backend_doubt(struct backend_control *b, size_t server); /* or MESSAGE_WHOLE_BACKEND */
+bool backend_ready(const struct backend_control *b);
+
+/* fence.c: from verdicts to topologies, in two steps ------------------------------------------- */
+/* Publishes if anything changed since the last time, and lets waiters in. */
+void fence_publish(struct control *c);
+uint64_t fence_acked_by_all(const struct control *c);
+
+/* lag.c */
+void lag_record(struct lag_history *h, uint64_t now_ms, int64_t primary_offset);
+/* For how long the primary has had something that the replica has not; 0 = nothing. */
+uint64_t lag_ms(const struct lag_history *h, uint64_t now_ms, int64_t replica_offset);
+/* By how many bytes; -1 = unknown. */
+int64_t lag_bytes(const struct lag_history *h, int64_t replica_offset);
+
+/* waiting.c */
+void waiting_add(struct backend_control *b, struct waiter *w);
+void waiting_cancel(struct backend_control *b, struct waiter *w);
+void waiting_serve(struct backend_control *b);
 
 #endif

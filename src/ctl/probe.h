@@ -19,11 +19,13 @@ struct probe_events {
     void (*on_lost)(void *context, size_t server);
 };
 
-/* `stamp` is the counter for observation.asked and .answered, shared by all probes. NULL: memory. */
+/* `stamp` is the counter for observation.asked and .answered, shared by all probes. NULL: memory.
+ */
 struct probe *probe_new(struct loop *l, const struct backend_config *backend, size_t server,
                         const struct probe_events *events, void *context, uint64_t *stamp);
 void probe_start(struct probe *p);
-/* Asks now, or right after the question that is under way (whose answer is older than this call). */
+/* Asks now, or right after the question that is under way (whose answer is older than this call).
+ */
 void probe_now(struct probe *p);
 void probe_set_interval(struct probe *p, uint64_t interval_ms);
 void probe_close(struct probe *p); /* frees itself later, from the loop */

@@ -9,16 +9,35 @@
 
 struct mailbox;
 
-/* control -> worker: route by this from now on. The worker closes what it must, then sends an
- * acknowledgement. The message owns one reference. */
-struct message_topology {
-    struct message message;
-    struct topology *topology;
+/* What a thread runs when a message of a kind arrives. core/worker.c defines the one, ctl/control.c
+ * the other, router.c introduces them to each other. */
+struct worker_inbox {
+    void (*topology)(struct message *m, void *worker); /* struct message_topology */
+    void (*stop)(struct message *m, void *worker);     /* struct message_stop */
 };
 
-/* worker -> control: nothing older than this generation is acted upon here any more. */
-struct message_ack {
+struct control_inbox {
+    void (*ack)(struct message *m, void *control);     /* struct message_topology, come back */
+    void (*doubt)(struct message *m, void *control);   /* struct message_doubt */
+    void (*freed)(struct message *m, void *control);   /* struct message_freed */
+    void (*wait)(struct message *m, void *control);    /* struct waiter, by .message */
+    void (*cancel)(struct message *m, void *control);  /* struct waiter, by .cancel */
+    void (*stopped)(struct message *m, void *control); /* struct message_stop, come back */
+};
+
+/* control -> worker: close everything and end; nothing is posted to the worker after it but the
+ * returns of its waiters. The message comes back as the worker's last one. */
+struct message_stop {
     struct message message;
+    unsigned worker;
+};
+
+/* control -> worker: route by this from now on; the message brings one reference. The worker closes
+ * what it must and sends the same message back: nothing older than this generation is acted upon
+ * there any more. */
+struct message_topology {
+    struct message message;
+    struct topology *topology; /* NULL on the way back */
     unsigned worker;
     uint64_t generation;
 };
@@ -38,30 +57,22 @@ struct message_freed {
     size_t backend;
 };
 
-enum wait_outcome {
-    WAIT_GRANTED,   /* `server` is claimed for the waiter */
-    WAIT_CANCELLED, /* the waiter had asked to leave */
-};
-
-/* A client in a backend's queue. Made by the worker, posted to control, which keeps it in the
- * queue and posts it back exactly once for `message`, and once more for `cancel` if that was
- * posted. The worker frees it after the last return. Fields above the line are the worker's,
- * below it control's once posted. */
+/* A client in a backend's queue. Made by the worker and posted to control by `message`, which comes
+ * back when a server is granted. A client that gives up posts `cancel`, which always comes back,
+ * after a grant that crossed it. The worker frees it at the grant, or at the return of `cancel` if
+ * that was posted. Fields above the line are the worker's, below it control's once posted. */
 struct waiter {
     struct message message;
     struct message cancel;
-    struct session *session; /* worker's: NULL once the session has given up */
-    bool cancelling;         /* worker's: cancel was posted */
+    struct session *session; /* NULL once the session has given up */
     struct mailbox *reply;   /* the worker's mailbox */
-    void (*on_reply)(struct message *m, void *worker);  /* runs on the worker, for `message` */
+    void (*on_granted)(struct message *m, void *worker); /* run on the worker */
     void (*on_cancelled)(struct message *m, void *worker);
     /* ---- */
     struct list node; /* control's queue */
     bool queued;
-    struct route_request request; /* tried points into tried_servers */
-    uint16_t tried_servers[ROUTE_TRIED_MAX];
-    size_t server; /* WAIT_GRANTED */
-    enum wait_outcome outcome;
+    struct route_request request;
+    size_t server; /* granted: claimed for the waiter */
 };
 
 #endif

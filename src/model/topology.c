@@ -69,19 +69,18 @@ void shared_free(struct shared *s)
 bool shared_claim(atomic_uint *count, unsigned cap)
 {
     /* An add that is taken back when it was one too many would exceed the cap for a moment. */
-    unsigned now = atomic_load_explicit(count, memory_order_relaxed);
+    unsigned now = atomic_load(count);
     do {
         if (cap != 0 && now >= cap) {
             return false;
         }
-    } while (!atomic_compare_exchange_weak_explicit(count, &now, now + 1, memory_order_acq_rel,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak(count, &now, now + 1));
     return true;
 }
 
 void shared_release(atomic_uint *count)
 {
-    unsigned before = atomic_fetch_sub_explicit(count, 1, memory_order_acq_rel);
+    unsigned before = atomic_fetch_sub(count, 1);
     assert(before > 0);
     (void)before;
 }

@@ -77,7 +77,10 @@ struct shared {
 struct shared *shared_new(const struct config *config, unsigned max_sessions);
 void shared_free(struct shared *s); /* NULL is fine */
 
-/* Takes one of at most `cap` places (0 = no cap). The count never exceeds the cap. */
+/* Sequentially consistent: "count full, so I wait" on one thread and "count freed, does anybody
+ * wait?" on another must not both miss each other.
+ *
+ * Takes one of at most `cap` places (0 = no cap). The count never exceeds the cap. */
 bool shared_claim(atomic_uint *count, unsigned cap);
 void shared_release(atomic_uint *count);
 

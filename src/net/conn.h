@@ -1,11 +1,11 @@
 /* One stream socket (TCP or unix) on a loop. The conn is embedded in its owner's object; from
- * conn_open()/conn_connect() on, the only way out is conn_close() or conn_reset(), and the memory
- * may be freed in on_closed, not before. Every call but the two constructors tolerates a conn that
- * is closing already.
+ * conn_open() or conn_connect() on, also when they fail, the only way out is conn_close() or
+ * conn_reset(), and the memory may be freed in on_closed, not before. Every call but these two
+ * tolerates a conn that is closing already.
  *
  * Writing never waits: what the kernel does not take at once is copied into one queued chunk, and
- * the owner is told by on_drained when all of it has left. The owner keeps memory bounded by pausing
- * whoever feeds it while conn_queued() > 0. */
+ * the owner is told by on_drained when all of it has left. The owner keeps memory bounded by
+ * pausing whoever feeds it while conn_queued() > 0. */
 #ifndef ROUTER_NET_CONN_H
 #define ROUTER_NET_CONN_H
 
@@ -46,22 +46,23 @@ struct conn_tcp {
 
 struct conn {
     uv_tcp_t uv;
-    struct loop *loop;           /* borrowed */
-    const struct conn_ops *ops;  /* borrowed */
-    uint8_t pauses;              /* enum conn_pause bits */
-    bool open;                   /* between the constructor and close */
-    bool reading;                /* conn_start() was called and no EOF came */
-    bool eof;                    /* the peer's FIN was seen */
-    bool finish_wanted;          /* FIN when the queue is empty */
-    bool finished;               /* our FIN was sent */
-    bool in_callback_close;      /* see conn.c */
+    struct loop *loop;          /* borrowed */
+    const struct conn_ops *ops; /* borrowed */
+    uint8_t pauses;             /* enum conn_pause bits */
+    bool open;                  /* between the constructor and close */
+    bool reading;               /* conn_start() was called and no EOF came */
+    bool eof;                   /* the peer's FIN was seen */
+    bool finish_wanted;         /* FIN when the queue is empty */
+    bool finished;              /* our FIN was sent */
 };
 
-/* Takes over a connected, non-blocking socket; on failure the socket is closed, on_closed is not
- * called, and the conn is as if never opened. */
+/* Takes over a connected, non-blocking socket. A returned error means that the conn is closing and
+ * on_closed will come. */
 int conn_open(struct conn *c, struct loop *l, const struct conn_ops *ops, int fd);
-/* Starts a connect; on_connected or on_error follow, never from inside the call. A returned error
- * means that the conn was never opened. */
+/* Starts a connect. CONN_PENDING: on_connected or on_error follow; CONN_CONNECTED: it is connected
+ * already (unix sockets), no callback follows; a UV_* code: it failed at once, the conn is closing.
+ */
+enum { CONN_PENDING, CONN_CONNECTED };
 int conn_connect(struct conn *c, struct loop *l, const struct conn_ops *ops,
                  const struct address *to, const struct conn_tcp *tcp);
 void conn_start(struct conn *c); /* begin to read */
@@ -75,7 +76,7 @@ void conn_resume(struct conn *c, enum conn_pause why);
 void conn_close(struct conn *c);
 void conn_reset(struct conn *c); /* the same, as a RST to the peer */
 bool conn_is_open(const struct conn *c);
-/* Whether the peer of a conn that is not being read has gone, by TCP_INFO. */
+/* Whether the peer of a conn that is not being read has sent FIN or RST. */
 bool conn_peer_left(const struct conn *c);
 
 /* Sets the options that sockets of sessions have: TCP_NODELAY, keepalive, TCP_USER_TIMEOUT. On a

@@ -17,10 +17,10 @@ struct deadline {
 };
 
 struct deadline_list {
-    struct list node;  /* in the loop's lists */
-    struct list items; /* of struct deadline, the next due first */
-    struct loop *loop; /* borrowed */
-    uint64_t after_ms; /* 0 = never: arming does nothing */
+    struct list node;                   /* in the loop's lists */
+    struct list items;                  /* of struct deadline, the next due first */
+    struct loop *loop;                  /* borrowed */
+    uint64_t after_ms;                  /* 0 = never: arming does nothing */
     void (*expire)(struct deadline *d); /* d is disarmed by then; may arm it anew */
 };
 
@@ -33,6 +33,7 @@ void deadline_init(struct deadline *d);
 /* (Re)starts the time: due after_ms from now. */
 void deadline_arm(struct deadline_list *l, struct deadline *d);
 void deadline_disarm(struct deadline_list *l, struct deadline *d);
+void deadline_list_expire(struct deadline_list *l); /* the loop's tick calls this */
 static inline bool deadline_is_armed(const struct deadline *d)
 {
     return d->node.next != &d->node;

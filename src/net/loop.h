@@ -13,13 +13,13 @@
 #include "net/mailbox.h"
 
 #define LOOP_RECEIVE_BYTES 65536
-#define LOOP_TICK_MS 50
+#define LOOP_TICK_MS       50
 
 struct loop {
     uv_loop_t uv;
     uv_thread_t thread;
     struct mailbox mailbox;
-    uv_timer_t tick;            /* runs while a deadline is armed, or on_tick wants it */
+    uv_timer_t tick;            /* runs while a deadline is armed */
     struct list deadline_lists; /* of struct deadline_list */
     unsigned armed;             /* deadlines waiting */
     bool receiving;             /* the receive buffer is lent to a read */
@@ -35,6 +35,10 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* After loop_run(): 0, or UV_EBUSY if a handle leaked. */
 int loop_release(struct loop *l);
+
+/* For net/deadline.c: the tick runs while anything is armed. */
+void loop_deadline_armed(struct loop *l);
+void loop_deadline_disarmed(struct loop *l);
 
 static inline uint64_t loop_now_ms(const struct loop *l)
 {

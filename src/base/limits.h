@@ -1,0 +1,16 @@
+/* What this process may use: descriptors, memory, CPUs, as the system and its control group say
+ * (setrlimit(2), cgroups(7), sched_getaffinity(2)). */
+#ifndef ROUTER_BASE_LIMITS_H
+#define ROUTER_BASE_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Raises the soft descriptor limit to the hard one and returns it. */
+uint64_t limits_descriptors(void);
+/* The smaller of the machine's memory and the control group's limit, in bytes. */
+uint64_t limits_memory(void);
+/* CPUs this process may run on, no more than the control group's quota pays for; at least 1. */
+unsigned limits_cpus(void);
+
+#endif

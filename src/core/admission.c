@@ -1,0 +1,100 @@
+#include "core/admission.h"
+
+#include "core/worker.h"
+
+#define NS_PER_S 1000000000ULL
+
+static bool may_connect(const struct access_list *rules, const struct address *from)
+{
+    bool allowlist = false;
+    for (size_t i = 0; i < rules->count; i++) {
+        if (cidr_contains(&rules->items[i].range, from)) {
+            return rules->items[i].allow;
+        }
+        allowlist = allowlist || rules->items[i].allow;
+    }
+    return !allowlist;
+}
+
+/* Generic cell rate algorithm (ITU-T I.371): the stored time is when an empty bucket would be full
+ * again; a second's worth may come at once. */
+static bool rate_admits(_Atomic uint64_t *full_at, unsigned per_second, uint64_t now_ns)
+{
+    uint64_t step = NS_PER_S / per_second;
+    uint64_t seen = atomic_load_explicit(full_at, memory_order_relaxed);
+    uint64_t next;
+    do {
+        next = (seen > now_ns ? seen : now_ns) + step;
+        if (next > now_ns + NS_PER_S) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(full_at, &seen, next, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+static enum admission_verdict enter_by_address(struct worker *w, const struct frontend_config *f,
+                                               struct admission *a, uint64_t now_ns,
+                                               const char **words)
+{
+    if (f->max_sessions_per_ip == 0 && f->session_rate_per_ip == 0) {
+        return ADMITTED;
+    }
+    switch (client_table_enter(w->clients, f->index, &a->key, f->max_sessions_per_ip,
+                               f->session_rate_per_ip, now_ns)) {
+    case CLIENT_TOO_MANY:
+        *words = "too many connections from this address";
+        return ADMISSION_SESSIONS;
+    case CLIENT_TOO_FAST:
+        *words = "too many new connections a second from this address";
+        return ADMISSION_RATE;
+    case CLIENT_ADMITTED:
+        break;
+    }
+    a->client = true;
+    return ADMITTED;
+}
+
+enum admission_verdict admission_enter(struct worker *w, const struct frontend_config *f,
+                                       const struct address *from, struct admission *a,
+                                       const char **words)
+{
+    *a = (struct admission){.key = address_client_key(from)};
+    struct shared_frontend *shared = &w->shared->frontends[f->index];
+    if (!may_connect(&f->access, from)) {
+        return ADMISSION_DENIED;
+    }
+    *words = "too many connections";
+    a->router = shared_claim(&w->shared->sessions, w->shared->max_sessions);
+    if (!a->router) {
+        return ADMISSION_SESSIONS;
+    }
+    a->frontend = shared_claim(&shared->sessions, f->max_sessions);
+    if (!a->frontend) {
+        return ADMISSION_SESSIONS;
+    }
+    uint64_t now_ns = uv_hrtime();
+    enum admission_verdict verdict = enter_by_address(w, f, a, now_ns, words);
+    if (verdict != ADMITTED) {
+        return verdict;
+    }
+    if (f->session_rate > 0 && !rate_admits(&shared->rate_tat_ns, f->session_rate, now_ns)) {
+        *words = "too many new connections a second";
+        return ADMISSION_RATE;
+    }
+    return ADMITTED;
+}
+
+void admission_leave(struct worker *w, const struct frontend_config *f, struct admission *a)
+{
+    if (a->client) {
+        client_table_leave(w->clients, f->index, &a->key);
+    }
+    if (a->frontend) {
+        shared_release(&w->shared->frontends[f->index].sessions);
+    }
+    if (a->router) {
+        shared_release(&w->shared->sessions);
+    }
+    a->client = a->frontend = a->router = false;
+}

@@ -1,0 +1,34 @@
+/* Who may come in: access rules, caps and rates of a frontend, in one place. Counts are shared by
+ * all workers and exact. */
+#ifndef ROUTER_CORE_ADMISSION_H
+#define ROUTER_CORE_ADMISSION_H
+
+#include <stdbool.h>
+
+#include "base/address.h"
+
+struct worker;
+struct frontend_config;
+
+/* The places a session holds; given back by admission_leave(). */
+struct admission {
+    struct client_key key;
+    bool router;   /* counted against router.max_sessions */
+    bool frontend; /* counted against the frontend's max_sessions */
+    bool client;   /* entered in the table of client addresses */
+};
+
+enum admission_verdict {
+    ADMITTED,
+    ADMISSION_DENIED,   /* allow and deny: closed without a word */
+    ADMISSION_SESSIONS, /* a cap on sessions */
+    ADMISSION_RATE,     /* a cap on new sessions a second */
+};
+
+/* On any verdict `a` holds what was taken. `words` says which cap, for the client. */
+enum admission_verdict admission_enter(struct worker *w, const struct frontend_config *f,
+                                       const struct address *from, struct admission *a,
+                                       const char **words);
+void admission_leave(struct worker *w, const struct frontend_config *f, struct admission *a);
+
+#endif

@@ -1,0 +1,149 @@
+/* Bytes both ways between a client and its server. Each direction stands for itself: what one side
+ * sends is written to the other at once; if the kernel does not take all of it, the sender is not
+ * read any more until the rest has left. So a session holds at most one receive buffer's worth in
+ * each direction, whatever its peers do. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/macros.h"
+#include "core/session.h"
+
+static void touch(struct session *s)
+{
+    if (s->timer != NULL && s->frontend->idle_timeout > 0 &&
+        s->timer == &s->worker->frontends[s->frontend->index].idle) {
+        deadline_arm(s->timer, &s->deadline);
+    }
+}
+
+/* Ends the session when nothing more can move in either direction. */
+static void maybe_done(struct session *s)
+{
+    if (s->client.eof && s->server->conn.eof && conn_queued(&s->client) == 0 &&
+        conn_queued(&s->server->conn) == 0) {
+        session_close(s, END_DONE);
+    }
+}
+
+/* One side failed: the other one gets a reset too, so that it cannot take it for a proper end. */
+static void fail(struct session *s, enum session_end why)
+{
+    session_kill(s, why);
+}
+
+/* Client to server -------------------------------------------------------------------------------
+ */
+
+void relay_client_data(struct session *s, const char *data, size_t len)
+{
+    struct server_link *link = s->server;
+    s->bytes_in += len;
+    metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_BYTES_IN], len);
+    metric_add(&link->counters->at[SERVER_BYTES_IN], len);
+    touch(s);
+    if (UNLIKELY(conn_write(&link->conn, data, len) != 0)) {
+        fail(s, END_SERVER);
+    } else if (UNLIKELY(conn_queued(&link->conn) > 0)) {
+        conn_pause(&s->client, PAUSE_PEER_FULL);
+    }
+}
+
+void relay_client_eof(struct session *s)
+{
+    conn_finish(&s->server->conn);
+    maybe_done(s);
+}
+
+void relay_client_drained(struct session *s)
+{
+    conn_resume(&s->server->conn, PAUSE_PEER_FULL);
+    maybe_done(s);
+}
+
+/* Server to client -------------------------------------------------------------------------------
+ */
+
+static void notice_role_error(struct session *s)
+{
+    metric_add(&s->server->counters->at[SERVER_ROLE_ERRORS], 1);
+    worker_doubt(s->worker, s->backend->index, MESSAGE_WHOLE_BACKEND);
+}
+
+static void on_server_data(struct conn *c, const char *data, size_t len)
+{
+    struct server_link *link = container_of(c, struct server_link, conn);
+    struct session *s = link->session;
+    const struct proto *proto = s->backend->protocol;
+    s->bytes_out += len;
+    metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_BYTES_OUT], len);
+    metric_add(&link->counters->at[SERVER_BYTES_OUT], len);
+    if (proto->doubts != NULL && UNLIKELY(proto->doubts(data, len))) {
+        notice_role_error(s);
+    }
+    touch(s);
+    if (UNLIKELY(conn_write(&s->client, data, len) != 0)) {
+        fail(s, END_CLIENT);
+    } else if (UNLIKELY(conn_queued(&s->client) > 0)) {
+        conn_pause(&link->conn, PAUSE_PEER_FULL);
+    }
+}
+
+static void on_server_eof(struct conn *c)
+{
+    struct server_link *link = container_of(c, struct server_link, conn);
+    conn_finish(&link->session->client);
+    maybe_done(link->session);
+}
+
+static void on_server_drained(struct conn *c)
+{
+    struct server_link *link = container_of(c, struct server_link, conn);
+    conn_resume(&link->session->client, PAUSE_PEER_FULL);
+    maybe_done(link->session);
+}
+
+static void on_server_error(struct conn *c, int status)
+{
+    (void)status;
+    struct server_link *link = container_of(c, struct server_link, conn);
+    fail(link->session, END_SERVER);
+}
+
+static void on_server_closed(struct conn *c)
+{
+    free(container_of(c, struct server_link, conn));
+}
+
+const struct conn_ops relay_server_ops = {
+    .on_data = on_server_data,
+    .on_eof = on_server_eof,
+    .on_drained = on_server_drained,
+    .on_error = on_server_error,
+    .on_closed = on_server_closed,
+};
+
+/* The server has taken the connect: what was read ahead goes first. */
+void relay_begin(struct session *s)
+{
+    struct worker *w = s->worker;
+    struct server_link *link = s->server;
+    session_set(s, SESSION_RELAY);
+    session_arm(s, &w->frontends[s->frontend->index].idle);
+    metric_add(&link->counters->at[SERVER_SESSIONS_TOTAL], 1);
+    link->conn.ops = &relay_server_ops;
+    if (s->ahead_len > 0) {
+        char *ahead = s->ahead;
+        s->ahead = NULL;
+        relay_client_data(s, ahead, s->ahead_len);
+        free(ahead);
+        s->ahead_len = 0;
+        if (s->state != SESSION_RELAY) {
+            return;
+        }
+    }
+    conn_resume(&s->client, PAUSE_WAITING);
+    conn_start(&link->conn);
+    if (s->client.eof) {
+        relay_client_eof(s);
+    }
+}

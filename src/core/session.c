@@ -1,0 +1,455 @@
+/* The session's machine: its states, its beginning and its end. What happens while it waits is in
+ * waiting.c, what happens while bytes flow in relay.c. */
+#include "core/session.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+
+#define REFUSAL_MAX 512
+
+#define TO(state) (1U << (state))
+
+static const unsigned successors[] = {
+    [SESSION_NEW] = TO(SESSION_WAIT) | TO(SESSION_CONNECT) | TO(SESSION_REFUSE) | TO(SESSION_CLOSE),
+    [SESSION_WAIT] = TO(SESSION_CONNECT) | TO(SESSION_REFUSE) | TO(SESSION_CLOSE),
+    [SESSION_CONNECT] = TO(SESSION_CONNECT) | TO(SESSION_WAIT) | TO(SESSION_RELAY) |
+                        TO(SESSION_REFUSE) | TO(SESSION_CLOSE),
+    [SESSION_RELAY] = TO(SESSION_CLOSE),
+    [SESSION_REFUSE] = TO(SESSION_CLOSE),
+    [SESSION_CLOSE] = 0,
+};
+
+static const char *const end_words[] = {
+    [END_DONE] = "done",       [END_CLIENT] = "client failed", [END_SERVER] = "server failed",
+    [END_REFUSED] = "refused", [END_LEFT] = "client left",     [END_IDLE] = "idle",
+    [END_FENCED] = "fenced",   [END_SHUTDOWN] = "shutdown",    [END_MEMORY] = "out of memory",
+};
+
+void session_set(struct session *s, enum session_state next)
+{
+    assert((successors[s->state] & TO(next)) != 0);
+    if (s->state == SESSION_REFUSE) {
+        s->worker->refusing--;
+    }
+    s->state = (uint8_t)next;
+    if (next == SESSION_REFUSE) {
+        s->worker->refusing++;
+    }
+}
+
+void session_arm(struct session *s, struct deadline_list *list)
+{
+    if (s->timer != NULL && s->timer != list) {
+        deadline_disarm(s->timer, &s->deadline);
+    }
+    s->timer = list;
+    if (list != NULL) {
+        deadline_arm(list, &s->deadline);
+    }
+}
+
+/* The end -------------------------------------------------------------------------------------- */
+
+void session_drop_server(struct session *s, bool reset)
+{
+    struct server_link *link = s->server;
+    if (link == NULL) {
+        return;
+    }
+    s->server = NULL;
+    link->session = NULL;
+    list_remove(&link->node);
+    if (reset) {
+        conn_reset(&link->conn);
+    } else {
+        conn_close(&link->conn);
+    }
+    worker_release_place(s->worker, s->backend->index, link->index);
+}
+
+static void log_end(const struct session *s, const char *server)
+{
+    enum log_sessions wanted = s->worker->config->router.log_sessions;
+    bool fine = s->end == END_DONE || s->end == END_IDLE;
+    if (wanted == LOG_SESSIONS_NO || (wanted == LOG_SESSIONS_ERRORS && fine)) {
+        return;
+    }
+    log_limited(&s->worker->session_gate, 1000, LOG_LEVEL_INFO,
+                "session end=\"%s\" frontend=%s backend=%s server=%s ms=%llu in=%llu out=%llu",
+                end_words[s->end], s->frontend->name, s->backend->name, server,
+                (unsigned long long)(loop_now_ms(&s->worker->loop) - s->started_ms),
+                (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out);
+}
+
+void session_close(struct session *s, enum session_end why)
+{
+    if (s->state == SESSION_CLOSE) {
+        return;
+    }
+    session_arm(s, NULL);
+    session_set(s, SESSION_CLOSE);
+    s->end = (uint8_t)why;
+    log_end(s, s->server != NULL ? s->server->config->name : "-");
+    session_stop_waiting(s);
+    session_drop_server(s, why != END_DONE && why != END_IDLE);
+    admission_leave(s->worker, s->frontend, &s->admission);
+    conn_close(&s->client);
+}
+
+/* Ends that the client must not take for a success are resets on its side too. */
+void session_kill(struct session *s, enum session_end why)
+{
+    conn_reset(&s->client);
+    session_close(s, why);
+}
+
+/* Refusing: the client gets the reason in its language, then FIN; what it still sends is read and
+ * thrown away for a while, because closing with unread bytes would reset the connection and take
+ * the reason with it. */
+
+static void count_refusal(struct session *s, enum refusal why)
+{
+    static const enum frontend_metric counter[] = {
+        [REFUSED_SESSIONS] = FRONTEND_REFUSED_SESSIONS, [REFUSED_RATE] = FRONTEND_REFUSED_RATE,
+        [REFUSED_QUEUE_FULL] = FRONTEND_REFUSED_QUEUE,  [REFUSED_TIMEOUT] = FRONTEND_REFUSED_QUEUE,
+        [REFUSED_CONNECT] = FRONTEND_REFUSED_CONNECT,   [REFUSED_LEFT] = FRONTEND_LEFT_WAITING,
+        [REFUSED_SHUTDOWN] = FRONTEND_REFUSED_CONNECT,
+    };
+    metric_add(&s->worker->metrics.frontends[s->frontend->index].at[counter[why]], 1);
+}
+
+static void refusal_maybe_done(struct session *s)
+{
+    if (s->client.eof && conn_queued(&s->client) == 0) {
+        session_close(s, END_REFUSED);
+    }
+}
+
+void session_refuse(struct session *s, enum refusal why, const char *words)
+{
+    struct worker *w = s->worker;
+    char text[REFUSAL_MAX];
+    count_refusal(s, why);
+    session_stop_waiting(s);
+    session_drop_server(s, true);
+    admission_leave(w, s->frontend, &s->admission);
+    session_set(s, SESSION_REFUSE);
+    s->started_ms = loop_now_ms(&w->loop);
+    if (w->refusing > w->refusing_max) {
+        session_kill(s, END_REFUSED);
+        return;
+    }
+    const struct proto *proto = s->backend->protocol;
+    size_t len = proto->refuse != NULL ? proto->refuse(why, words, text, sizeof text) : 0;
+    if (len > 0 && conn_write(&s->client, text, len) != 0) {
+        session_close(s, END_REFUSED);
+        return;
+    }
+    conn_finish(&s->client);
+    conn_resume(&s->client, PAUSE_WAITING);
+    session_arm(s, &w->refuse);
+    refusal_maybe_done(s);
+}
+
+/* The client's socket: what arrives goes to the part that is responsible in this state -----------
+ */
+
+static void on_client_data(struct conn *c, const char *data, size_t len)
+{
+    struct session *s = container_of(c, struct session, client);
+    switch ((enum session_state)s->state) {
+    case SESSION_RELAY:
+        relay_client_data(s, data, len);
+        break;
+    case SESSION_WAIT:
+    case SESSION_CONNECT:
+        waiting_client_data(s, data, len);
+        break;
+    case SESSION_REFUSE:
+        s->discarded += (uint32_t)len;
+        if (s->discarded > REFUSE_DISCARD_MAX) {
+            session_close(s, END_REFUSED);
+        }
+        break;
+    case SESSION_NEW:
+    case SESSION_CLOSE:
+        assert(!"bytes in a state that does not read");
+    }
+}
+
+static void on_client_eof(struct conn *c)
+{
+    struct session *s = container_of(c, struct session, client);
+    if (s->state == SESSION_RELAY) {
+        relay_client_eof(s);
+    } else if (s->state == SESSION_REFUSE) {
+        refusal_maybe_done(s);
+    } else {
+        waiting_client_eof(s);
+    }
+}
+
+static void on_client_drained(struct conn *c)
+{
+    struct session *s = container_of(c, struct session, client);
+    if (s->state == SESSION_RELAY) {
+        relay_client_drained(s);
+    } else if (s->state == SESSION_REFUSE) {
+        refusal_maybe_done(s);
+    }
+}
+
+static void on_client_error(struct conn *c, int status)
+{
+    (void)status;
+    struct session *s = container_of(c, struct session, client);
+    if (s->state == SESSION_WAIT || s->state == SESSION_CONNECT) {
+        metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_LEFT_WAITING], 1);
+        session_close(s, END_LEFT);
+    } else {
+        session_close(s, s->state == SESSION_REFUSE ? END_REFUSED : END_CLIENT);
+    }
+}
+
+static void on_client_closed(struct conn *c)
+{
+    struct session *s = container_of(c, struct session, client);
+    struct worker *w = s->worker;
+    assert(s->state == SESSION_CLOSE);
+    list_remove(&s->node);
+    free(s->ahead);
+    free(s);
+    worker_maybe_stop(w);
+}
+
+static const struct conn_ops client_ops = {
+    .on_data = on_client_data,
+    .on_eof = on_client_eof,
+    .on_drained = on_client_drained,
+    .on_error = on_client_error,
+    .on_closed = on_client_closed,
+};
+
+/* The beginning -------------------------------------------------------------------------------- */
+
+static struct session *session_new(struct worker *w, const struct frontend_config *f)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return NULL;
+    }
+    s->worker = w;
+    s->frontend = f;
+    s->backend = &w->config->backends[f->backend];
+    s->started_ms = loop_now_ms(&w->loop);
+    deadline_init(&s->deadline);
+    list_append(&w->sessions, &s->node);
+    return s;
+}
+
+static void admit(struct session *s, enum admission_verdict verdict, const char *words)
+{
+    struct frontend_counters *counters = &s->worker->metrics.frontends[s->frontend->index];
+    if (verdict == ADMITTED) {
+        metric_add(&counters->at[FRONTEND_SESSIONS_TOTAL], 1);
+        session_route(s);
+    } else if (verdict == ADMISSION_SESSIONS) {
+        session_refuse(s, REFUSED_SESSIONS, words);
+    } else {
+        session_refuse(s, REFUSED_RATE, words);
+    }
+}
+
+void session_accept(struct worker *w, const struct frontend_config *f, int fd,
+                    const struct address *from)
+{
+    struct admission admission;
+    const char *words = "";
+    enum admission_verdict verdict = admission_enter(w, f, from, &admission, &words);
+    struct session *s = verdict != ADMISSION_DENIED ? session_new(w, f) : NULL;
+    if (s == NULL) {
+        metric_add(&w->metrics.frontends[f->index].at[FRONTEND_DENIED], 1);
+        admission_leave(w, f, &admission);
+        close(fd);
+        return;
+    }
+    s->admission = admission;
+    if (conn_open(&s->client, &w->loop, &client_ops, fd) != 0) {
+        session_close(s, END_CLIENT);
+        return;
+    }
+    admit(s, verdict, words);
+    if (s->state != SESSION_CLOSE) {
+        conn_start(&s->client);
+    }
+}
+
+/* Finding a server ------------------------------------------------------------------------------
+ */
+
+static void fill_request(const struct session *s, struct route_request *r)
+{
+    *r = (struct route_request){
+        .backend = s->backend->index,
+        .route = s->frontend->route,
+        .fallback = s->frontend->fallback,
+        .client_hash = client_key_hash(&s->admission.key),
+        .tried = s->tried,
+        .tried_count = s->tried_count,
+    };
+}
+
+void session_route(struct session *s)
+{
+    struct worker *w = s->worker;
+    struct shared_backend *shared = &w->shared->backends[s->backend->index];
+    struct route_request request;
+    size_t server;
+    fill_request(s, &request);
+    /* Whoever waits was first; a session that already had a server has had its turn. */
+    bool behind = s->attempts == 0 && atomic_load(&shared->waiting[request.route]) > 0;
+    if (!behind && route_pick(w->topology, w->shared, &w->backends[s->backend->index].balance,
+                              &request, &server) == ROUTE_FOUND) {
+        session_connect(s, server);
+    } else {
+        session_wait(s);
+    }
+}
+
+void session_connect_failed(struct session *s, int status)
+{
+    const struct server_link *link = s->server;
+    const char *name = link->config->name;
+    size_t failed = link->index;
+    metric_add(&link->counters->at[SERVER_CONNECT_ERRORS], 1);
+    /* Said first, so that control does not grant this server again before it has looked. */
+    worker_doubt(s->worker, s->backend->index, failed);
+    if (s->attempts > s->backend->connect_retries) {
+        char words[128];
+        snprintf(words, sizeof words, "cannot connect to %s: %s", name, uv_strerror(status));
+        session_refuse(s, REFUSED_CONNECT, words);
+        return;
+    }
+    metric_add(&link->counters->at[SERVER_RETRIES], 1);
+    if (s->tried_count < ROUTE_TRIED_MAX) {
+        s->tried[s->tried_count++] = (uint16_t)failed;
+    }
+    session_drop_server(s, true);
+    session_route(s);
+}
+
+static void on_server_connected(struct conn *c)
+{
+    struct server_link *link = container_of(c, struct server_link, conn);
+    relay_begin(link->session);
+}
+
+static void on_server_connect_error(struct conn *c, int status)
+{
+    struct server_link *link = container_of(c, struct server_link, conn);
+    session_connect_failed(link->session, status);
+}
+
+static void on_server_closed(struct conn *c)
+{
+    free(container_of(c, struct server_link, conn));
+}
+
+static const struct conn_ops connect_ops = {
+    .on_connected = on_server_connected,
+    .on_error = on_server_connect_error,
+    .on_closed = on_server_closed,
+};
+
+static struct server_link *link_new(struct session *s, size_t server)
+{
+    struct server_link *link = calloc(1, sizeof *link);
+    if (link == NULL) {
+        return NULL;
+    }
+    link->session = s;
+    link->config = &s->backend->servers.items[server];
+    link->index = server;
+    link->counters = &s->worker->metrics.servers[link->config->id];
+    list_append(&s->worker->servers[link->config->id], &link->node);
+    s->server = link;
+    return link;
+}
+
+void session_connect(struct session *s, size_t server)
+{
+    struct worker *w = s->worker;
+    session_set(s, SESSION_CONNECT);
+    s->attempts++;
+    struct server_link *link = link_new(s, server);
+    if (link == NULL) {
+        worker_release_place(w, s->backend->index, server);
+        session_kill(s, END_MEMORY);
+        return;
+    }
+    struct conn_tcp tcp = {s->backend->tcp_keepalive, s->backend->tcp_user_timeout};
+    int rc = conn_connect(&link->conn, &w->loop, &connect_ops, &link->config->address, &tcp);
+    if (rc == CONN_PENDING) {
+        session_arm(s, &w->backends[s->backend->index].connect);
+    } else if (rc == CONN_CONNECTED) {
+        relay_begin(s);
+    } else {
+        session_connect_failed(s, rc);
+    }
+}
+
+/* A new topology ---------------------------------------------------------------------------------
+ */
+
+static bool refuses_writes_itself(const struct session *s, const struct topology_server *t)
+{
+    return s->backend->on_demotion.drain_ms > 0 && t->role == ROLE_REPLICA &&
+           t->access != ACCESS_NONE;
+}
+
+static void hold(struct session *s, bool held)
+{
+    if (held) {
+        conn_pause(&s->client, PAUSE_HOLD);
+        conn_pause(&s->server->conn, PAUSE_HOLD);
+    } else {
+        conn_resume(&s->client, PAUSE_HOLD);
+        conn_resume(&s->server->conn, PAUSE_HOLD);
+    }
+}
+
+/* Nothing has been sent yet: it may begin again, and its client notices nothing. */
+static void reconsider_connecting(struct session *s, bool allowed, enum access access)
+{
+    if (!allowed || access == ACCESS_PAUSE) {
+        session_drop_server(s, true);
+        session_wait(s);
+    }
+}
+
+void session_reconsider(struct session *s)
+{
+    struct worker *w = s->worker;
+    size_t backend = s->backend->index;
+    size_t server = s->server->index;
+    const struct topology_server *t = &w->topology->backends[backend].servers[server];
+    bool allowed = route_allows(w->topology, backend, server, s->frontend->route);
+    if (s->state == SESSION_CONNECT) {
+        reconsider_connecting(s, allowed, t->access);
+    } else if (allowed) {
+        hold(s, t->access == ACCESS_PAUSE);
+    } else if (refuses_writes_itself(s, t)) {
+        hold(s, false);
+        if (s->timer != &w->backends[backend].drain) {
+            session_arm(s, &w->backends[backend].drain);
+        }
+    } else {
+        metric_add(&s->server->counters->at[SERVER_FENCED], 1);
+        session_kill(s, END_FENCED);
+    }
+}

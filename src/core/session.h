@@ -1,0 +1,115 @@
+/* One client's connection and everything it holds: the client's socket, the server's, a place in a
+ * queue, a place against each cap. Lives and dies on one worker.
+ *
+ *   NEW -> WAIT <-> CONNECT -> RELAY -> CLOSE      and from each of the first three -> REFUSE ->
+ * CLOSE
+ *
+ * It is freed in the client socket's close callback. The server's connection and the place in the
+ * queue are memory of their own: a session that ends lets go of them. */
+#ifndef ROUTER_CORE_SESSION_H
+#define ROUTER_CORE_SESSION_H
+
+#include "core/admission.h"
+#include "core/worker.h"
+#include "net/conn.h"
+#include "router_proto.h"
+
+#define SESSION_AHEAD_MAX  16384 /* read ahead of a client that has no server yet */
+#define REFUSE_DISCARD_MAX 65536
+#define REFUSE_MS          1000
+
+enum session_state {
+    SESSION_NEW,     /* waits for nothing: admitted, not yet routed */
+    SESSION_WAIT,    /* waits for control to grant a server */
+    SESSION_CONNECT, /* waits for the server to take the connect */
+    SESSION_RELAY,   /* waits for bytes from either side */
+    SESSION_REFUSE,  /* waits for the client to read why, at most REFUSE_MS */
+    SESSION_CLOSE,   /* waits for the close callbacks */
+};
+
+/* Why a session ended, for the log. */
+enum session_end {
+    END_DONE,   /* both sides finished */
+    END_CLIENT, /* the client reset or failed */
+    END_SERVER, /* the server reset or failed */
+    END_REFUSED,
+    END_LEFT, /* the client went while it waited */
+    END_IDLE,
+    END_FENCED,   /* its server lost the role */
+    END_SHUTDOWN, /* drain_timeout was over */
+    END_MEMORY,
+};
+
+/* The connection to a server. Its own block of memory, so that a failed connect can close while the
+ * next one begins, and so that a refused session does not pay for it. */
+struct server_link {
+    struct conn conn;
+    struct session *session;            /* NULL once dropped */
+    const struct server_config *config; /* borrowed, as long as the config */
+    size_t index;                       /* in its backend */
+    struct list node;                   /* in worker.servers[id] */
+    struct server_counters *counters;   /* borrowed: the worker's */
+};
+
+struct session {
+    struct conn client;
+    struct server_link *server; /* owned until dropped; NULL while there is none */
+    struct worker *worker;      /* borrowed */
+    const struct frontend_config *frontend;
+    const struct backend_config *backend;
+    struct list node; /* in worker.sessions */
+    struct deadline deadline;
+    struct deadline_list *timer; /* where `deadline` is armed; NULL = nowhere */
+    struct waiter *waiter;       /* lent to control */
+    char *ahead;                 /* owned: what the client sent before there was a server */
+    struct admission admission;
+    uint64_t started_ms;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint32_t ahead_len;
+    uint32_t discarded;
+    uint16_t tried[ROUTE_TRIED_MAX];
+    uint8_t tried_count;
+    uint8_t attempts;
+    uint8_t state; /* enum session_state, changed by session_set() only */
+    uint8_t end;   /* enum session_end, set with SESSION_CLOSE */
+};
+
+/* Takes over an accepted socket: admits or refuses it, and routes it. */
+void session_accept(struct worker *w, const struct frontend_config *f, int fd,
+                    const struct address *from);
+/* Ends it now, whatever it does: by reset where somebody could take a clean end for success. */
+void session_kill(struct session *s, enum session_end why);
+/* A new topology is in force: stay, pause, drain or be reset. */
+void session_reconsider(struct session *s);
+
+/* Between session.c, waiting.c and relay.c ------------------------------------------------- */
+
+void session_set(struct session *s, enum session_state next);
+void session_arm(struct session *s, struct deadline_list *list); /* NULL: disarm */
+void session_close(struct session *s, enum session_end why);
+void session_refuse(struct session *s, enum refusal why, const char *words);
+/* Picks a server and connects, or joins the queue. */
+void session_route(struct session *s);
+/* Connects to a server whose place is claimed already. */
+void session_connect(struct session *s, size_t server);
+void session_connect_failed(struct session *s, int status);
+/* Takes the server's connection away, closed or reset, and gives its place back. */
+void session_drop_server(struct session *s, bool reset);
+
+/* waiting.c */
+void session_wait(struct session *s);
+void session_stop_waiting(struct session *s);
+void session_on_queue_expired(struct deadline *d);
+void session_on_look(struct deadline *d); /* worker.look_again */
+void waiting_client_data(struct session *s, const char *data, size_t len);
+void waiting_client_eof(struct session *s);
+
+/* relay.c */
+extern const struct conn_ops relay_server_ops;
+void relay_begin(struct session *s); /* the server is connected */
+void relay_client_data(struct session *s, const char *data, size_t len);
+void relay_client_eof(struct session *s);
+void relay_client_drained(struct session *s);
+
+#endif

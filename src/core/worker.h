@@ -1,0 +1,97 @@
+/* A worker: one thread, one loop, the listeners and sessions on it. It owns all of them; nobody
+ * else touches them. It hears from the control thread by worker_inbox and tells it by
+ * control_inbox (model/messages.h). */
+#ifndef ROUTER_CORE_WORKER_H
+#define ROUTER_CORE_WORKER_H
+
+#include "base/log.h"
+#include "model/client_table.h"
+#include "model/messages.h"
+#include "model/metrics.h"
+#include "model/route.h"
+#include "net/deadline.h"
+#include "net/listener.h"
+#include "net/loop.h"
+
+struct worker_listener {
+    struct listener listener;
+    struct worker *worker;
+    const struct frontend_config *frontend;
+};
+
+struct worker_frontend {
+    struct deadline_list idle; /* sessions that relay, by idle_timeout */
+};
+
+struct worker_backend {
+    struct deadline_list queue;   /* sessions that wait, by queue_timeout */
+    struct deadline_list connect; /* sessions that connect, by connect_timeout */
+    struct deadline_list drain;   /* sessions that must leave, by on_demotion */
+    struct balance_state balance;
+};
+
+struct worker {
+    struct loop loop;
+    uv_thread_t thread;
+    unsigned index;
+    const struct config *config; /* borrowed, like the next four */
+    struct shared *shared;
+    struct client_table *clients; /* NULL if no frontend limits by address */
+    struct mailbox *control;
+    const struct control_inbox *tell;
+    struct topology *topology; /* ref */
+    struct metrics metrics;
+    struct worker_listener *listeners;
+    size_t listener_count;
+    size_t listeners_open;
+    struct worker_frontend *frontends;
+    struct worker_backend *backends;
+    struct list *servers; /* by server id: struct server_link.node */
+    struct list sessions; /* all of them: struct session.node */
+    size_t waiters;       /* lent to control */
+    unsigned refusing;    /* sessions in SESSION_REFUSE */
+    unsigned refusing_max;
+    struct deadline_list refuse;      /* how long a refused client may take to read why */
+    struct deadline_list accept_rest; /* a listener without descriptors tries again */
+    struct deadline accept_again;
+    struct deadline_list look; /* waiting clients that are not read are looked at */
+    struct deadline look_again;
+    bool stopping; /* told to end */
+    bool stopped;  /* has said so */
+    struct message_stop *stop;
+    struct log_gate accept_gate;
+    struct log_gate session_gate;
+};
+
+struct worker_setup {
+    unsigned index;
+    const struct config *config;
+    struct shared *shared;
+    struct client_table *clients;
+    struct mailbox *control;
+    const struct control_inbox *tell;
+    struct topology *topology; /* borrowed; the worker takes its own reference */
+    unsigned refusing_max;
+};
+
+extern const struct worker_inbox worker_inbox;
+
+/* Prepares a worker that does not run yet. 0 or a UV_* code. */
+int worker_init(struct worker *w, const struct worker_setup *setup);
+/* Adds a bound, listening socket that the worker takes over. Before worker_run(). */
+int worker_listen(struct worker *w, const struct frontend_config *frontend, int fd);
+/* Starts the thread. */
+int worker_run(struct worker *w);
+/* Waits for the thread's end and frees what the worker holds. Returns loop_release()'s verdict. */
+int worker_join(struct worker *w);
+/* Ends a worker that was initialised and never ran. */
+void worker_abandon(struct worker *w);
+
+/* For sessions: tells control that something about a server, or the whole backend, is in doubt. */
+void worker_doubt(struct worker *w, size_t backend, size_t server);
+/* For sessions: a claimed place on a server is free again. */
+void worker_release_place(struct worker *w, size_t backend, size_t server);
+/* For sessions: one of them was freed, or a waiter came back. Ends a stopping worker. */
+void worker_maybe_stop(struct worker *w);
+
+#endif

@@ -1,0 +1,289 @@
+/* What the probes of one backend bring, and what follows from it: is a server up, who is the
+ * primary, how fast to ask. What is made public, and in which order, is fence.c's business. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "ctl/control.h"
+#include "router_proto.h"
+
+bool backend_has_roles(const struct backend_config *b)
+{
+    return b->protocol->has_roles && b->probe == PROBE_AUTO;
+}
+
+/* How fast to ask -------------------------------------------------------------------------------
+ */
+
+static void probe_all_now(struct backend_control *b)
+{
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        if (b->servers[i].probe != NULL) {
+            probe_now(b->servers[i].probe);
+        }
+    }
+}
+
+static void set_pace(struct backend_control *b, bool fast)
+{
+    if (b->fast == fast) {
+        return;
+    }
+    b->fast = fast;
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        if (b->servers[i].probe != NULL) {
+            probe_set_interval(b->servers[i].probe,
+                               fast ? b->config->probe_fast_interval : b->config->probe_interval);
+        }
+    }
+}
+
+/* Any doubt: every server is asked now, and fast from then on until the roles are settled. */
+static void doubt_all(struct backend_control *b)
+{
+    set_pace(b, true);
+    probe_all_now(b);
+}
+
+void backend_doubt(struct backend_control *b, size_t server)
+{
+    struct control *c = b->control;
+    atomic_store(&c->shared->backends[b->config->index].doubted, false);
+    if (b->config->probe == PROBE_OFF || c->stopping) {
+        return;
+    }
+    if (server != MESSAGE_WHOLE_BACKEND) {
+        b->servers[server].suspect = true;
+        fence_publish(c);
+    }
+    if (backend_has_roles(b->config)) {
+        doubt_all(b);
+    } else if (server != MESSAGE_WHOLE_BACKEND) {
+        probe_now(b->servers[server].probe);
+    }
+}
+
+/* Up or down -------------------------------------------------------------------------------------
+ */
+
+static void set_up(struct backend_control *b, struct server_control *s, bool up, const char *why)
+{
+    if (s->up == up) {
+        return;
+    }
+    s->up = up;
+    events_add(&b->control->events, b->config->name, "server", "%s is %s%s%s", s->config->name,
+               up ? "up" : "down", why[0] != '\0' ? ": " : "", why);
+}
+
+static void judge_health(struct backend_control *b, struct server_control *s)
+{
+    const struct observation *o = &s->seen;
+    /* Cannot ask is not down: what was proven once keeps its role while it answers at all. */
+    bool was_stale = s->stale;
+    s->stale = o->reach == REACH_DENIED && b->memory.servers[s - b->servers].proven && s->up;
+    if (s->stale && !was_stale) {
+        events_add(&b->control->events, b->config->name, "server",
+                   "%s cannot be asked any more (%s); it keeps its role", s->config->name, o->why);
+    } else if (was_stale && o->reach == REACH_ANSWERED) {
+        events_add(&b->control->events, b->config->name, "server", "%s can be asked again",
+                   s->config->name);
+    }
+    if (o->successes >= b->config->probe_rise) {
+        set_up(b, s, true, o->why);
+    } else if (o->failures >= b->config->probe_fall && !s->stale) {
+        set_up(b, s, false, o->why);
+    }
+}
+
+/* A server that was never up is not "down again"; but its reason belongs in the log, once. */
+static void log_first_failure(const struct backend_control *b, const struct server_control *s)
+{
+    if (!s->up && s->seen.failures == b->config->probe_fall &&
+        !b->memory.servers[s - b->servers].proven) {
+        log_warn("backend=%s server=%s is down: %s", b->config->name, s->config->name, s->seen.why);
+    }
+}
+
+/* Who is the primary ------------------------------------------------------------------------------
+ */
+
+static void run_election(struct backend_control *b, struct verdict *out)
+{
+    const struct control *c = b->control;
+    size_t count = b->config->servers.count;
+    struct observation *seen = xcalloc(count, sizeof *seen);
+    for (size_t i = 0; i < count; i++) {
+        seen[i] = b->servers[i].seen;
+    }
+    struct election_input in = {
+        .servers = b->config->servers.items,
+        .seen = seen,
+        .count = count,
+        .probe_fall = b->config->probe_fall,
+        .now_ms = loop_now_ms(&c->loop),
+        .start_timeout_ms = c->config->router.start_timeout,
+        .conflict_timeout_ms = b->config->conflict_timeout,
+        .on_conflict = b->config->on_conflict,
+    };
+    election_run(&in, &b->memory, out);
+    free(seen);
+}
+
+static const char *kind_word(const struct verdict *v)
+{
+    static const char *const words[] = {
+        [VERDICT_NOBODY] = "nobody",
+        [VERDICT_HOLD] = "hold",
+        [VERDICT_CONTESTED] = "contested",
+        [VERDICT_PRIMARY] = "primary",
+    };
+    return words[v->kind];
+}
+
+static void note_verdict(struct backend_control *b, const struct verdict *v)
+{
+    const struct verdict *old = &b->verdict;
+    bool changed = v->kind != old->kind || v->primary != old->primary || v->stale != old->stale;
+    if (changed) {
+        events_add(&b->control->events, b->config->name, kind_word(v), "%s", v->reason);
+    }
+    bool writes = v->kind == VERDICT_PRIMARY;
+    if (writes) {
+        b->held_since_ms = 0;
+    } else if (b->held_since_ms == 0) {
+        b->held_since_ms = loop_now_ms(&b->control->loop);
+    }
+    b->verdict = *v;
+}
+
+static bool everybody_was_asked(const struct backend_control *b)
+{
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        const struct observation *o = &b->servers[i].seen;
+        if (o->reach != REACH_ANSWERED && o->failures < b->config->probe_fall) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void decide(struct backend_control *b)
+{
+    struct verdict v;
+    run_election(b, &v);
+    bool doubt = !v.settled;
+    bool new_doubt = doubt && b->verdict.settled;
+    note_verdict(b, &v);
+    if (v.kind == VERDICT_PRIMARY && b->servers[v.primary].seen.reach == REACH_ANSWERED) {
+        lag_record(&b->lag, loop_now_ms(&b->control->loop),
+                   b->servers[v.primary].seen.lineage.offset);
+    }
+    if (new_doubt) {
+        doubt_all(b);
+    } else {
+        set_pace(b, doubt);
+    }
+}
+
+static void on_observation(void *context, size_t server, const struct observation *o)
+{
+    struct backend_control *b = context;
+    struct server_control *s = &b->servers[server];
+    if (b->control->stopping) {
+        return;
+    }
+    s->seen = *o;
+    s->suspect = false;
+    if (backend_has_roles(b->config)) {
+        decide(b);
+    } else {
+        set_pace(b, o->reach != REACH_ANSWERED && o->failures < b->config->probe_fall);
+    }
+    judge_health(b, s);
+    log_first_failure(b, s);
+    b->first_round_over =
+        b->first_round_over || everybody_was_asked(b) || b->verdict.kind == VERDICT_PRIMARY;
+    fence_publish(b->control);
+}
+
+/* The loss of a kept connection says that something happened, most likely to the server. */
+static void on_lost(void *context, size_t server)
+{
+    struct backend_control *b = context;
+    log_debug("backend=%s server=%s the probe's connection was lost", b->config->name,
+              b->servers[server].config->name);
+    backend_doubt(b, backend_has_roles(b->config) ? MESSAGE_WHOLE_BACKEND : server);
+}
+
+static const struct probe_events probe_events = {
+    .on_observation = on_observation,
+    .on_lost = on_lost,
+};
+
+bool backend_ready(const struct backend_control *b)
+{
+    return b->config->probe == PROBE_OFF || b->first_round_over;
+}
+
+/* Beginning and end -------------------------------------------------------------------------------
+ */
+
+int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config)
+{
+    size_t count = config->servers.count;
+    *b = (struct backend_control){
+        .control = c,
+        .config = config,
+        .servers = xcalloc(count, sizeof *b->servers),
+        .memory = {.incumbent = ELECTION_NOBODY,
+                   .servers = xcalloc(count, sizeof *b->memory.servers)},
+        .verdict = {.kind = VERDICT_NOBODY,
+                    .primary = ELECTION_NOBODY,
+                    .reason = "no server was asked yet"},
+        .fast = true,
+    };
+    list_init(&b->waiters);
+    for (size_t i = 0; i < count; i++) {
+        b->servers[i].config = &config->servers.items[i];
+        b->servers[i].up = config->probe == PROBE_OFF;
+    }
+    return balance_state_init(&b->balance, count, uv_hrtime());
+}
+
+void backend_release(struct backend_control *b)
+{
+    balance_state_release(&b->balance);
+    free(b->memory.servers);
+    free(b->servers);
+}
+
+void backend_start(struct backend_control *b)
+{
+    if (b->config->probe == PROBE_OFF) {
+        return;
+    }
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        struct control *c = b->control;
+        struct probe *p = probe_new(&c->loop, b->config, i, &probe_events, b, &c->stamp);
+        b->servers[i].probe = p;
+        if (p != NULL) {
+            probe_start(p);
+        } else {
+            log_error("backend=%s out of memory: one of its servers is not probed",
+                      b->config->name);
+        }
+    }
+}
+
+void backend_stop(struct backend_control *b)
+{
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        if (b->servers[i].probe != NULL) {
+            probe_close(b->servers[i].probe);
+            b->servers[i].probe = NULL;
+        }
+    }
+}

@@ -1,0 +1,195 @@
+#include "ctl/control.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/macros.h"
+#include "base/mem.h"
+#include "ctl/admin.h"
+#include "net/mailbox.h"
+
+#define DRAIN_LOOK_MS 20
+
+/* Messages from workers
+ * ---------------------------------------------------------------------------- */
+
+static void on_ack(struct message *m, void *control)
+{
+    struct control *c = control;
+    struct message_topology *back = container_of(m, struct message_topology, message);
+    c->workers[back->worker].acked = back->generation;
+    free(back);
+    fence_publish(c); /* the second step of a fence may have waited for this */
+}
+
+static void on_doubt(struct message *m, void *control)
+{
+    struct control *c = control;
+    struct message_doubt *doubt = container_of(m, struct message_doubt, message);
+    backend_doubt(&c->backends[doubt->backend], doubt->server);
+    free(doubt);
+}
+
+static void on_freed(struct message *m, void *control)
+{
+    struct control *c = control;
+    struct message_freed *freed = container_of(m, struct message_freed, message);
+    waiting_serve(&c->backends[freed->backend]);
+    free(freed);
+}
+
+static void on_wait(struct message *m, void *control)
+{
+    struct control *c = control;
+    struct waiter *w = container_of(m, struct waiter, message);
+    waiting_add(&c->backends[w->request.backend], w);
+}
+
+static void on_cancel(struct message *m, void *control)
+{
+    struct control *c = control;
+    struct waiter *w = container_of(m, struct waiter, cancel);
+    waiting_cancel(&c->backends[w->request.backend], w);
+}
+
+void control_end(struct control *c)
+{
+    for (size_t i = 0; i < c->config->backend_count; i++) {
+        backend_stop(&c->backends[i]);
+    }
+    if (c->admin != NULL) {
+        admin_close(c->admin);
+        c->admin = NULL;
+    }
+    uv_close((uv_handle_t *)&c->start_timer, NULL);
+    uv_close((uv_handle_t *)&c->drain_timer, NULL);
+    loop_stop(&c->loop);
+}
+
+static void on_stopped(struct message *m, void *control)
+{
+    struct control *c = control;
+    struct message_stop *back = container_of(m, struct message_stop, message);
+    c->workers[back->worker].stopped = true;
+    free(back);
+    if (++c->workers_stopped == c->worker_count) {
+        control_end(c);
+    }
+}
+
+const struct control_inbox control_inbox = {
+    .ack = on_ack,
+    .doubt = on_doubt,
+    .freed = on_freed,
+    .wait = on_wait,
+    .cancel = on_cancel,
+    .stopped = on_stopped,
+};
+
+/* Draining
+ * ------------------------------------------------------------------------------------------ */
+
+static void stop_workers(struct control *c)
+{
+    c->stopping = true;
+    uv_timer_stop(&c->drain_timer);
+    for (unsigned i = 0; i < c->worker_count; i++) {
+        struct message_stop *m = xcalloc(1, sizeof *m);
+        *m = (struct message_stop){{.run = c->tell->stop}, i};
+        mailbox_post(c->workers[i].mailbox, &m->message);
+    }
+}
+
+/* Nobody new comes in once all workers have acknowledged that they closed their listeners. */
+static void on_drain_look(uv_timer_t *timer)
+{
+    struct control *c = container_of(timer, struct control, drain_timer);
+    unsigned left = atomic_load(&c->shared->sessions);
+    bool closed = fence_acked_by_all(c) >= c->published->generation;
+    if (loop_now_ms(&c->loop) >= c->drain_until_ms) {
+        if (left > 0) {
+            events_add(&c->events, "", "router", "drain_timeout is over: %u sessions are closed",
+                       left);
+        }
+        stop_workers(c);
+    } else if (left == 0 && closed) {
+        stop_workers(c);
+    }
+}
+
+void control_drain(struct control *c)
+{
+    loop_assert(&c->loop);
+    if (c->draining) {
+        return;
+    }
+    c->draining = true;
+    c->drain_until_ms = loop_now_ms(&c->loop) + c->config->router.drain_timeout;
+    events_add(&c->events, "", "router", "draining: %u sessions may finish within %llu ms",
+               atomic_load(&c->shared->sessions),
+               (unsigned long long)c->config->router.drain_timeout);
+    fence_publish(c);
+    uv_timer_start(&c->drain_timer, on_drain_look, DRAIN_LOOK_MS, DRAIN_LOOK_MS);
+}
+
+/* Beginning and end
+ * ----------------------------------------------------------------------------------- */
+
+bool control_ready(const struct control *c)
+{
+    bool ready = !c->draining;
+    for (size_t i = 0; i < c->config->backend_count && ready; i++) {
+        ready = c->start_over || backend_ready(&c->backends[i]);
+    }
+    return ready;
+}
+
+static void on_start_timeout(uv_timer_t *timer)
+{
+    struct control *c = container_of(timer, struct control, start_timer);
+    c->start_over = true;
+}
+
+int control_init(struct control *c, const struct control_setup *setup)
+{
+    const struct config *config = setup->config;
+    *c = (struct control){
+        .config = config,
+        .shared = setup->shared,
+        .tell = setup->tell,
+        .worker_count = setup->worker_count,
+        .workers = xcalloc(setup->worker_count, sizeof *c->workers),
+        .published = topology_new(config),
+        .backends = xcalloc(config->backend_count, sizeof *c->backends),
+        .started_unix = (uint64_t)time(NULL),
+    };
+    int rc = c->published == NULL ? UV_ENOMEM : loop_init(&c->loop, c);
+    for (size_t i = 0; i < config->backend_count && rc == 0; i++) {
+        rc = backend_init(&c->backends[i], c, &config->backends[i]);
+    }
+    if (rc == 0) {
+        uv_timer_init(&c->loop.uv, &c->start_timer);
+        uv_timer_init(&c->loop.uv, &c->drain_timer);
+        c->started_ms = loop_now_ms(&c->loop);
+    }
+    return rc;
+}
+
+void control_start(struct control *c)
+{
+    uv_timer_start(&c->start_timer, on_start_timeout, c->config->router.start_timeout, 0);
+    for (size_t i = 0; i < c->config->backend_count; i++) {
+        backend_start(&c->backends[i]);
+    }
+    fence_publish(c);
+}
+
+void control_release(struct control *c)
+{
+    for (size_t i = 0; i < c->config->backend_count; i++) {
+        backend_release(&c->backends[i]);
+    }
+    topology_unref(c->published);
+    free(c->backends);
+    free(c->workers);
+}

@@ -1,0 +1,285 @@
+/* From verdicts to topologies. The rule that everything here serves: a server is published as the
+ * primary only when every worker has acknowledged a topology in which no other server of the
+ * backend is. So a change of the primary takes two steps: first nobody, and the workers reset what
+ * could still write to the old one; then, when all have acknowledged that, the new one. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ctl/control.h"
+#include "net/mailbox.h"
+
+uint64_t fence_acked_by_all(const struct control *c)
+{
+    uint64_t least = UINT64_MAX;
+    for (unsigned i = 0; i < c->worker_count; i++) {
+        if (!c->workers[i].stopped && c->workers[i].acked < least) {
+            least = c->workers[i].acked;
+        }
+    }
+    return least;
+}
+
+static void explain(struct server_control *s, const char *why)
+{
+    snprintf(s->reason, sizeof s->reason, "%s", why);
+}
+
+/* Replicas ----------------------------------------------------------------------------------------
+ */
+
+static bool primary_is_known(const struct backend_control *b)
+{
+    return b->verdict.kind == VERDICT_PRIMARY;
+}
+
+static bool lags(struct backend_control *b, const struct observation *o, char *why, size_t size)
+{
+    const struct lag_bound *bound = &b->config->max_lag;
+    int64_t bytes = lag_bytes(&b->lag, o->lineage.offset);
+    uint64_t ms = lag_ms(&b->lag, loop_now_ms(&b->control->loop), o->lineage.offset);
+    if (bound->bytes > 0 && bytes > (int64_t)bound->bytes) {
+        snprintf(why, size, "%lld bytes behind its primary", (long long)bytes);
+        return true;
+    }
+    if (bound->ms > 0 && ms > bound->ms) {
+        snprintf(why, size, "%llu ms behind its primary", (unsigned long long)ms);
+        return true;
+    }
+    return false;
+}
+
+/* What an answering replica may be used for. */
+static enum access replica_access(struct backend_control *b, struct server_control *s)
+{
+    const struct observation *o = &s->seen;
+    char why[ELECTION_REASON_MAX] = "";
+    if (!o->link_up || o->syncing) {
+        snprintf(why, sizeof why, "%s %s", o->syncing ? "synchronises with" : "has no link to",
+                 o->follows);
+    } else if (o->lineage.offset <= 0) {
+        snprintf(why, sizeof why, "has received nothing yet");
+    } else if (b->memory.incumbent >= 0 && strcmp(o->lineage.id, b->memory.elected.id) != 0) {
+        snprintf(why, sizeof why, "follows %s, which is not the primary here", o->follows);
+    } else if (!lags(b, o, why, sizeof why)) {
+        explain(s, "");
+        return s->suspect || !s->up ? ACCESS_QUIET : ACCESS_OPEN;
+    }
+    explain(s, why);
+    /* Without a primary every link is down: who reads goes on reading what there is. */
+    return primary_is_known(b) ? ACCESS_DRAIN : ACCESS_QUIET;
+}
+
+/* Every server but the primary: what it may be used for by its own word and the election's. */
+static void judge_other(struct backend_control *b, struct server_control *s,
+                        struct topology_server *out)
+{
+    const struct observation *o = &s->seen;
+    if (o->reach == REACH_ANSWERED && o->claim == CLAIM_REPLICA) {
+        out->role = ROLE_REPLICA;
+        out->access = replica_access(b, s);
+    } else if (o->reach == REACH_ANSWERED) {
+        out->role = ROLE_UNKNOWN;
+        out->access = ACCESS_NONE;
+        explain(s, o->usable ? "claims to be the primary, but was not elected" : o->why);
+    } else {
+        /* Not reached or not told: a replica stays one, but for how long it is used depends. */
+        out->role = s->role == ROLE_REPLICA ? ROLE_REPLICA : ROLE_UNKNOWN;
+        out->access = out->role == ROLE_REPLICA ? (s->up && !s->suspect ? s->access : ACCESS_QUIET)
+                                                : ACCESS_NONE;
+        explain(s, o->reach == REACH_UNASKED ? "not asked yet" : o->why);
+    }
+}
+
+/* The primary
+ * -------------------------------------------------------------------------------------- */
+
+static enum access primary_access(const struct backend_control *b)
+{
+    switch (b->verdict.kind) {
+    case VERDICT_PRIMARY:
+        return b->servers[b->verdict.primary].suspect ? ACCESS_QUIET : ACCESS_OPEN;
+    case VERDICT_CONTESTED:
+        return ACCESS_PAUSE;
+    case VERDICT_HOLD:
+        return ACCESS_QUIET;
+    case VERDICT_NOBODY:
+        break;
+    }
+    return ACCESS_NONE;
+}
+
+/* Takes back a server that was published as the primary and is not to be any more. True while some
+ * worker may still act upon that. */
+static bool take_back(struct server_control *s, struct topology_server *out, uint64_t generation,
+                      uint64_t acked)
+{
+    struct server_fence *f = &s->fence;
+    if (!f->exposed) {
+        return false;
+    }
+    if (f->fenced_at == 0) {
+        f->fenced_at = generation;
+    }
+    if (acked >= f->fenced_at) {
+        *f = (struct server_fence){0};
+        return false;
+    }
+    bool says_replica = out->role == ROLE_REPLICA && out->access != ACCESS_NONE;
+    if (!says_replica) {
+        out->role = ROLE_UNKNOWN;
+        out->access = ACCESS_NONE;
+    }
+    return true;
+}
+
+static void compose_roles(struct backend_control *b, struct topology_backend *out,
+                          uint64_t generation, uint64_t acked)
+{
+    int elected = b->verdict.kind == VERDICT_NOBODY ? ELECTION_NOBODY : b->verdict.primary;
+    bool old_one_out = false;
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        if ((int)i != elected) {
+            judge_other(b, &b->servers[i], &out->servers[i]);
+            old_one_out =
+                take_back(&b->servers[i], &out->servers[i], generation, acked) || old_one_out;
+        }
+    }
+    b->fencing = old_one_out;
+    if (elected == ELECTION_NOBODY) {
+        return;
+    }
+    struct server_control *s = &b->servers[elected];
+    if (old_one_out) {
+        /* A replica that was promoted keeps its readers while the old primary is fenced. */
+        out->servers[elected] =
+            (struct topology_server){s->role == ROLE_REPLICA ? ROLE_REPLICA : ROLE_UNKNOWN,
+                                     s->role == ROLE_REPLICA ? ACCESS_QUIET : ACCESS_NONE, false};
+        explain(s, "elected; waits until the old primary is fenced");
+        return;
+    }
+    out->primary = elected;
+    out->servers[elected] = (struct topology_server){ROLE_PRIMARY, primary_access(b), false};
+    s->fence = (struct server_fence){.exposed = true};
+    explain(s, b->verdict.reason);
+}
+
+/* Without roles
+ * ------------------------------------------------------------------------------------- */
+
+static void compose_plain(struct backend_control *b, struct topology_backend *out)
+{
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        struct server_control *s = &b->servers[i];
+        out->servers[i] = (struct topology_server){
+            ROLE_UNKNOWN, s->up && !s->suspect ? ACCESS_OPEN : ACCESS_QUIET, false};
+        explain(s, s->up ? "" : s->seen.reach == REACH_UNASKED ? "not asked yet" : s->seen.why);
+    }
+}
+
+/* Publishing
+ * ----------------------------------------------------------------------------------------- */
+
+static bool same_backend(const struct topology_backend *a, const struct topology_backend *b,
+                         size_t count)
+{
+    if (a->primary != b->primary) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (a->servers[i].role != b->servers[i].role ||
+            a->servers[i].access != b->servers[i].access) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool same(const struct topology *a, const struct topology *b)
+{
+    bool equal = a->draining == b->draining;
+    for (size_t i = 0; i < a->config->backend_count && equal; i++) {
+        equal =
+            same_backend(&a->backends[i], &b->backends[i], a->config->backends[i].servers.count);
+    }
+    return equal;
+}
+
+static void send_to_workers(struct control *c)
+{
+    for (unsigned i = 0; i < c->worker_count; i++) {
+        struct message_topology *m = xcalloc(1, sizeof *m);
+        *m = (struct message_topology){
+            {.run = c->tell->topology}, topology_ref(c->published), i, c->published->generation};
+        mailbox_post(c->workers[i].mailbox, &m->message);
+    }
+}
+
+static void remember_published(struct control *c)
+{
+    for (size_t i = 0; i < c->config->backend_count; i++) {
+        struct backend_control *b = &c->backends[i];
+        for (size_t j = 0; j < b->config->servers.count; j++) {
+            const struct topology_server *t = &c->published->backends[i].servers[j];
+            if (b->servers[j].role != t->role || b->servers[j].access != t->access) {
+                b->servers[j].changed_ms = loop_now_ms(&c->loop);
+            }
+            b->servers[j].role = t->role;
+            b->servers[j].access = t->access;
+        }
+    }
+}
+
+/* The recorder's lines about the two steps. */
+static void note_fence(struct backend_control *b, bool was_fencing)
+{
+    struct events *e = &b->control->events;
+    uint64_t now = loop_now_ms(&b->control->loop);
+    if (b->fencing && !was_fencing) {
+        b->fencing_since_ms = now;
+    } else if (!b->fencing && was_fencing) {
+        events_add(e, b->config->name, "fence",
+                   "no worker writes to the old primary any more (%llu ms)",
+                   (unsigned long long)(now - b->fencing_since_ms));
+    }
+}
+
+static void compose(struct control *c, struct topology *t)
+{
+    uint64_t acked = fence_acked_by_all(c);
+    t->generation = c->published->generation + 1;
+    t->draining = c->draining;
+    for (size_t i = 0; i < c->config->backend_count; i++) {
+        struct backend_control *b = &c->backends[i];
+        bool was_fencing = b->fencing;
+        if (backend_has_roles(b->config)) {
+            compose_roles(b, &t->backends[i], t->generation, acked);
+        } else {
+            compose_plain(b, &t->backends[i]);
+        }
+        note_fence(b, was_fencing);
+    }
+}
+
+void fence_publish(struct control *c)
+{
+    if (c->stopping) {
+        return;
+    }
+    struct topology *t = topology_new(c->config);
+    if (t == NULL) {
+        return; /* the old one stays in force; the next observation tries again */
+    }
+    compose(c, t);
+    if (same(t, c->published)) {
+        topology_unref(t);
+        return;
+    }
+    topology_unref(c->published);
+    c->published = t;
+    remember_published(c);
+    send_to_workers(c);
+    for (size_t i = 0; i < c->config->backend_count; i++) {
+        waiting_serve(&c->backends[i]);
+    }
+}

@@ -1,0 +1,332 @@
+/* How a conn lives: conn_open() or conn_connect() initialise the libuv handle, so uv_close() is the
+ * only way out from then on. Reads go through the loop's one receive buffer. A write that the
+ * kernel does not take whole leaves one copied chunk, which its own callback frees, always: libuv
+ * calls it with UV_ECANCELED before the close callback if the conn is closed first. FIN is sent by
+ * shutdown(2) once libuv's queue is empty, so that no shutdown request can stand in the way of a
+ * reset (uv_tcp_close_reset() is EINVAL then). */
+#include "net/conn.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "net/loop.h"
+
+/* What the kernel did not take at once. */
+struct chunk {
+    uv_write_t request;
+    struct conn *conn; /* alive: its close callback comes after the chunk's */
+    char data[];
+};
+
+struct connecting {
+    uv_connect_t request;
+    struct conn *conn;
+};
+
+static int descriptor(const struct conn *c)
+{
+    uv_os_fd_t fd = -1;
+    uv_fileno((const uv_handle_t *)&c->uv, &fd);
+    return fd;
+}
+
+static void set_option(int fd, int level, int name, int value)
+{
+    setsockopt(fd, level, name, &value, sizeof value); /* best effort: the session works without */
+}
+
+void conn_tune(int fd, int family, const struct conn_tcp *tcp)
+{
+    if (family == AF_UNIX) {
+        return;
+    }
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (tcp->keepalive_ms > 0) {
+        int idle_s = (int)((tcp->keepalive_ms + 999) / 1000);
+        int interval_s = idle_s / 3 > 0 ? idle_s / 3 : 1;
+        set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s);
+        set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval_s);
+        set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    }
+    if (tcp->user_timeout_ms > 0) {
+        set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)tcp->user_timeout_ms);
+    }
+}
+
+/* Reading ---------------------------------------------------------------------------------- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+    (void)suggested;
+    struct conn *c = container_of(handle, struct conn, uv);
+    assert(!c->loop->receiving);
+    c->loop->receiving = true;
+    *out = uv_buf_init(c->loop->receive, sizeof c->loop->receive);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct conn *c = container_of(stream, struct conn, uv);
+    if (LIKELY(n > 0)) {
+        c->ops->on_data(c, buf->base, (size_t)n);
+    }
+    c->loop->receiving = false;
+    if (LIKELY(n >= 0)) {
+        return;
+    }
+    c->reading = false;
+    if (n == UV_EOF) {
+        c->eof = true;
+        c->ops->on_eof(c);
+    } else {
+        c->ops->on_error(c, (int)n);
+    }
+}
+
+void conn_start(struct conn *c)
+{
+    loop_assert(c->loop);
+    if (!c->open || c->reading) {
+        return;
+    }
+    c->reading = true;
+    if (c->pauses == 0) {
+        uv_read_start((uv_stream_t *)&c->uv, on_alloc, on_read);
+    }
+}
+
+void conn_pause(struct conn *c, enum conn_pause why)
+{
+    if (c->open && c->reading && c->pauses == 0) {
+        uv_read_stop((uv_stream_t *)&c->uv);
+    }
+    c->pauses |= (uint8_t)why;
+}
+
+void conn_resume(struct conn *c, enum conn_pause why)
+{
+    bool paused = c->pauses != 0;
+    c->pauses &= (uint8_t)~why;
+    if (c->open && c->reading && paused && c->pauses == 0) {
+        uv_read_start((uv_stream_t *)&c->uv, on_alloc, on_read);
+    }
+}
+
+/* Writing ---------------------------------------------------------------------------------- */
+
+size_t conn_queued(const struct conn *c)
+{
+    return c->open ? uv_stream_get_write_queue_size((const uv_stream_t *)&c->uv) : 0;
+}
+
+static void send_fin(struct conn *c)
+{
+    if (!c->finished) {
+        c->finished = true;
+        shutdown(descriptor(c), SHUT_WR); /* ENOTCONN after a reset: reading will tell */
+    }
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct chunk *chunk = container_of(request, struct chunk, request);
+    struct conn *c = chunk->conn;
+    free(chunk);
+    if (!c->open) {
+        return;
+    }
+    if (status != 0) {
+        c->ops->on_error(c, status);
+    } else if (conn_queued(c) == 0) {
+        if (c->finish_wanted) {
+            send_fin(c);
+        }
+        c->ops->on_drained(c);
+    }
+}
+
+static int queue_rest(struct conn *c, const char *data, size_t len)
+{
+    struct chunk *chunk = malloc(sizeof *chunk + len);
+    if (chunk == NULL) {
+        return UV_ENOMEM;
+    }
+    chunk->conn = c;
+    memcpy(chunk->data, data, len);
+    uv_buf_t buf = uv_buf_init(chunk->data, (unsigned)len);
+    int rc = uv_write(&chunk->request, (uv_stream_t *)&c->uv, &buf, 1, on_written);
+    if (rc != 0) {
+        free(chunk);
+    }
+    return rc;
+}
+
+int conn_write(struct conn *c, const char *data, size_t len)
+{
+    loop_assert(c->loop);
+    if (UNLIKELY(!c->open || c->finish_wanted || c->finished)) {
+        return UV_EPIPE;
+    }
+    uv_buf_t buf = uv_buf_init((char *)data, (unsigned)len);
+    int sent = uv_try_write((uv_stream_t *)&c->uv, &buf, 1);
+    if (LIKELY(sent == (int)len)) {
+        return 0;
+    }
+    if (sent == UV_EAGAIN) {
+        sent = 0;
+    }
+    return sent < 0 ? sent : queue_rest(c, data + sent, len - (size_t)sent);
+}
+
+void conn_finish(struct conn *c)
+{
+    if (!c->open) {
+        return;
+    }
+    c->finish_wanted = true;
+    if (conn_queued(c) == 0) {
+        send_fin(c);
+    }
+}
+
+/* Beginning and end ------------------------------------------------------------------------- */
+
+static void begin(struct conn *c, struct loop *l, const struct conn_ops *ops)
+{
+    loop_assert(l);
+    c->loop = l;
+    c->ops = ops;
+    c->pauses = 0;
+    c->open = true;
+    c->reading = false;
+    c->eof = false;
+    c->finish_wanted = false;
+    c->finished = false;
+}
+
+static int failed_at_once(struct conn *c, int rc)
+{
+    conn_close(c);
+    return rc;
+}
+
+int conn_open(struct conn *c, struct loop *l, const struct conn_ops *ops, int fd)
+{
+    begin(c, l, ops);
+    uv_tcp_init(&l->uv, &c->uv);
+    int rc = uv_tcp_open(&c->uv, fd);
+    if (rc != 0) {
+        close(fd);
+        return failed_at_once(c, rc);
+    }
+    return 0;
+}
+
+static void on_connect(uv_connect_t *request, int status)
+{
+    struct connecting *connecting = container_of(request, struct connecting, request);
+    struct conn *c = connecting->conn;
+    free(connecting);
+    if (!c->open) {
+        return;
+    }
+    if (status != 0) {
+        c->ops->on_error(c, status);
+    } else {
+        c->ops->on_connected(c);
+    }
+}
+
+static int connect_tcp(struct conn *c, const struct address *to, const struct conn_tcp *tcp)
+{
+    conn_tune(descriptor(c), to->sa.any.sa_family, tcp);
+    struct connecting *connecting = malloc(sizeof *connecting);
+    if (connecting == NULL) {
+        return UV_ENOMEM;
+    }
+    connecting->conn = c;
+    int rc = uv_tcp_connect(&connecting->request, &c->uv, &to->sa.any, on_connect);
+    if (rc != 0) {
+        free(connecting);
+        return rc;
+    }
+    return CONN_PENDING;
+}
+
+/* unix(7): a connect either succeeds at once or fails, EAGAIN if the backlog is full. */
+static int connect_path(struct conn *c, const struct address *to)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (connect(fd, &to->sa.any, to->len) != 0) {
+        int rc = -errno;
+        close(fd);
+        return rc;
+    }
+    int rc = uv_tcp_open(&c->uv, fd);
+    if (rc != 0) {
+        close(fd);
+        return rc;
+    }
+    return CONN_CONNECTED;
+}
+
+int conn_connect(struct conn *c, struct loop *l, const struct conn_ops *ops,
+                 const struct address *to, const struct conn_tcp *tcp)
+{
+    begin(c, l, ops);
+    int family = to->sa.any.sa_family;
+    int rc = uv_tcp_init_ex(&l->uv, &c->uv, family == AF_UNIX ? AF_UNSPEC : (unsigned)family);
+    if (rc != 0) {
+        uv_tcp_init(&l->uv, &c->uv); /* cannot fail; so that closing is always the same */
+        return failed_at_once(c, rc);
+    }
+    rc = family == AF_UNIX ? connect_path(c, to) : connect_tcp(c, to, tcp);
+    return rc < 0 ? failed_at_once(c, rc) : rc;
+}
+
+bool conn_is_open(const struct conn *c)
+{
+    return c->open;
+}
+
+bool conn_peer_left(const struct conn *c)
+{
+    if (!c->open) {
+        return true;
+    }
+    struct pollfd look = {.fd = descriptor(c), .events = POLLRDHUP};
+    return poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+static void on_close(uv_handle_t *handle)
+{
+    struct conn *c = container_of(handle, struct conn, uv);
+    c->ops->on_closed(c);
+}
+
+void conn_close(struct conn *c)
+{
+    if (c->open) {
+        c->open = false;
+        uv_close((uv_handle_t *)&c->uv, on_close);
+    }
+}
+
+void conn_reset(struct conn *c)
+{
+    if (c->open) {
+        c->open = false;
+        if (uv_tcp_close_reset(&c->uv, on_close) != 0) {
+            uv_close((uv_handle_t *)&c->uv, on_close);
+        }
+    }
+}

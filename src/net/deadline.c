@@ -1,0 +1,59 @@
+#include "net/deadline.h"
+
+#include "base/macros.h"
+#include "net/loop.h"
+
+void deadline_list_init(struct deadline_list *l, struct loop *loop, uint64_t after_ms,
+                        void (*expire)(struct deadline *d))
+{
+    *l = (struct deadline_list){.loop = loop, .after_ms = after_ms, .expire = expire};
+    list_init(&l->items);
+    list_append(&loop->deadline_lists, &l->node);
+}
+
+void deadline_list_remove(struct deadline_list *l)
+{
+    assert(list_empty(&l->items));
+    list_remove(&l->node);
+}
+
+void deadline_init(struct deadline *d)
+{
+    list_init(&d->node);
+}
+
+void deadline_arm(struct deadline_list *l, struct deadline *d)
+{
+    loop_assert(l->loop);
+    if (l->after_ms == 0) {
+        return;
+    }
+    if (deadline_is_armed(d)) {
+        list_remove(&d->node);
+    } else {
+        loop_deadline_armed(l->loop);
+    }
+    d->due_ms = loop_now_ms(l->loop) + l->after_ms;
+    list_append(&l->items, &d->node);
+}
+
+void deadline_disarm(struct deadline_list *l, struct deadline *d)
+{
+    if (deadline_is_armed(d)) {
+        list_remove(&d->node);
+        loop_deadline_disarmed(l->loop);
+    }
+}
+
+void deadline_list_expire(struct deadline_list *l)
+{
+    uint64_t now = loop_now_ms(l->loop);
+    while (!list_empty(&l->items)) {
+        struct deadline *d = container_of(l->items.next, struct deadline, node);
+        if (d->due_ms > now) {
+            return;
+        }
+        deadline_disarm(l, d);
+        l->expire(d);
+    }
+}

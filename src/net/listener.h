@@ -1,0 +1,41 @@
+/* Listening sockets: bound once at the start for all workers, watched by each worker's loop. */
+#ifndef ROUTER_NET_LISTENER_H
+#define ROUTER_NET_LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "base/address.h"
+#include "net/conn.h"
+
+struct loop;
+
+/* Binds `count` sockets to one address and listens on them: for TCP each its own (SO_REUSEPORT, so
+ * the kernel spreads connections), for a unix path one shared by duplicates. Another program on the
+ * address, a second router included, is UV_EADDRINUSE. 0 or a UV_* code; then nothing is open. */
+int listener_bind(const struct address *at, const struct conn_tcp *tcp, int *fds, size_t count);
+/* Closes descriptors that no listener took over, and removes the path of a unix socket. */
+void listener_unbind(const struct address *at);
+
+struct listener {
+    uv_poll_t poll;
+    struct loop *loop; /* borrowed */
+    int fd;            /* owned */
+    bool open;
+    /* A connected socket that the callee takes over. */
+    void (*on_accept)(struct listener *l, int fd, const struct address *from);
+    /* No descriptor or memory for another connection: the listener has paused, call
+     * listener_resume() after a while. */
+    void (*on_exhausted)(struct listener *l, int status);
+    void (*on_closed)(struct listener *l);
+};
+
+/* Takes over fd; the callbacks are set by the caller before. 0 or a UV_* code (fd is closed). */
+int listener_start(struct listener *l, struct loop *loop, int fd);
+void listener_resume(struct listener *l);
+/* Accepts what the kernel has queued already (closing a SO_REUSEPORT listener would reset it),
+ * then closes. Idempotent. */
+void listener_close(struct listener *l);
+
+#endif

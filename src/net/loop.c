@@ -1,0 +1,70 @@
+#include "net/loop.h"
+
+#include "base/macros.h"
+#include "net/deadline.h"
+
+static void on_tick(uv_timer_t *tick)
+{
+    struct loop *l = container_of(tick, struct loop, tick);
+    LIST_EACH(it, &l->deadline_lists)
+    {
+        deadline_list_expire(container_of(it, struct deadline_list, node));
+    }
+}
+
+int loop_init(struct loop *l, void *receiver)
+{
+    list_init(&l->deadline_lists);
+    l->armed = 0;
+    l->receiving = false;
+    l->thread = uv_thread_self();
+    int rc = uv_loop_init(&l->uv);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = mailbox_init(&l->mailbox, &l->uv, receiver);
+    if (rc != 0) {
+        uv_loop_close(&l->uv);
+        return rc;
+    }
+    uv_timer_init(&l->uv, &l->tick);
+    return 0;
+}
+
+void loop_run(struct loop *l)
+{
+    l->thread = uv_thread_self();
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *l)
+{
+    loop_assert(l);
+    mailbox_close(&l->mailbox);
+    uv_close((uv_handle_t *)&l->tick, NULL);
+}
+
+int loop_release(struct loop *l)
+{
+    return uv_loop_close(&l->uv);
+}
+
+bool loop_is_mine(const struct loop *l)
+{
+    uv_thread_t me = uv_thread_self();
+    return uv_thread_equal(&l->thread, &me) != 0;
+}
+
+void loop_deadline_armed(struct loop *l)
+{
+    if (l->armed++ == 0 && !uv_is_closing((uv_handle_t *)&l->tick)) {
+        uv_timer_start(&l->tick, on_tick, LOOP_TICK_MS, LOOP_TICK_MS);
+    }
+}
+
+void loop_deadline_disarmed(struct loop *l)
+{
+    if (--l->armed == 0) {
+        uv_timer_stop(&l->tick);
+    }
+}

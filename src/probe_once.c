@@ -1,0 +1,95 @@
+/* `router --probe`: one round of the real probes and the real election, and what came of it. */
+#include <stdio.h>
+
+#include "base/macros.h"
+#include "ctl/control.h"
+#include "router.h"
+#include "router_proto.h"
+
+#define LOOK_MS 10
+
+struct once {
+    struct control control;
+    uv_timer_t look;
+};
+
+static bool decided(const struct once *o)
+{
+    const struct control *c = &o->control;
+    for (size_t i = 0; i < c->config->backend_count; i++) {
+        const struct backend_control *b = &c->backends[i];
+        bool settled = !backend_has_roles(b->config) || b->verdict.settled || c->start_over;
+        if (!backend_ready(b) || !settled) {
+            return c->start_over && backend_ready(b);
+        }
+    }
+    return true;
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct once *o = container_of(timer, struct once, look);
+    if (decided(o)) {
+        uv_close((uv_handle_t *)&o->look, NULL);
+        control_end(&o->control);
+    }
+}
+
+static const char *role_word(const struct server_control *s)
+{
+    static const char *const words[] = {
+        [ROLE_UNKNOWN] = "unknown", [ROLE_PRIMARY] = "primary", [ROLE_REPLICA] = "replica"};
+    return words[s->role];
+}
+
+static void print_backend(const struct backend_control *b)
+{
+    printf("backend %s (%s)\n", b->config->name, b->config->protocol->name);
+    if (backend_has_roles(b->config)) {
+        printf("  %s\n", b->verdict.reason);
+    }
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        const struct server_control *s = &b->servers[i];
+        printf("  %-16s %-22s %-5s %-8s %s\n", s->config->name, s->config->address_text,
+               s->up ? "up" : "down", role_word(s), s->seen.why);
+    }
+}
+
+static bool has_server(struct once *o, const struct frontend_config *f)
+{
+    struct control *c = &o->control;
+    struct route_request request = {
+        .backend = f->backend, .route = f->route, .fallback = f->fallback};
+    size_t server;
+    return route_pick(c->published, c->shared, &c->backends[f->backend].balance, &request,
+                      &server) == ROUTE_FOUND;
+}
+
+int router_probe(const struct config *config)
+{
+    static struct once o; /* a loop is too large for the stack */
+    struct shared *shared = shared_new(config, 0);
+    struct control_setup setup = {.config = config, .shared = shared};
+    if (shared == NULL || control_init(&o.control, &setup) != 0) {
+        fputs("router: out of memory\n", stderr);
+        return 1;
+    }
+    uv_timer_init(&o.control.loop.uv, &o.look);
+    uv_timer_start(&o.look, on_look, LOOK_MS, LOOK_MS);
+    log_set_level(LOG_LEVEL_ERROR); /* the table says it all */
+    control_start(&o.control);
+    loop_run(&o.control.loop);
+    loop_release(&o.control.loop);
+    int status = 0;
+    for (size_t i = 0; i < config->backend_count; i++) {
+        print_backend(&o.control.backends[i]);
+    }
+    for (size_t i = 0; i < config->frontend_count; i++) {
+        bool served = has_server(&o, &config->frontends[i]);
+        printf("frontend %s: %s\n", config->frontends[i].name, served ? "ok" : "no server");
+        status = served ? status : 1;
+    }
+    control_release(&o.control);
+    shared_free(shared);
+    return status;
+}

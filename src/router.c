@@ -1,0 +1,389 @@
+/* Puts the parts together: limits, sockets, workers, control; and takes them apart again. */
+#include "router.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/mem.h"
+#include "core/worker.h"
+#include "ctl/admin.h"
+#include "ctl/control.h"
+
+/* What a session may cost at worst: both directions' leftovers and what was read ahead. */
+#define SESSION_BYTES_MAX (3 * LOOP_RECEIVE_BYTES)
+#define REFUSING_MAX      256
+
+struct router {
+    const struct config *config;
+    struct shared *shared;
+    struct client_table *clients;
+    struct control control;
+    bool control_ready;
+    struct worker *workers;
+    unsigned worker_count;
+    unsigned workers_ready; /* initialised */
+    unsigned refusing_max;
+    size_t bind_count;
+    int *fds; /* bind_count * worker_count; -1 = handed over */
+    int admin_fd;
+    uv_signal_t term;
+    uv_signal_t interrupt;
+    bool signalled;
+    struct message drain;
+    char *why; /* borrowed, during router_start() */
+    unsigned why_size;
+};
+
+static int explain(struct router *r, int rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static int explain(struct router *r, int rc, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(r->why, r->why_size, fmt, args);
+    va_end(args);
+    return rc;
+}
+
+/* Limits
+ * -------------------------------------------------------------------------------------------- */
+
+static int set_limits(struct router *r, unsigned *max_sessions)
+{
+    const struct config *c = r->config;
+    uint64_t descriptors = limits_descriptors();
+    uint64_t refusing = descriptors / 16 / r->worker_count;
+    r->refusing_max = refusing < 1              ? 1
+                      : refusing > REFUSING_MAX ? REFUSING_MAX
+                                                : (unsigned)refusing;
+    /* Each loop holds a few descriptors, each server a probe, the admin address its connections. */
+    uint64_t reserve = 16 + (uint64_t)(r->worker_count + 1) * 4 + r->bind_count * r->worker_count +
+                       c->server_count + (uint64_t)r->refusing_max * r->worker_count;
+    reserve += descriptors > 1024 ? ADMIN_CONNECTIONS : 4;
+    if (descriptors < reserve + 2) {
+        return explain(r, UV_EMFILE,
+                       "the descriptor limit of %llu is too low: %llu are needed "
+                       "before the first session",
+                       (unsigned long long)descriptors, (unsigned long long)reserve + 2);
+    }
+    uint64_t by_descriptors = (descriptors - reserve) / 2;
+    uint64_t by_memory = limits_memory() / 2 / SESSION_BYTES_MAX;
+    unsigned wanted = c->router.max_sessions;
+    if (wanted > by_descriptors) {
+        return explain(r, UV_EMFILE,
+                       "max_sessions = %u needs a descriptor limit of %llu, this "
+                       "process has %llu",
+                       wanted, (unsigned long long)wanted * 2 + reserve,
+                       (unsigned long long)descriptors);
+    }
+    uint64_t automatic = by_descriptors < by_memory ? by_descriptors : by_memory;
+    *max_sessions = wanted > 0 ? wanted : automatic > 0 ? (unsigned)automatic : 1;
+    return 0;
+}
+
+/* Sockets
+ * ------------------------------------------------------------------------------------------- */
+
+static size_t count_binds(const struct config *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->frontend_count; i++) {
+        n += c->frontends[i].binds.count;
+    }
+    return n;
+}
+
+static int bind_frontend(struct router *r, const struct frontend_config *f, int *fds)
+{
+    const struct backend_config *b = &r->config->backends[f->backend];
+    struct conn_tcp tcp = {b->tcp_keepalive, b->tcp_user_timeout};
+    for (size_t i = 0; i < f->binds.count; i++) {
+        int rc = listener_bind(&f->binds.items[i].address, &tcp, fds + i * r->worker_count,
+                               r->worker_count);
+        if (rc != 0) {
+            return explain(r, rc, "frontend %s: cannot bind %s: %s", f->name,
+                           f->binds.items[i].text, uv_strerror(rc));
+        }
+    }
+    return 0;
+}
+
+static int bind_all(struct router *r)
+{
+    int *fds = r->fds;
+    for (size_t i = 0; i < r->config->frontend_count; i++) {
+        const struct frontend_config *f = &r->config->frontends[i];
+        int rc = bind_frontend(r, f, fds);
+        if (rc != 0) {
+            return rc;
+        }
+        fds += f->binds.count * r->worker_count;
+    }
+    return 0;
+}
+
+static int bind_admin(struct router *r)
+{
+    const struct router_config *c = &r->config->router;
+    struct address at;
+    if (c->admin == NULL || address_parse(&at, c->admin) != 0) {
+        return 0;
+    }
+    struct conn_tcp tcp = {30000, 30000};
+    int rc = listener_bind(&at, &tcp, &r->admin_fd, 1);
+    if (rc == 0) {
+        return 0;
+    }
+    r->admin_fd = -1;
+    if (c->admin_written) {
+        return explain(r, rc, "cannot bind the admin address %s: %s", c->admin, uv_strerror(rc));
+    }
+    log_warn("no admin address: cannot bind %s: %s", c->admin, uv_strerror(rc));
+    return 0;
+}
+
+static void unlink_paths(const struct router *r)
+{
+    for (size_t i = 0; i < r->config->frontend_count; i++) {
+        const struct bind_list *binds = &r->config->frontends[i].binds;
+        for (size_t j = 0; j < binds->count; j++) {
+            listener_unbind(&binds->items[j].address);
+        }
+    }
+    struct address admin;
+    if (r->config->router.admin != NULL && address_parse(&admin, r->config->router.admin) == 0) {
+        listener_unbind(&admin);
+    }
+}
+
+/* Workers and control
+ * ---------------------------------------------------------------------------------- */
+
+static int listen_all(struct router *r, struct worker *w)
+{
+    size_t bind = 0;
+    for (size_t i = 0; i < r->config->frontend_count; i++) {
+        const struct frontend_config *f = &r->config->frontends[i];
+        for (size_t j = 0; j < f->binds.count; j++, bind++) {
+            int *fd = &r->fds[bind * r->worker_count + w->index];
+            int rc = worker_listen(w, f, *fd);
+            *fd = -1;
+            if (rc != 0) {
+                return rc;
+            }
+        }
+    }
+    return 0;
+}
+
+static int init_workers(struct router *r)
+{
+    for (unsigned i = 0; i < r->worker_count; i++) {
+        struct worker_setup setup = {
+            .index = i,
+            .config = r->config,
+            .shared = r->shared,
+            .clients = r->clients,
+            .control = &r->control.loop.mailbox,
+            .tell = &control_inbox,
+            .topology = r->control.published,
+            .refusing_max = r->refusing_max,
+        };
+        int rc = worker_init(&r->workers[i], &setup);
+        if (rc != 0) {
+            return explain(r, rc, "cannot start a worker: %s", uv_strerror(rc));
+        }
+        r->workers_ready++;
+        r->control.workers[i] = (struct control_worker){
+            .mailbox = &r->workers[i].loop.mailbox,
+            .metrics = &r->workers[i].metrics,
+        };
+        rc = listen_all(r, &r->workers[i]);
+        if (rc != 0) {
+            return explain(r, rc, "cannot listen: %s", uv_strerror(rc));
+        }
+    }
+    return 0;
+}
+
+static bool limits_by_address(const struct config *c)
+{
+    for (size_t i = 0; i < c->frontend_count; i++) {
+        if (c->frontends[i].max_sessions_per_ip > 0 || c->frontends[i].session_rate_per_ip > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct router *r = handle->data;
+    if (r->signalled) {
+        log_warn("second signal: ending at once");
+        _exit(1);
+    }
+    r->signalled = true;
+    log_info("%s: draining", number == SIGINT ? "SIGINT" : "SIGTERM");
+    control_drain(&r->control);
+}
+
+static void watch_signals(struct router *r)
+{
+    uv_signal_init(&r->control.loop.uv, &r->term);
+    uv_signal_init(&r->control.loop.uv, &r->interrupt);
+    r->term.data = r;
+    r->interrupt.data = r;
+    uv_signal_start(&r->term, on_signal, SIGTERM);
+    uv_signal_start(&r->interrupt, on_signal, SIGINT);
+    uv_unref((uv_handle_t *)&r->term);
+    uv_unref((uv_handle_t *)&r->interrupt);
+}
+
+static int init_control(struct router *r, unsigned max_sessions)
+{
+    r->shared = shared_new(r->config, max_sessions);
+    if (r->shared == NULL) {
+        return explain(r, UV_ENOMEM, "out of memory");
+    }
+    if (limits_by_address(r->config)) {
+        r->clients = client_table_new(max_sessions);
+        if (r->clients == NULL) {
+            return explain(r, UV_ENOMEM, "out of memory");
+        }
+    }
+    struct control_setup setup = {
+        .config = r->config,
+        .shared = r->shared,
+        .tell = &worker_inbox,
+        .worker_count = r->worker_count,
+    };
+    int rc = control_init(&r->control, &setup);
+    if (rc != 0) {
+        return explain(r, rc, "cannot start: %s", uv_strerror(rc));
+    }
+    r->control_ready = true;
+    return 0;
+}
+
+static void close_sockets(struct router *r)
+{
+    for (size_t i = 0; i < r->bind_count * r->worker_count; i++) {
+        if (r->fds[i] >= 0) {
+            close(r->fds[i]);
+        }
+    }
+    if (r->admin_fd >= 0) {
+        close(r->admin_fd);
+    }
+}
+
+static int prepare(struct router *r)
+{
+    unsigned max_sessions = 0;
+    int rc = set_limits(r, &max_sessions);
+    rc = rc != 0 ? rc : bind_all(r);
+    rc = rc != 0 ? rc : bind_admin(r);
+    rc = rc != 0 ? rc : init_control(r, max_sessions);
+    return rc != 0 ? rc : init_workers(r);
+}
+
+/* Undoes prepare(), however far it came. */
+static void abandon(struct router *r)
+{
+    for (unsigned i = 0; i < r->workers_ready; i++) {
+        worker_abandon(&r->workers[i]);
+    }
+    if (r->control_ready) {
+        control_end(&r->control);
+        loop_run(&r->control.loop);
+        loop_release(&r->control.loop);
+        control_release(&r->control);
+    }
+    close_sockets(r);
+}
+
+static void free_parts(struct router *r)
+{
+    client_table_free(r->clients);
+    shared_free(r->shared);
+    free(r->workers);
+    free(r->fds);
+    free(r);
+}
+
+int router_start(struct router **out, const struct config *config, char *why, unsigned why_size)
+{
+    struct router *r = xcalloc(1, sizeof *r);
+    *out = NULL;
+    r->config = config;
+    r->why = why;
+    r->why_size = why_size;
+    r->admin_fd = -1;
+    r->worker_count = config->router.workers > 0 ? config->router.workers : limits_cpus();
+    r->workers = xcalloc(r->worker_count, sizeof *r->workers);
+    r->bind_count = count_binds(config);
+    r->fds = xcalloc(r->bind_count * r->worker_count, sizeof *r->fds);
+    memset(r->fds, 0xff, r->bind_count * r->worker_count * sizeof *r->fds);
+    signal(SIGPIPE, SIG_IGN);
+    int rc = prepare(r);
+    if (rc != 0) {
+        abandon(r);
+        free_parts(r);
+        return rc;
+    }
+    if (r->admin_fd >= 0) {
+        r->control.admin = admin_new(&r->control, r->admin_fd);
+        r->admin_fd = -1;
+    }
+    watch_signals(r);
+    for (unsigned i = 0; i < r->worker_count; i++) {
+        worker_run(&r->workers[i]);
+    }
+    log_info("router %s: %u workers, at most %u sessions", ROUTER_VERSION, r->worker_count,
+             r->shared->max_sessions);
+    *out = r;
+    return 0;
+}
+
+int router_run(struct router *r)
+{
+    control_start(&r->control);
+    loop_run(&r->control.loop);
+    int rc = 0;
+    for (unsigned i = 0; i < r->worker_count; i++) {
+        int worker_rc = worker_join(&r->workers[i]);
+        rc = rc != 0 ? rc : worker_rc;
+    }
+    uv_close((uv_handle_t *)&r->term, NULL);
+    uv_close((uv_handle_t *)&r->interrupt, NULL);
+    loop_run(&r->control.loop);
+    int control_rc = loop_release(&r->control.loop);
+    control_release(&r->control);
+    unlink_paths(r);
+    log_info("router has ended");
+    return rc != 0 ? rc : control_rc;
+}
+
+static void on_drain(struct message *m, void *control)
+{
+    (void)m; /* part of struct router */
+    control_drain(control);
+}
+
+void router_drain(struct router *r)
+{
+    r->drain.run = on_drain;
+    mailbox_post(&r->control.loop.mailbox, &r->drain);
+}
+
+void router_free(struct router *r)
+{
+    free_parts(r);
+}
