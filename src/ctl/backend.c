@@ -26,6 +26,17 @@ static void probe_all_now(struct backend_control *b)
     }
 }
 
+/* A contested primary gets no more writes once every worker has paused its sessions: what it says
+ * of itself from then on is its last word. */
+void backend_acknowledged(struct backend_control *b)
+{
+    if (b->paused_in > 0 && b->paused == UINT64_MAX &&
+        fence_acked_by_all(b->control) >= b->paused_in) {
+        b->paused = ++b->control->stamp;
+        probe_all_now(b);
+    }
+}
+
 static void set_pace(struct backend_control *b, bool fast)
 {
     if (b->fast == fast) {
@@ -127,6 +138,7 @@ static void run_election(struct backend_control *b, struct verdict *out)
         .start_timeout_ms = c->config->router.start_timeout,
         .conflict_timeout_ms = b->config->conflict_timeout,
         .on_conflict = b->config->on_conflict,
+        .paused = b->paused,
     };
     election_run(&in, &b->memory, out);
     free(seen);
@@ -244,6 +256,7 @@ int backend_init(struct backend_control *b, struct control *c, const struct back
                     .primary = ELECTION_NOBODY,
                     .reason = "no server was asked yet"},
         .fast = true,
+        .paused = UINT64_MAX,
     };
     list_init(&b->waiters);
     for (size_t i = 0; i < count; i++) {

@@ -19,6 +19,9 @@ static void on_ack(struct message *m, void *control)
     struct message_topology *back = container_of(m, struct message_topology, message);
     c->workers[back->worker].acked = back->generation;
     free(back);
+    for (size_t i = 0; i < c->config->backend_count; i++) {
+        backend_acknowledged(&c->backends[i]);
+    }
     fence_publish(c); /* the second step of a fence may have waited for this */
 }
 

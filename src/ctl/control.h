@@ -71,6 +71,8 @@ struct backend_control {
     bool fast;    /* probing at probe_fast_interval */
     bool fencing; /* the fence's first step is out, not yet acknowledged by all */
     uint64_t fencing_since_ms;
+    uint64_t paused_in;            /* generation that paused a contested primary; 0 = it is not */
+    uint64_t paused;               /* stamp when all had acknowledged that; see election_input */
     bool first_round_over;
     uint64_t held_since_ms; /* writes wait since; 0 = they do not */
 };
@@ -128,6 +130,7 @@ bool backend_has_roles(const struct backend_config *b); /* protocol with roles a
 void backend_start(struct backend_control *b);
 void backend_stop(struct backend_control *b);
 void backend_doubt(struct backend_control *b, size_t server); /* or MESSAGE_WHOLE_BACKEND */
+void backend_acknowledged(struct backend_control *b); /* a worker has acted upon a topology */
 bool backend_ready(const struct backend_control *b);
 
 /* fence.c: from verdicts to topologies, in two steps ------------------------------------------- */

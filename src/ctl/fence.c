@@ -230,6 +230,19 @@ static void remember_published(struct control *c)
     }
 }
 
+/* Since when all living sessions of a contested primary stand still. */
+static void note_pause(struct backend_control *b, const struct topology *t)
+{
+    const struct topology_backend *tb = &t->backends[b->config->index];
+    bool paused = tb->primary >= 0 && tb->servers[tb->primary].access == ACCESS_PAUSE;
+    if (!paused) {
+        b->paused_in = 0;
+        b->paused = UINT64_MAX;
+    } else if (b->paused_in == 0) {
+        b->paused_in = t->generation;
+    }
+}
+
 /* The recorder's lines about the two steps. */
 static void note_fence(struct backend_control *b, bool was_fencing)
 {
@@ -258,6 +271,7 @@ static void compose(struct control *c, struct topology *t)
             compose_plain(b, &t->backends[i]);
         }
         note_fence(b, was_fencing);
+        note_pause(b, t);
     }
 }
 
