@@ -80,8 +80,7 @@ static size_t gather(const struct topology *t, struct shared *shared, struct bal
         state->candidates[count++] = (struct candidate){
             .server = (uint16_t)i,
             .weight = server->weight,
-            .connections = atomic_load_explicit(&shared->servers[server->id].connections,
-                                                memory_order_relaxed),
+            .connections = atomic_load(&shared->servers[server->id].connections),
         };
     }
     return count;
