@@ -1,5 +1,7 @@
 """Promise: in each of these sequences, played on real servers under a steady writer, the primary is
 the one that loses nothing; what is not decided waits. The numbers are those of the issue."""
+import signal
+
 import pytest
 
 from lib.playbook import Stage
@@ -168,11 +170,11 @@ def test_07_two_replicas_promoted(home):
     for replica in (b, c):
         replica.wait_caught_up(a)
     stage.fault()
-    stage.router.process.signal(19)  # the router sees both claims at once
+    stage.router.process.signal(signal.SIGSTOP)  # the router sees both claims at once
     a.kill()
     b.promote()
     c.promote()
-    stage.router.process.signal(18)
+    stage.router.process.signal(signal.SIGCONT)
     before = stage.writers
     stage.start_writers(wait=False)
     stage.router.wait_for(lambda s: s.server("a")["state"] == "down"

@@ -35,7 +35,8 @@ class Router:
                  **router_keys):
         self.directory = directory
         self.admin_port = free_port()
-        keys = {"workers": 2, "admin": f"127.0.0.1:{self.admin_port}", **router_keys}
+        keys = {"workers": 2, "admin": f"127.0.0.1:{self.admin_port}", "drain_timeout": "5s",
+                **router_keys}
         lines = ["[router]"] + [f"{key} = {value}" for key, value in keys.items()]
         self.path = os.path.join(directory, "router.ini")
         with open(self.path, "w", encoding="utf-8") as file:
