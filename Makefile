@@ -1,8 +1,19 @@
-# router: `make demo` shows it, `make check` tests it. See README.md.
+# router: `make demo` shows it, `make check` tests it, `make` builds build/router. See README.md.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 SANITIZE ?=
+SECONDS ?= 60
+
+# What Debian 12 calls the things we need. `make demo`, `make check`, `make bench`, `make fuzz` and
+# `make lint` install what is missing of them; `make` installs nothing.
+BUILD_PACKAGES := gcc libc6-dev libuv1-dev libhiredis-dev libinih-dev libssl-dev
+DEMO_PACKAGES := python3 redis-server
+CHECK_PACKAGES := python3 python3-pytest libcmocka-dev redis-server redis-tools haproxy mandoc \
+    chromium
+BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream
+LINT_PACKAGES := python3 clang-format clang-tidy cppcheck mandoc
+FUZZ_PACKAGES := clang libclang-rt-dev
 
 # A sanitizer build lives beside the plain one.
 empty :=
@@ -25,8 +36,28 @@ LIBRARY := $(filter-out $(BUILD)/main.o,$(OBJECTS))
 UNIT_SOURCES := $(sort $(wildcard test/unit/test_*.c))
 UNIT := $(UNIT_SOURCES:test/unit/%.c=$(BUILD)/unit/%)
 
-PYTHON := /usr/bin/python3
+FUZZ_SOURCES := $(sort $(wildcard test/fuzz/fuzz_*.c))
+FUZZ := $(FUZZ_SOURCES:test/fuzz/%.c=$(BUILD)/%)
+FUZZ_RUNS := $(FUZZ:$(BUILD)/%=run-%)
+
+C_FILES := $(sort $(wildcard src/*.[ch] src/*/*.[ch] include/*.h test/unit/*.[ch] test/fuzz/*.[ch] \
+    bench/*.[ch]))
+INSTALLED_EXAMPLES := $(sort $(wildcard examples/*.ini))
+
+PYTHON := /usr/bin/python3 -B
 PYTEST := ROUTER_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider
+
+# With SANITIZE: what the sanitizers are told, and the tests that are worth their price. TSan of
+# gcc 12 needs the old address layout where the kernel randomises more bits than it knows.
+SANITIZE_ENV := ROUTER_SANITIZE=1 \
+    ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:check_initialization_order=1 \
+    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+FIXED_LAYOUT = $(if $(findstring thread,$(SANITIZE)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
+
+# Sub-makes use every CPU unless the caller chose.
+JOBS := $(shell nproc)
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 
 .DEFAULT_GOAL := all
 all: $(BUILD)/router
@@ -47,9 +78,83 @@ $(BUILD)/unit/%: test/unit/%.c $(LIBRARY)
 
 unit: $(UNIT)
 
+demo:
+	@.ci/need 'make demo' $(BUILD_PACKAGES) $(DEMO_PACKAGES)
+	@$(SUBMAKE) --silent all
+	@$(PYTHON) examples/demo/demo.py --router $(BUILD)/router
+
+check:
+	@.ci/need 'make check' $(BUILD_PACKAGES) $(CHECK_PACKAGES)
+	@$(SUBMAKE) all unit
+	@$(if $(SANITIZE),$(SANITIZE_ENV)) $(FIXED_LAYOUT) \
+	    $(PYTEST) test $(if $(SANITIZE),-m sanitize)
+
+bench:
+	@.ci/need 'make bench' $(BUILD_PACKAGES) $(BENCH_PACKAGES)
+	@$(SUBMAKE) all
+	@$(PYTHON) bench/run.py
+
+# Every rule is tried, so that one run tells everything.
+lint:
+	@.ci/need 'make lint' $(BUILD_PACKAGES) $(LINT_PACKAGES) libcmocka-dev
+	@$(SUBMAKE) --keep-going lint-house lint-format lint-cppcheck lint-tidy lint-man
+	@echo 'lint: nothing to say'
+
+lint-house:
+	@$(PYTHON) test/lint/lint.py
+
+lint-format:
+	@clang-format --dry-run -Werror $(C_FILES)
+
+lint-cppcheck:
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --error-exitcode=1 --suppress=missingIncludeSystem -D_GNU_SOURCE -Isrc -Iinclude \
+	    $(SOURCES) $(wildcard bench/*.c)
+
+lint-man:
+	@mandoc -Tlint -Wwarning $(wildcard man/*.[58])
+
+lint-tidy: $(SOURCES:%=tidy-%)
+
+$(SOURCES:%=tidy-%): tidy-%:
+	@clang-tidy --quiet --warnings-as-errors='*' $* -- \
+	    -std=c11 -D_GNU_SOURCE -Isrc -Iinclude 2>/dev/null
+
+format:
+	@.ci/need 'make format' clang-format
+	@clang-format -i $(C_FILES)
+
+# All targets together run for SECONDS, as many at once as there are CPUs.
+fuzz:
+	@.ci/need 'make fuzz' $(BUILD_PACKAGES) $(FUZZ_PACKAGES)
+	@$(SUBMAKE) CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=build/fuzz fuzz-run
+
+FUZZ_ROUNDS = (($(words $(FUZZ)) + $(JOBS) - 1) / $(JOBS))
+fuzz-run: $(FUZZ_RUNS)
+
+$(BUILD)/fuzz_%: test/fuzz/fuzz_%.c $(LIBRARY)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
+
+# None starts before all are built, so that the time is spent on fuzzing.
+$(FUZZ_RUNS): run-fuzz_%: $(FUZZ)
+	@mkdir -p $(BUILD)/corpus/$* $(BUILD)/findings
+	@echo "fuzz: $* for $$(($(SECONDS) / $(FUZZ_ROUNDS))) s"
+	@$(BUILD)/fuzz_$* -max_total_time=$$(($(SECONDS) / $(FUZZ_ROUNDS))) -timeout=10 \
+	    -artifact_prefix=$(BUILD)/findings/$*- $(BUILD)/corpus/$* \
+	    $(wildcard test/fuzz/seeds/$*) >$(BUILD)/$*.log 2>&1 \
+	    || { tail -n 60 $(BUILD)/$*.log; exit 1; }
+	@tail -n 1 $(BUILD)/$*.log | sed 's/^/fuzz: $*: /'
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/router/examples
+	install -m 755 $(BUILD)/router $(DESTDIR)$(PREFIX)/bin/router
+	install -m 644 README.md COPYING $(DESTDIR)$(PREFIX)/share/doc/router
+	install -m 644 $(INSTALLED_EXAMPLES) $(DESTDIR)$(PREFIX)/share/doc/router/examples
+
 clean:
 	rm -rf build
 
--include $(OBJECTS:.o=.d) $(UNIT:=.d)
-.PHONY: all unit clean
+-include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d)
+.PHONY: all unit demo check bench lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
+    format fuzz fuzz-run install clean $(FUZZ_RUNS) $(SOURCES:%=tidy-%)
 .DELETE_ON_ERROR:
