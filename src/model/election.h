@@ -2,7 +2,9 @@
  * most one primary, with the reason in words. No I/O, no clock of its own, no allocation; the same
  * verdict for any order of the servers.
  *
- * The rules stand in src/README.md ("Who is the primary") and beside each step in election.c. */
+ * The rules stand in src/README.md ("Who is the primary") and beside each step in election.c. What
+ * they rest on (whose claim, whose votes, which history) is read off the observations by ballot.c
+ * and lineage.c, and said in words by election_words.c. */
 #ifndef ROUTER_MODEL_ELECTION_H
 #define ROUTER_MODEL_ELECTION_H
 
@@ -11,40 +13,34 @@
 #include <stdint.h>
 
 #include "model/config.h"
+#include "model/lineage.h"
 #include "model/observation.h"
 
-#define ELECTION_EDGES 64
 #define ELECTION_REASON_MAX 240
-#define ELECTION_NOBODY (-1)
-
-/* History `child` was branched off `parent` by a promotion, at offset `end` (the first one they do
- * not share). Observed, and kept because a full resync erases it on the servers. */
-struct lineage_edge {
-    char child[REPLID_MAX];
-    char parent[REPLID_MAX];
-    int64_t end;
-};
+#define ELECTION_NOBODY     (-1)
 
 /* What is remembered of one server between elections. */
 struct server_memory {
-    char replica_identity[REPLID_MAX]; /* the process that was last seen to replicate */
-    char lost_identity[REPLID_MAX];    /* the process and history whose claim lost an election */
-    char lost_id[REPLID_MAX];
-    bool proven;                       /* was asked successfully at least once */
+    bool proven; /* was asked successfully at least once */
+    /* The process that was last seen to replicate over a link that is up. A claim of the same
+     * process is a promotion, that of another one a restart with whatever it found on its disk. */
+    char replica_identity[REPLID_MAX];
+    char claimed_id[REPLID_MAX]; /* the history of its present claim; empty = it does not claim */
+    uint64_t claimed_since;      /* `answered` stamp of the first observation with that claim */
 };
 
 /* What an election remembers. Start from a zeroed struct with incumbent = ELECTION_NOBODY and
  * `servers` pointing to one zeroed server_memory for each server. Survives as plain data. */
 struct election_memory {
-    int incumbent;                /* index of the last elected server */
-    char elected_identity[REPLID_MAX];
-    struct lineage elected;       /* its history, as last seen */
-    uint64_t incumbent_gap;       /* `answered` stamp of its last silence; 0 = none */
-    uint64_t contested_since_ms;  /* 0 = not contested */
-    uint64_t started_ms;          /* when the first election ran; 0 = never */
-    struct lineage_edge edges[ELECTION_EDGES];
-    size_t edge_count;            /* total ever added; the newest ELECTION_EDGES are kept */
-    struct server_memory *servers; /* borrowed */
+    int incumbent;                         /* index of the last elected server */
+    char elected_identity[REPLID_MAX];     /* its process */
+    struct lineage elected;                /* its history, as last seen while it was accepted */
+    bool stepped_down;                     /* it has said since that it is a replica */
+    char elected_why[ELECTION_REASON_MAX]; /* in words */
+    uint64_t contested_since_ms;           /* 0 = not contested */
+    uint64_t started_ms;                   /* when the first election ran; 0 = never */
+    struct lineage_book histories;         /* promotions seen, and which of them lost */
+    struct server_memory *servers;         /* borrowed */
 };
 
 struct election_input {
@@ -53,9 +49,14 @@ struct election_input {
     size_t count;
     unsigned probe_fall;
     uint64_t now_ms;
-    uint64_t start_timeout_ms;    /* how long an accepting but silent server delays the first election */
+    uint64_t
+        start_timeout_ms; /* how long an accepting but silent server delays the first election */
     uint64_t conflict_timeout_ms;
     enum conflict on_conflict;
+    /* Observation stamp when the last worker acknowledged that a contested primary gets no more
+     * writes; UINT64_MAX while it may get some. An offset read earlier does not show the last write
+     * that was acknowledged. 0 = nobody keeps account of it, any reading will do. */
+    uint64_t paused;
 };
 
 enum verdict_kind {

@@ -1,0 +1,203 @@
+/* Each function is one question. They run over all servers, so that none depends on their order. */
+#include "model/ballot.h"
+
+#include <string.h>
+
+static const struct observation *seen(const struct ballot *b, size_t i)
+{
+    return &b->in->seen[i];
+}
+
+static bool is_incumbent(const struct ballot *b, size_t i)
+{
+    return b->memory->incumbent == (int)i;
+}
+
+static enum standing standing_of_answer(const struct election_memory *memory,
+                                        const struct observation *o)
+{
+    if (o->claim == CLAIM_REPLICA) {
+        return STANDING_STEPPED_DOWN;
+    }
+    if (o->claim != CLAIM_PRIMARY || !o->usable) {
+        return STANDING_UNREADY;
+    }
+    if (memory->stepped_down || strcmp(o->identity, memory->elected_identity) != 0) {
+        return STANDING_RETURNED;
+    }
+    return STANDING_HOLDS;
+}
+
+static enum standing standing_of(const struct election_input *in,
+                                 const struct election_memory *memory)
+{
+    if (memory->incumbent == ELECTION_NOBODY) {
+        return STANDING_NONE;
+    }
+    const struct observation *o = &in->seen[memory->incumbent];
+    if (o->reach == REACH_ANSWERED) {
+        return standing_of_answer(memory, o);
+    }
+    /* "I am a replica now" is not taken back by silence. */
+    if (memory->stepped_down) {
+        return STANDING_STEPPED_DOWN;
+    }
+    return o->reach == REACH_DENIED ? STANDING_DENIED : STANDING_SILENT;
+}
+
+struct ballot ballot_open(const struct election_input *in, const struct election_memory *memory)
+{
+    return (struct ballot){.in = in, .memory = memory, .standing = standing_of(in, memory)};
+}
+
+bool ballot_claims(const struct ballot *b, size_t i)
+{
+    const struct observation *o = seen(b, i);
+    return o->reach == REACH_ANSWERED && o->claim == CLAIM_PRIMARY && o->usable;
+}
+
+bool ballot_promoted(const struct ballot *b, size_t i, struct lineage_path *path)
+{
+    const struct observation *o = seen(b, i);
+    if (!ballot_claims(b, i) || (is_incumbent(b, i) && b->standing == STANDING_HOLDS)) {
+        return false;
+    }
+    return strcmp(o->identity, b->memory->servers[i].replica_identity) == 0 &&
+           lineage_trace(&b->memory->histories, o->lineage.id, b->memory->elected.id, path);
+}
+
+bool ballot_contends(const struct ballot *b, size_t i)
+{
+    struct lineage_path path;
+    return ballot_promoted(b, i, &path) && !path.lost;
+}
+
+bool ballot_follows(const struct ballot *b, size_t i)
+{
+    const struct observation *o = seen(b, i);
+    return o->reach == REACH_ANSWERED && o->claim == CLAIM_REPLICA && o->link_up;
+}
+
+size_t ballot_votes(const struct ballot *b, const char *id)
+{
+    size_t votes = 0;
+    for (size_t i = 0; i < b->in->count; i++) {
+        votes += ballot_follows(b, i) && strcmp(seen(b, i)->lineage.id, id) == 0;
+    }
+    return votes;
+}
+
+/* Server `j` follows a history other than that of `i`. */
+static bool is_rival_vote(const struct ballot *b, size_t i, size_t j)
+{
+    return ballot_follows(b, j) && strcmp(seen(b, j)->lineage.id, seen(b, i)->lineage.id) != 0;
+}
+
+/* `i` was branched off what follower `j` follows. Where that primary has gone, the follower only
+ * hangs on a dead connection, for up to its repl-timeout, and says nothing against `i`. */
+static bool hangs_on_ancestor(const struct ballot *b, size_t i, size_t j)
+{
+    return lineage_trace(&b->memory->histories, seen(b, i)->lineage.id, seen(b, j)->lineage.id,
+                         NULL);
+}
+
+bool ballot_leads(const struct ballot *b, size_t i)
+{
+    bool ancestors_count = b->standing == STANDING_HOLDS || b->standing == STANDING_DENIED;
+    size_t votes = ballot_votes(b, seen(b, i)->lineage.id);
+    for (size_t j = 0; j < b->in->count; j++) {
+        if (is_rival_vote(b, i, j) && (ancestors_count || !hangs_on_ancestor(b, i, j)) &&
+            ballot_votes(b, seen(b, j)->lineage.id) >= votes) {
+            return false;
+        }
+    }
+    return votes > 0;
+}
+
+static bool is_claimed(const struct ballot *b, const char *id)
+{
+    for (size_t i = 0; i < b->in->count; i++) {
+        if (ballot_claims(b, i) && strcmp(seen(b, i)->lineage.id, id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int first_by_name(const struct ballot *b, int one, size_t other)
+{
+    const struct server_config *servers = b->in->servers;
+    if (one == ELECTION_NOBODY || strcmp(servers[other].name, servers[one].name) < 0) {
+        return (int)other;
+    }
+    return one;
+}
+
+int ballot_contradiction(const struct ballot *b, size_t i)
+{
+    int found = ELECTION_NOBODY;
+    size_t votes = ballot_votes(b, seen(b, i)->lineage.id);
+    for (size_t j = 0; j < b->in->count; j++) {
+        const char *id = seen(b, j)->lineage.id;
+        if (is_rival_vote(b, i, j) && !hangs_on_ancestor(b, i, j) && !is_claimed(b, id) &&
+            ballot_votes(b, id) >= votes) {
+            found = first_by_name(b, found, j);
+        }
+    }
+    return found;
+}
+
+bool ballot_strays(const struct ballot *b, size_t i)
+{
+    const char *id = seen(b, i)->lineage.id;
+    const char *elected = b->memory->elected.id;
+    return ballot_follows(b, i) && strcmp(id, elected) != 0 &&
+           !lineage_trace(&b->memory->histories, elected, id, NULL);
+}
+
+bool ballot_comparable(const struct ballot *b, size_t i, size_t other)
+{
+    uint64_t asked = seen(b, other)->asked;
+    return asked > b->memory->servers[i].claimed_since &&
+           (!is_incumbent(b, other) || asked > b->in->paused);
+}
+
+bool ballot_supersedes(const struct ballot *b, size_t i, size_t other)
+{
+    return ballot_comparable(b, i, other) &&
+           lineage_supersedes(&b->memory->histories, &seen(b, i)->lineage,
+                              &seen(b, other)->lineage);
+}
+
+bool ballot_heard_since_claim(const struct ballot *b, size_t i)
+{
+    const struct observation *o = seen(b, i);
+    if (o->reach == REACH_ANSWERED) {
+        return o->asked > b->memory->servers[b->memory->incumbent].claimed_since;
+    }
+    return o->reach == REACH_DENIED || ballot_settled(b, i);
+}
+
+bool ballot_settled(const struct ballot *b, size_t i)
+{
+    const struct observation *o = seen(b, i);
+    if (o->reach == REACH_ANSWERED) {
+        return o->claim != CLAIM_PRIMARY || o->usable;
+    }
+    return o->reach != REACH_UNASKED && o->failures >= b->in->probe_fall;
+}
+
+int ballot_next(const struct ballot *b, int previous,
+                bool (*pick)(const struct ballot *b, size_t i))
+{
+    const struct server_config *servers = b->in->servers;
+    int found = ELECTION_NOBODY;
+    for (size_t i = 0; i < b->in->count; i++) {
+        bool behind =
+            previous == ELECTION_NOBODY || strcmp(servers[i].name, servers[previous].name) > 0;
+        if (behind && pick(b, i)) {
+            found = first_by_name(b, found, i);
+        }
+    }
+    return found;
+}

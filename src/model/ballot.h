@@ -1,0 +1,78 @@
+/* What the observations amount to, before anything is decided: who claims, whose claim is a
+ * promotion, whom the followers follow, who was not heard. Questions only; nothing is changed. */
+#ifndef ROUTER_MODEL_BALLOT_H
+#define ROUTER_MODEL_BALLOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/election.h"
+
+/* How the incumbent stands. */
+enum standing {
+    STANDING_NONE,         /* nobody was ever elected */
+    STANDING_HOLDS,        /* the process that was elected goes on claiming */
+    STANDING_RETURNED,     /* its server claims, but was restarted or was a replica in between */
+    STANDING_UNREADY,      /* it answers, but can take no writes at the moment */
+    STANDING_SILENT,       /* it does not answer, or was not asked yet */
+    STANDING_DENIED,       /* it answers, but will not tell */
+    STANDING_STEPPED_DOWN, /* it says that it is a replica, or that was its last word */
+};
+
+struct ballot {
+    const struct election_input *in;
+    const struct election_memory *memory;
+    enum standing standing;
+};
+
+struct ballot ballot_open(const struct election_input *in, const struct election_memory *memory);
+
+/* Server `i` says that it is the primary and could take writes. */
+bool ballot_claims(const struct ballot *b, size_t i);
+
+/* Server `i` claims, and was promoted from the elected history: the same process was seen to
+ * replicate, and its history leads to the elected one. The incumbent is none as long as it holds.
+ * `path` (may be NULL) says how its history leads there. */
+bool ballot_promoted(const struct ballot *b, size_t i, struct lineage_path *path);
+
+/* The same, and that history has not lost an election. */
+bool ballot_contends(const struct ballot *b, size_t i);
+
+/* Server `i` is a replica whose link is up: its history is that of its primary. */
+bool ballot_follows(const struct ballot *b, size_t i);
+
+/* How many replicas follow history `id`. They name the history and not the address: that is proof
+ * against NAT, and counts the followers of followers. */
+size_t ballot_votes(const struct ballot *b, const char *id);
+
+/* More replicas follow claimant `i` than any other history. */
+bool ballot_leads(const struct ballot *b, size_t i);
+
+/* A replica that follows a primary which is not among the claimants, and speaks so for a server
+ * that cannot be heard, unless more of them follow claimant `i`. ELECTION_NOBODY if there is none.
+ * Of several, the first by name. */
+int ballot_contradiction(const struct ballot *b, size_t i);
+
+/* Server `i` follows neither the elected history nor one that it was branched off. */
+bool ballot_strays(const struct ballot *b, size_t i);
+
+/* Everything that claimant `other` has acknowledged is also on claimant `i`, as far as it was read
+ * after `i` was first seen to claim. */
+bool ballot_supersedes(const struct ballot *b, size_t i, size_t other);
+
+/* Claimant `other` was read late enough for that to be judged. */
+bool ballot_comparable(const struct ballot *b, size_t i, size_t other);
+
+/* Server `i` was asked, with or without an answer, after the incumbent's claim was first seen. */
+bool ballot_heard_since_claim(const struct ballot *b, size_t i);
+
+/* Server `i` has told its role, or has failed often enough to be given up for now. */
+bool ballot_settled(const struct ballot *b, size_t i);
+
+/* The next server after `previous` by name for which `pick` holds; ELECTION_NOBODY to begin with,
+ * and at the end. Names order what the order of the servers must not. */
+int ballot_next(const struct ballot *b, int previous,
+                bool (*pick)(const struct ballot *b, size_t i));
+
+#endif
