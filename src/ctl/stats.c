@@ -1,0 +1,165 @@
+#include "ctl/stats.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "ctl/stats_view.h"
+#include "proto/proto.h"
+#include "router.h"
+
+static const char *json_bool(bool b)
+{
+    return b ? "true" : "false";
+}
+
+/* "key": "value", with the comma that separates it from the key before. */
+static void add_string(struct text *out, const char *key, const char *value)
+{
+    text_add(out, ",\"%s\":", key);
+    if (value == NULL) {
+        text_add(out, "null");
+    } else {
+        text_add_json(out, value);
+    }
+}
+
+static void add_number(struct text *out, const char *key, uint64_t value)
+{
+    text_add(out, ",\"%s\":%" PRIu64, key, value);
+}
+
+static void add_known(struct text *out, const char *key, bool known, int64_t value)
+{
+    if (known) {
+        text_add(out, ",\"%s\":%" PRId64, key, value);
+    } else {
+        text_add(out, ",\"%s\":null", key);
+    }
+}
+
+static void add_router(const struct control *c, struct text *out)
+{
+    unsigned sessions = atomic_load_explicit(&c->shared->sessions, memory_order_relaxed);
+    text_add(out, "{\"router\":{\"version\":\"%s\"", ROUTER_VERSION);
+    add_number(out, "pid", (uint64_t)getpid());
+    add_number(out, "uptime_ms", loop_now_ms(&c->loop) - c->started_ms);
+    add_number(out, "workers", c->worker_count);
+    add_number(out, "sessions", sessions);
+    add_number(out, "max_sessions", c->shared->max_sessions);
+    add_number(out, "generation", c->published->generation);
+    text_add(out, ",\"ready\":%s,\"draining\":%s}", json_bool(control_ready(c)),
+             json_bool(c->draining));
+}
+
+static void add_frontend(const struct control *c, size_t i, struct text *out)
+{
+    const struct frontend_config *f = &c->config->frontends[i];
+    unsigned sessions =
+        atomic_load_explicit(&c->shared->frontends[i].sessions, memory_order_relaxed);
+    text_add(out, "{\"name\":");
+    text_add_json(out, f->name);
+    text_add(out, ",\"binds\":[");
+    for (size_t b = 0; b < f->binds.count; b++) {
+        text_add(out, "%s", b > 0 ? "," : "");
+        text_add_json(out, f->binds.items[b].text);
+    }
+    text_add(out, "]");
+    add_string(out, "backend", c->config->backends[f->backend].name);
+    add_string(out, "route", view_route(c, i));
+    text_add(out, ",\"has_server\":%s", json_bool(view_frontend_has_server(c, i)));
+    add_number(out, "sessions", sessions);
+    add_number(out, "max_sessions", f->max_sessions);
+    for (int m = 0; m < FRONTEND_METRIC_COUNT; m++) {
+        add_number(out, frontend_metric_words[m].json,
+                   view_frontend_metric(c, i, (enum frontend_metric)m));
+    }
+    text_add(out, "}");
+}
+
+static void add_server(const struct control *c, size_t backend, size_t server, struct text *out)
+{
+    struct server_view v = view_server(c, backend, server);
+    bool asked = v.seen->reach != REACH_UNASKED;
+    text_add(out, "{\"name\":");
+    text_add_json(out, v.config->name);
+    add_string(out, "address", v.config->address_text);
+    add_string(out, "state", v.state);
+    add_string(out, "role", v.role);
+    add_string(out, "access", v.access);
+    add_string(out, "reason", v.reason);
+    add_number(out, "sessions", v.sessions);
+    add_number(out, "max_connections", v.config->max_connections);
+    add_number(out, "weight", v.config->weight);
+    text_add(out, ",\"backup\":%s", json_bool(v.config->backup));
+    add_known(out, "offset", v.has_offset, v.offset);
+    add_known(out, "lag_bytes", v.has_lag, v.lag);
+    add_known(out, "latency_us", asked, (int64_t)v.seen->latency_us);
+    add_known(out, "probe_age_ms", asked, (int64_t)(loop_now_ms(&c->loop) - v.seen->at_ms));
+    add_number(out, "failures", v.seen->failures);
+    for (int m = 0; m < SERVER_METRIC_COUNT; m++) {
+        add_number(out, server_metric_words[m].json,
+                   view_server_metric(c, v.config->id, (enum server_metric)m));
+    }
+    text_add(out, "}");
+}
+
+static void add_backend(const struct control *c, size_t i, struct text *out)
+{
+    struct backend_view v = view_backend(c, i);
+    text_add(out, "{\"name\":");
+    text_add_json(out, v.config->name);
+    add_string(out, "protocol", v.config->protocol->name);
+    add_string(out, "primary", v.primary);
+    add_string(out, "verdict", v.verdict);
+    text_add(out, ",\"stale\":%s", json_bool(c->backends[i].verdict.stale));
+    add_string(out, "reason", v.reason);
+    add_number(out, "waiting", v.waiting);
+    add_number(out, "queue_limit", v.config->queue_limit);
+    add_number(out, "held_ms", v.held_ms);
+    text_add(out, ",\"servers\":[");
+    for (size_t s = 0; s < v.config->servers.count; s++) {
+        text_add(out, "%s", s > 0 ? ",\n" : "");
+        add_server(c, i, s, out);
+    }
+    text_add(out, "]}");
+}
+
+static void add_event(const struct event *e, struct text *out)
+{
+    time_t at = (time_t)(e->at_unix_ms / 1000);
+    struct tm utc;
+    char stamp[32];
+    gmtime_r(&at, &utc);
+    strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
+    text_add(out, "{\"number\":%" PRIu64 ",\"at\":\"%s.%03uZ\"", e->number, stamp,
+             (unsigned)(e->at_unix_ms % 1000));
+    add_string(out, "backend", e->backend);
+    add_string(out, "kind", e->kind);
+    add_string(out, "text", e->text);
+    text_add(out, "}");
+}
+
+void stats_json(const struct control *c, struct text *out)
+{
+    add_router(c, out);
+    text_add(out, ",\n\"frontends\":[");
+    for (size_t i = 0; i < c->config->frontend_count; i++) {
+        text_add(out, "%s", i > 0 ? ",\n" : "");
+        add_frontend(c, i, out);
+    }
+    text_add(out, "],\n\"backends\":[");
+    for (size_t i = 0; i < c->config->backend_count; i++) {
+        text_add(out, "%s", i > 0 ? ",\n" : "");
+        add_backend(c, i, out);
+    }
+    text_add(out, "],\n\"events\":[");
+    const struct event *e;
+    for (size_t i = 0; (e = events_newest(&c->events, i)) != NULL; i++) {
+        text_add(out, "%s", i > 0 ? ",\n" : "");
+        add_event(e, out);
+    }
+    text_add(out, "]}\n");
+}

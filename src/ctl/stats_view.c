@@ -1,0 +1,194 @@
+/* Roles and access are told as published to the workers, not as elected a moment ago: what people
+ * see is what is done. */
+#include "ctl/stats_view.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/proto.h"
+
+const char *const haproxy_statuses[HAPROXY_STATUS_COUNT] = {"DOWN", "UP", "MAINT", "DRAIN", "NOLB"};
+
+static const char *const role_names[] = {
+    [ROLE_UNKNOWN] = "unknown",
+    [ROLE_PRIMARY] = "primary",
+    [ROLE_REPLICA] = "replica",
+};
+
+static const char *const access_names[] = {
+    [ACCESS_NONE] = "none",   [ACCESS_DRAIN] = "drain", [ACCESS_QUIET] = "quiet",
+    [ACCESS_PAUSE] = "pause", [ACCESS_OPEN] = "open",
+};
+
+static const char *const verdict_names[] = {
+    [VERDICT_NOBODY] = "nobody",
+    [VERDICT_HOLD] = "hold",
+    [VERDICT_CONTESTED] = "contested",
+    [VERDICT_PRIMARY] = "primary",
+};
+
+static const char *const route_names[] = {
+    [ROUTE_AUTO] = "auto",
+    [ROUTE_PRIMARY] = "primary",
+    [ROUTE_REPLICA] = "replica",
+    [ROUTE_ANY] = "any",
+};
+
+static bool has_lineage(const struct observation *o)
+{
+    return o->reach == REACH_ANSWERED && o->lineage.id[0] != '\0';
+}
+
+/* The newest that is known of the primary's history: its last answer, or, while it is silent, what
+ * the election remembers. NULL if nothing is. */
+static const struct lineage *primary_lineage(const struct backend_control *b, int primary)
+{
+    if (primary < 0) {
+        return NULL;
+    }
+    if (has_lineage(&b->servers[primary].seen)) {
+        return &b->servers[primary].seen.lineage;
+    }
+    bool remembered = b->memory.incumbent == primary && b->memory.elected.id[0] != '\0';
+    return remembered ? &b->memory.elected : NULL;
+}
+
+static const char *state_of(const struct backend_control *b, const struct server_control *s)
+{
+    if (b->config->probe == PROBE_OFF) {
+        return "up";
+    } else if (s->seen.reach == REACH_UNASKED) {
+        return "unknown";
+    } else if (s->stale) {
+        return "stale";
+    }
+    return s->up ? "up" : "down";
+}
+
+/* HAProxy's NOLB is "up, but gets nobody". */
+static const char *haproxy_status(const char *state, enum access access)
+{
+    if (strcmp(state, "down") == 0 || strcmp(state, "unknown") == 0) {
+        return "DOWN";
+    }
+    return access == ACCESS_OPEN ? "UP" : access == ACCESS_DRAIN ? "DRAIN" : "NOLB";
+}
+
+struct server_view view_server(const struct control *c, size_t backend, size_t server)
+{
+    const struct backend_control *b = &c->backends[backend];
+    const struct server_control *s = &b->servers[server];
+    const struct topology_backend *t = &c->published->backends[backend];
+    struct server_view v = {
+        .backend = b->config,
+        .config = s->config,
+        .published = &t->servers[server],
+        .seen = &s->seen,
+        .state = state_of(b, s),
+        .role = role_names[t->servers[server].role],
+        .access = access_names[t->servers[server].access],
+        .reason = s->reason,
+        .sessions = atomic_load_explicit(&c->shared->servers[s->config->id].connections,
+                                         memory_order_relaxed),
+        .has_offset = has_lineage(&s->seen),
+        .offset = s->seen.lineage.offset,
+    };
+    v.haproxy_status = haproxy_status(v.state, v.published->access);
+    const struct lineage *primary = primary_lineage(b, t->primary);
+    if (v.has_offset && s->seen.claim == CLAIM_REPLICA && primary != NULL &&
+        strcmp(primary->id, s->seen.lineage.id) == 0) {
+        v.has_lag = true; /* a replica that was asked later may be ahead of the answer we hold */
+        v.lag = primary->offset > v.offset ? primary->offset - v.offset : 0;
+    }
+    return v;
+}
+
+static void explain(const struct backend_control *b, struct backend_view *v)
+{
+    if (v->has_roles) {
+        const char *reason = b->verdict.reason[0] != '\0' ? b->verdict.reason : "no election yet";
+        snprintf(v->reason, sizeof(v->reason), "%s", reason);
+        return;
+    }
+    size_t open = 0;
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        open += v->published->servers[i].access == ACCESS_OPEN;
+    }
+    snprintf(v->reason, sizeof(v->reason), "%zu of %zu servers take new sessions", open,
+             b->config->servers.count);
+}
+
+struct backend_view view_backend(const struct control *c, size_t backend)
+{
+    const struct backend_control *b = &c->backends[backend];
+    struct backend_view v = {
+        .config = b->config,
+        .published = &c->published->backends[backend],
+        .has_roles = backend_has_roles(b->config),
+        .held_ms = b->held_since_ms != 0 ? loop_now_ms(&c->loop) - b->held_since_ms : 0,
+    };
+    if (v.published->primary >= 0) {
+        v.primary = b->config->servers.items[v.published->primary].name;
+    }
+    if (v.has_roles) {
+        v.verdict = verdict_names[b->verdict.kind];
+    }
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        v.waiting +=
+            atomic_load_explicit(&c->shared->backends[backend].waiting[i], memory_order_relaxed);
+    }
+    explain(b, &v);
+    return v;
+}
+
+uint64_t view_frontend_metric(const struct control *c, size_t frontend, enum frontend_metric m)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < c->worker_count; i++) {
+        sum += metric_read(&c->workers[i].metrics->frontends[frontend].at[m]);
+    }
+    return sum;
+}
+
+uint64_t view_server_metric(const struct control *c, size_t id, enum server_metric m)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < c->worker_count; i++) {
+        sum += metric_read(&c->workers[i].metrics->servers[id].at[m]);
+    }
+    return sum;
+}
+
+static enum route route_of(const struct control *c, size_t frontend)
+{
+    const struct frontend_config *f = &c->config->frontends[frontend];
+    if (f->route != ROUTE_AUTO) {
+        return f->route;
+    }
+    bool has_roles = c->config->backends[f->backend].protocol->has_roles;
+    return has_roles ? ROUTE_PRIMARY : ROUTE_ANY;
+}
+
+const char *view_route(const struct control *c, size_t frontend)
+{
+    return route_names[route_of(c, frontend)];
+}
+
+bool view_frontend_has_server(const struct control *c, size_t frontend)
+{
+    const struct frontend_config *f = &c->config->frontends[frontend];
+    const struct topology_backend *b = &c->published->backends[f->backend];
+    enum route route = route_of(c, frontend);
+    bool primary_too = route == ROUTE_REPLICA && f->fallback == FALLBACK_PRIMARY;
+    for (size_t i = 0; i < c->config->backends[f->backend].servers.count; i++) {
+        bool is_primary = b->primary == (int)i;
+        bool fits = route == ROUTE_ANY || (route == ROUTE_PRIMARY && is_primary) ||
+                    (route == ROUTE_REPLICA && b->servers[i].role == ROLE_REPLICA) ||
+                    (primary_too && is_primary);
+        if (fits && b->servers[i].access == ACCESS_OPEN) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,52 @@
+/* One reading of the control thread's state for those who print it: /stats.json, /metrics and
+ * /readyz say the same because they ask here. Everything is borrowed until the loop turns. */
+#ifndef ROUTER_CTL_STATS_VIEW_H
+#define ROUTER_CTL_STATS_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ctl/control.h"
+
+struct server_view {
+    const struct backend_config *backend;
+    const struct server_config *config;
+    const struct topology_server *published;
+    const struct observation *seen;
+    const char *state;  /* "unknown", "up", "stale" or "down" */
+    const char *role;   /* "unknown", "primary" or "replica" */
+    const char *access; /* "none", "drain", "quiet", "pause" or "open" */
+    const char *reason;
+    const char *haproxy_status; /* one of haproxy_statuses */
+    unsigned sessions;
+    bool has_offset; /* it said how far it is in its history */
+    int64_t offset;
+    bool has_lag; /* ... which is also the primary's */
+    int64_t lag;
+};
+
+struct backend_view {
+    const struct backend_config *config;
+    const struct topology_backend *published;
+    bool has_roles;
+    const char *primary; /* the server's name; NULL = none */
+    const char *verdict; /* NULL without roles */
+    unsigned waiting;
+    uint64_t held_ms;
+    char reason[ELECTION_REASON_MAX];
+};
+
+#define HAPROXY_STATUS_COUNT 5
+extern const char *const haproxy_statuses[HAPROXY_STATUS_COUNT];
+
+struct backend_view view_backend(const struct control *c, size_t backend);
+struct server_view view_server(const struct control *c, size_t backend, size_t server);
+/* Sums over all workers. */
+uint64_t view_frontend_metric(const struct control *c, size_t frontend, enum frontend_metric m);
+uint64_t view_server_metric(const struct control *c, size_t id, enum server_metric m);
+const char *view_route(const struct control *c, size_t frontend); /* never "auto" */
+/* Whether a new client of this frontend has a server now, be it at its cap or not. */
+bool view_frontend_has_server(const struct control *c, size_t frontend);
+
+#endif
