@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+"""Measures router beside HAProxy, nginx stream and a bare relay, before one real Redis, in one run.
+See README.md; `make bench` builds router and calls it."""
+
+import argparse
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+
+import proxies
+import report
+import rows
+from lab import HERE, BenchError, Lab, build_programs
+
+DESCRIPTORS = 10000
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default=os.path.join(os.path.dirname(HERE), "build"),
+                        help="the folder of router and bench/ (default: build)")
+    parser.add_argument("--rounds", type=int, help="default: 5, with --quick 2")
+    parser.add_argument("--quick", action="store_true", help="small counts: does it run at all")
+    parser.add_argument("--only", metavar="ROW", action="append", choices=rows.ROWS,
+                        help="repeat for more; one of " + ", ".join(rows.ROWS))
+    parser.add_argument("--proxies", default=",".join(rows.PROXIES),
+                        help="which of " + ", ".join(rows.PROXIES))
+    args = parser.parse_args()
+    args.rounds = args.rounds or (2 if args.quick else 5)
+    args.only = args.only or list(rows.ROWS)
+    args.proxies = args.proxies.split(",")
+    for name in args.proxies:
+        if name not in rows.PROXIES:
+            parser.error(f"no such proxy: {name}")
+    return args
+
+
+def note(results, row, name, figures):
+    results.setdefault(row, {}).setdefault(name, []).append(figures)
+
+
+def rotated(names, by):
+    by %= len(names)
+    return names[by:] + names[:by]
+
+
+def load_round(lab, args, number, results):
+    """All proxies are started afresh, then each row goes through them in this round's order."""
+    wanted = [row for row in rows.LOAD_ROWS if row in args.only]
+    if not wanted:
+        return
+    targets = [proxies.start(lab, name) for name in rotated(["direct", *args.proxies], number)]
+    for placement in lab.placements:
+        lab.place(placement, [pid for target in targets for pid in target.pids()])
+        for row in wanted:
+            for target in targets:
+                figures = rows.load_row(lab, row, target, args.quick)
+                note(results, f"{row}/{placement}", target.name, figures)
+    for target in targets:
+        proxies.stop(lab, target)
+    lab.place(next(iter(lab.placements)), [])
+
+
+def memory_round(lab, args, number, results):
+    for name in rotated(args.proxies, number):
+        if "idle" in args.only:
+            note(results, "idle", name, rows.idle_row(lab, name, args.quick))
+        if "resident" in args.only and number < 2:
+            note(results, "resident", name, rows.resident_row(lab, name, args.quick))
+
+
+def once(lab, args, results):
+    for row, tool, measure in (("syscalls", "strace", rows.syscalls_row),
+                               ("instructions", "valgrind", rows.instructions_row)):
+        if row not in args.only:
+            continue
+        if not shutil.which(tool):
+            print(f"bench: no {row}: {tool} is not installed", file=sys.stderr)
+            continue
+        for name in args.proxies:
+            note(results, row, name, measure(lab, name, args.quick))
+
+
+def raise_descriptor_limit():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
+        raise BenchError(f"the descriptor limit is {hard}, {DESCRIPTORS} are needed (ulimit -n)")
+    if soft < DESCRIPTORS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
+
+
+def run(args):
+    began = time.monotonic()
+    load_before = os.getloadavg()[0]
+    results = {}
+    raise_descriptor_limit()
+    build_programs(args.build)
+    with Lab(os.path.abspath(args.build)) as lab:
+        lab.start_redis(list(proxies.BACK.values()))
+        for number in range(args.rounds):
+            print(f"bench: round {number + 1} of {args.rounds}", file=sys.stderr)
+            load_round(lab, args, number, results)
+            memory_round(lab, args, number, results)
+        once(lab, args, results)
+    facts = report.machine_facts(args.rounds, " ".join(["bench/run.py", *sys.argv[1:]]),
+                                 time.monotonic() - began, load_before)
+    text = report.markdown(results, facts)
+    print(text, end="")
+    where = os.path.join(args.build, "bench", "results.md")
+    with open(where, "w", encoding="utf-8") as f:
+        f.write(text)
+    print(f"bench: written to {where}", file=sys.stderr)
+
+
+def main():
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    try:
+        run(parse())
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
