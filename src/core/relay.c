@@ -17,12 +17,14 @@ static void touch(struct session *s)
 }
 
 /* Ends the session when nothing more can move in either direction. */
-static void maybe_done(struct session *s)
+static bool maybe_done(struct session *s)
 {
-    if (s->client.eof && s->server->conn.eof && conn_queued(&s->client) == 0 &&
-        conn_queued(&s->server->conn) == 0) {
+    bool done = s->client.eof && s->server->conn.eof && conn_queued(&s->client) == 0 &&
+                conn_queued(&s->server->conn) == 0;
+    if (done) {
         session_close(s, END_DONE);
     }
+    return done;
 }
 
 /* One side failed: the other one gets a reset too, so that it cannot take it for a proper end. */
@@ -50,8 +52,9 @@ void relay_client_data(struct session *s, const char *data, size_t len)
 
 void relay_client_eof(struct session *s)
 {
-    conn_finish(&s->server->conn);
-    maybe_done(s);
+    if (!maybe_done(s)) {
+        conn_finish(&s->server->conn);
+    }
 }
 
 void relay_client_drained(struct session *s)
@@ -90,9 +93,10 @@ static void on_server_data(struct conn *c, const char *data, size_t len)
 
 static void on_server_eof(struct conn *c)
 {
-    struct server_link *link = container_of(c, struct server_link, conn);
-    conn_finish(&link->session->client);
-    maybe_done(link->session);
+    struct session *s = container_of(c, struct server_link, conn)->session;
+    if (!maybe_done(s)) { /* usually the client was first, and the close says it all */
+        conn_finish(&s->client);
+    }
 }
 
 static void on_server_drained(struct conn *c)
@@ -142,7 +146,7 @@ void relay_begin(struct session *s)
         }
     }
     conn_resume(&s->client, PAUSE_WAITING);
-    conn_start(&link->conn);
+    deadline_arm(&w->tune, &link->tune);
     if (s->client.eof) {
         relay_client_eof(s);
     }

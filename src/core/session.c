@@ -64,6 +64,7 @@ void session_drop_server(struct session *s, bool reset)
     s->server = NULL;
     link->session = NULL;
     list_remove(&link->node);
+    deadline_disarm(&s->worker->tune, &link->tune);
     if (reset) {
         conn_reset(&link->conn);
     } else {
@@ -375,6 +376,7 @@ static struct server_link *link_new(struct session *s, size_t server)
     link->session = s;
     link->config = &s->backend->servers.items[server];
     link->index = server;
+    deadline_init(&link->tune);
     link->counters = &s->worker->metrics.servers[link->config->id];
     list_append(&s->worker->servers[link->config->id], &link->node);
     s->server = link;
@@ -392,8 +394,7 @@ void session_connect(struct session *s, size_t server)
         session_kill(s, END_MEMORY);
         return;
     }
-    struct conn_tcp tcp = {s->backend->tcp_keepalive, s->backend->tcp_user_timeout};
-    int rc = conn_connect(&link->conn, &w->loop, &connect_ops, &link->config->address, &tcp);
+    int rc = conn_connect(&link->conn, &w->loop, &connect_ops, &link->config->address, NULL);
     if (rc == CONN_PENDING) {
         session_arm(s, &w->backends[s->backend->index].connect);
     } else if (rc == CONN_CONNECTED) {
@@ -401,6 +402,13 @@ void session_connect(struct session *s, size_t server)
     } else {
         session_connect_failed(s, rc);
     }
+}
+
+void session_on_tune(struct deadline *d)
+{
+    struct server_link *link = container_of(d, struct server_link, tune);
+    const struct backend_config *b = link->session->backend;
+    conn_tune(&link->conn, &(struct conn_tcp){b->tcp_keepalive, b->tcp_user_timeout});
 }
 
 /* A new topology ---------------------------------------------------------------------------------

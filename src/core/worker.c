@@ -206,6 +206,7 @@ static void init_deadlines(struct worker *w)
         deadline_list_init(&wb->drain, &w->loop, b->on_demotion.drain_ms, on_drain_expired);
     }
     deadline_list_init(&w->refuse, &w->loop, REFUSE_MS, on_refuse_expired);
+    deadline_list_init(&w->tune, &w->loop, TUNE_MS, session_on_tune);
     deadline_list_init(&w->accept_rest, &w->loop, ACCEPT_REST_MS, on_accept_again);
     deadline_list_init(&w->look, &w->loop, LOOK_MS, session_on_look);
     deadline_init(&w->accept_again);

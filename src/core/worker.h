@@ -51,6 +51,7 @@ struct worker {
     size_t waiters;       /* lent to control */
     unsigned refusing;    /* sessions in SESSION_REFUSE */
     unsigned refusing_max;
+    struct deadline_list tune;        /* server connections that turn out to last */
     struct deadline_list refuse;      /* how long a refused client may take to read why */
     struct deadline_list accept_rest; /* a listener without descriptors tries again */
     struct deadline accept_again;

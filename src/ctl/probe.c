@@ -212,9 +212,7 @@ static void ask(struct probe *p)
 
 static void on_connected(struct conn *c)
 {
-    struct probe *p = container_of(c, struct probe, conn);
-    conn_start(c);
-    ask(p);
+    ask(container_of(c, struct probe, conn));
 }
 
 static void on_data(struct conn *c, const char *data, size_t len)

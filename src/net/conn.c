@@ -40,12 +40,8 @@ static void set_option(int fd, int level, int name, int value)
     setsockopt(fd, level, name, &value, sizeof value); /* best effort: the session works without */
 }
 
-void conn_tune(int fd, int family, const struct conn_tcp *tcp)
+static void tune(int fd, const struct conn_tcp *tcp)
 {
-    if (family == AF_UNIX) {
-        return;
-    }
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (tcp->keepalive_ms > 0) {
         int idle_s = (int)((tcp->keepalive_ms + 999) / 1000);
         int interval_s = idle_s / 3 > 0 ? idle_s / 3 : 1;
@@ -56,6 +52,21 @@ void conn_tune(int fd, int family, const struct conn_tcp *tcp)
     }
     if (tcp->user_timeout_ms > 0) {
         set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)tcp->user_timeout_ms);
+    }
+}
+
+void conn_tune(struct conn *c, const struct conn_tcp *tcp)
+{
+    if (c->open && !c->path) {
+        tune(descriptor(c), tcp);
+    }
+}
+
+void conn_tune_listener(int fd, int family, const struct conn_tcp *tcp)
+{
+    if (family != AF_UNIX) {
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        tune(fd, tcp);
     }
 }
 
@@ -208,6 +219,7 @@ static void begin(struct conn *c, struct loop *l, const struct conn_ops *ops)
     c->eof = false;
     c->finish_wanted = false;
     c->finished = false;
+    c->path = false;
 }
 
 static int failed_at_once(struct conn *c, int rc)
@@ -245,7 +257,10 @@ static void on_connect(uv_connect_t *request, int status)
 
 static int connect_tcp(struct conn *c, const struct address *to, const struct conn_tcp *tcp)
 {
-    conn_tune(descriptor(c), to->sa.any.sa_family, tcp);
+    set_option(descriptor(c), IPPROTO_TCP, TCP_NODELAY, 1);
+    if (tcp != NULL) {
+        tune(descriptor(c), tcp);
+    }
     struct connecting *connecting = malloc(sizeof *connecting);
     if (connecting == NULL) {
         return UV_ENOMEM;
@@ -256,6 +271,7 @@ static int connect_tcp(struct conn *c, const struct address *to, const struct co
         free(connecting);
         return rc;
     }
+    conn_start(c); /* now, because a second change of what is watched costs a system call more */
     return CONN_PENDING;
 }
 
@@ -276,6 +292,8 @@ static int connect_path(struct conn *c, const struct address *to)
         close(fd);
         return rc;
     }
+    c->path = true;
+    conn_start(c);
     return CONN_CONNECTED;
 }
 

@@ -22,7 +22,7 @@ struct loop;
 /* None of them is called from inside a conn_*() function that the owner called, and none after
  * conn_close() or conn_reset() but on_closed. */
 struct conn_ops {
-    void (*on_connected)(struct conn *c);
+    void (*on_connected)(struct conn *c); /* before any on_data */
     /* `data` is borrowed until the return. */
     void (*on_data)(struct conn *c, const char *data, size_t len);
     void (*on_eof)(struct conn *c);               /* the peer's FIN; writing still works */
@@ -54,14 +54,15 @@ struct conn {
     bool eof;                   /* the peer's FIN was seen */
     bool finish_wanted;         /* FIN when the queue is empty */
     bool finished;              /* our FIN was sent */
+    bool path;                  /* a unix socket that we connected */
 };
 
 /* Takes over a connected, non-blocking socket. A returned error means that the conn is closing and
  * on_closed will come. */
 int conn_open(struct conn *c, struct loop *l, const struct conn_ops *ops, int fd);
-/* Starts a connect. CONN_PENDING: on_connected or on_error follow; CONN_CONNECTED: it is connected
- * already (unix sockets), no callback follows; a UV_* code: it failed at once, the conn is closing.
- */
+/* Starts a connect, and to read once it is there. `tcp` NULL leaves conn_tune() to the caller.
+ * CONN_PENDING: on_connected or on_error follow; CONN_CONNECTED: it is connected already (unix
+ * sockets), no callback follows; a UV_* code: it failed at once, the conn is closing. */
 enum { CONN_PENDING, CONN_CONNECTED };
 int conn_connect(struct conn *c, struct loop *l, const struct conn_ops *ops,
                  const struct address *to, const struct conn_tcp *tcp);
@@ -79,8 +80,9 @@ bool conn_is_open(const struct conn *c);
 /* Whether the peer of a conn that is not being read has sent FIN or RST. */
 bool conn_peer_left(const struct conn *c);
 
-/* Sets the options that sockets of sessions have: TCP_NODELAY, keepalive, TCP_USER_TIMEOUT. On a
- * listening socket they are inherited by what it accepts. Ignored for unix sockets. */
-void conn_tune(int fd, int family, const struct conn_tcp *tcp);
+/* Sets keepalive and TCP_USER_TIMEOUT (tcp(7)); TCP_NODELAY is always set. */
+void conn_tune(struct conn *c, const struct conn_tcp *tcp);
+/* The same, and TCP_NODELAY, for a listening socket: what it accepts inherits them. */
+void conn_tune_listener(int fd, int family, const struct conn_tcp *tcp);
 
 #endif

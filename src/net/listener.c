@@ -118,7 +118,7 @@ int listener_bind(const struct address *at, const struct conn_tcp *tcp, int *fds
         if (rc != 0) {
             break;
         }
-        conn_tune(fds[done], at->sa.any.sa_family, tcp);
+        conn_tune_listener(fds[done], at->sa.any.sa_family, tcp);
         if (listen(fds[done], BACKLOG) != 0) {
             rc = -errno;
             done++;
