@@ -7,11 +7,17 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from lib.home import Home  # noqa: E402
+from lib.router import BINARY  # noqa: E402
 from lib.waiting import SLOW  # noqa: E402
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "sanitize: also run with the sanitizer builds")
+
+
+def pytest_sessionstart(session):
+    if not session.config.option.collectonly and not os.access(BINARY, os.X_OK):
+        pytest.exit(f"{BINARY}: run `make` first", returncode=2)
 
 
 @pytest.fixture

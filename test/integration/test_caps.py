@@ -387,11 +387,11 @@ def test_a_refusal_costs_no_session_for_long(home):
     router, address = one_frontend(home, redis_open(fake), max_sessions=1)
     first = home.keep(Resp(address))
     assert first.call("PING") == "PONG"
-    before = router.process.descriptors()
+    before = router.process.sockets()
     stubborn = [home.keep(connect(address)) for _ in range(50)]
     for sock in stubborn:
         assert sock.recv(100).startswith(b"-ERR router: ")
-    until(lambda: router.process.descriptors() <= before, "the refused to be closed", 3)
+    until(lambda: router.process.sockets() <= before, "the refused to be closed", 3)
     holds(lambda: first.call("PING") == "PONG", "the session that is served", 0.1)
 
 
