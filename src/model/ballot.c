@@ -169,15 +169,6 @@ bool ballot_supersedes(const struct ballot *b, size_t i, size_t other)
                               &seen(b, other)->lineage);
 }
 
-bool ballot_heard_since_claim(const struct ballot *b, size_t i)
-{
-    const struct observation *o = seen(b, i);
-    if (o->reach == REACH_ANSWERED) {
-        return o->asked > b->memory->servers[b->memory->incumbent].claimed_since;
-    }
-    return o->reach == REACH_DENIED || ballot_settled(b, i);
-}
-
 bool ballot_settled(const struct ballot *b, size_t i)
 {
     const struct observation *o = seen(b, i);
@@ -185,6 +176,27 @@ bool ballot_settled(const struct ballot *b, size_t i)
         return o->claim != CLAIM_PRIMARY || o->usable;
     }
     return o->reach != REACH_UNASKED && o->failures >= b->in->probe_fall;
+}
+
+/* A refused question is not waited for: that may last for ever. */
+static bool is_heard_since(const struct ballot *b, size_t i, uint64_t stamp)
+{
+    const struct observation *o = seen(b, i);
+    if (o->reach == REACH_ANSWERED) {
+        return o->asked > stamp;
+    }
+    return o->reach == REACH_DENIED || ballot_settled(b, i);
+}
+
+bool ballot_all_heard(const struct ballot *b, size_t i)
+{
+    uint64_t since = b->memory->servers[i].claimed_since;
+    for (size_t other = 0; other < b->in->count; other++) {
+        if (other != i && !is_incumbent(b, other) && !is_heard_since(b, other, since)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 int ballot_next(const struct ballot *b, int previous,

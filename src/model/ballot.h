@@ -64,8 +64,9 @@ bool ballot_supersedes(const struct ballot *b, size_t i, size_t other);
 /* Claimant `other` was read late enough for that to be judged. */
 bool ballot_comparable(const struct ballot *b, size_t i, size_t other);
 
-/* Server `i` was asked, with or without an answer, after the incumbent's claim was first seen. */
-bool ballot_heard_since_claim(const struct ballot *b, size_t i);
+/* All servers but the incumbent have answered, or failed often enough, since the present claim of
+ * server `i` was first seen: no other claim of that time is still unknown. */
+bool ballot_all_heard(const struct ballot *b, size_t i);
 
 /* Server `i` has told its role, or has failed often enough to be given up for now. */
 bool ballot_settled(const struct ballot *b, size_t i);

@@ -139,16 +139,33 @@ static bool supersedes_all(const struct ballot *b, size_t i, ballot_pick set)
     return true;
 }
 
-/* Containment: the one of `set` whose election loses nothing. Two can be equal (promoted at the
- * same offset, neither written since): the first by name then. */
+/* Containment: the one of `set` whose election loses nothing. There cannot be two. */
 static int by_history(const struct ballot *b, ballot_pick set)
 {
     int i = ballot_next(b, ELECTION_NOBODY, set);
-    while (i != ELECTION_NOBODY && (!supersedes_all(b, (size_t)i, set) ||
-                                    ballot_contradiction(b, (size_t)i) != ELECTION_NOBODY)) {
+    while (i != ELECTION_NOBODY && !supersedes_all(b, (size_t)i, set)) {
         i = ballot_next(b, i, set);
     }
     return i;
+}
+
+static bool is_only(const struct ballot *b, int i, ballot_pick set)
+{
+    return ballot_next(b, ELECTION_NOBODY, set) == i && ballot_next(b, i, set) == ELECTION_NOBODY;
+}
+
+/* Every other server was heard since `i` claims, and none speaks for one that cannot be heard. */
+static bool is_undisputed(const struct ballot *b, size_t i)
+{
+    return ballot_all_heard(b, i) && ballot_contradiction(b, i) == ELECTION_NOBODY;
+}
+
+/* The promotion that succeeds the incumbent. Of several that happen together the first to be seen
+ * is not the only one: the others are heard before. */
+static int promoted(const struct ballot *b)
+{
+    int i = by_history(b, ballot_contends);
+    return i != ELECTION_NOBODY && is_undisputed(b, (size_t)i) ? i : ELECTION_NOBODY;
 }
 
 /* Nothing is known of any history yet: a claim as good as any other, with the most followers. */
@@ -190,17 +207,15 @@ static bool is_awaited(const struct ballot *b, size_t i)
 static void first_election(struct round *r)
 {
     const struct ballot *b = &r->ballot;
-    enum words_merit merit = MERIT_ONLY_CLAIM;
     int i = by_history(b, ballot_claims);
-    if (i != ELECTION_NOBODY && ballot_next(b, ELECTION_NOBODY, ballot_claims) != i) {
-        merit = MERIT_HISTORY;
-    }
+    enum words_merit merit = is_only(b, i, ballot_claims) ? MERIT_ONLY_CLAIM : MERIT_HISTORY;
     if (i == ELECTION_NOBODY) {
         i = ballot_next(b, ELECTION_NOBODY, claims_and_leads);
         merit = MERIT_FOLLOWERS;
     }
     int awaited = ballot_next(b, ELECTION_NOBODY, is_awaited);
-    if (i != ELECTION_NOBODY && awaited == ELECTION_NOBODY) {
+    if (i != ELECTION_NOBODY && awaited == ELECTION_NOBODY &&
+        ballot_contradiction(b, (size_t)i) == ELECTION_NOBODY) {
         elect(r, i, merit);
         return;
     }
@@ -225,19 +240,18 @@ static bool is_handed_over(const struct ballot *b, size_t i)
 static int only_claim(const struct ballot *b)
 {
     int i = ballot_next(b, ELECTION_NOBODY, ballot_claims);
-    if (i == ELECTION_NOBODY || ballot_next(b, i, ballot_claims) != ELECTION_NOBODY ||
-        !ballot_promoted(b, (size_t)i, NULL) ||
-        ballot_contradiction(b, (size_t)i) != ELECTION_NOBODY) {
+    if (i == ELECTION_NOBODY || !is_only(b, i, ballot_claims)) {
         return ELECTION_NOBODY;
     }
-    return i;
+    bool good = ballot_promoted(b, (size_t)i, NULL) && is_undisputed(b, (size_t)i);
+    return good ? i : ELECTION_NOBODY;
 }
 
 static void after_demotion(struct round *r)
 {
     const struct ballot *b = &r->ballot;
     enum words_merit merit = MERIT_PROMOTION;
-    int i = by_history(b, ballot_contends);
+    int i = promoted(b);
     if (i == ELECTION_NOBODY) {
         i = ballot_next(b, ELECTION_NOBODY, is_handed_over);
         merit = MERIT_FOLLOWERS;
@@ -255,22 +269,12 @@ static void after_demotion(struct round *r)
 
 /* ---- the incumbent has not stepped down ---- */
 
-static bool has_heard_all(const struct ballot *b)
-{
-    for (size_t i = 0; i < b->in->count; i++) {
-        if (b->memory->incumbent != (int)i && !ballot_heard_since_claim(b, i)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* A restarted incumbent is accepted as it is: nobody can tell an empty server from one that has
  * read its whole append-only file. But all others are asked first: one of them may have been
  * promoted while it was away, and would count no more once the new history is the elected one. */
 static void accept_return(struct round *r)
 {
-    if (has_heard_all(&r->ballot)) {
+    if (ballot_all_heard(&r->ballot, (size_t)r->memory->incumbent)) {
         elect(r, r->memory->incumbent, MERIT_RETURN);
     } else {
         hold(r);
@@ -342,7 +346,7 @@ static void succession(struct round *r)
     enum words_merit merit = MERIT_PROMOTION;
     /* The offset of an incumbent that cannot be asked is unknown: only its followers can tell. */
     if (b->standing != STANDING_DENIED) {
-        i = by_history(b, ballot_contends);
+        i = promoted(b);
     }
     if (i == ELECTION_NOBODY) {
         i = ballot_next(b, ELECTION_NOBODY, is_voted_in);

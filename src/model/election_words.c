@@ -230,6 +230,8 @@ static void add_objection(struct words *w, const struct ballot *b, int i)
     int stray = ballot_contradiction(b, (size_t)i);
     if (stray != ELECTION_NOBODY) {
         add_stray(w, b, stray);
+    } else if (!ballot_all_heard(b, (size_t)i)) {
+        add(w, "; the other servers are being asked");
     } else if (b->standing != STANDING_HOLDS) {
         add(w, "; whether %s has all its writes cannot be known", name(b, i));
     } else if (ballot_comparable(b, (size_t)i, (size_t)b->memory->incumbent)) {
