@@ -27,15 +27,20 @@ struct cidr {
     unsigned bits;     /* 0..128 of the mapped form */
 };
 
-/* Parses "a.b.c.d:port", "[v6]:port", ":port" (dual) or "unix:/path". 0 or
+/* Parses "a.b.c.d:port", "[v6]:port", ":port" (dual) or "unix:/path"; ports are 1 to 65535. 0 or
  * -EINVAL. */
 int address_parse(struct address *out, const char *text);
-/* Always ends in NUL; returns out. */
+/* Always ends in NUL; returns out. Mapped IPv4 is printed as IPv4. */
 const char *address_print(const struct address *a, char out[ADDRESS_TEXT_MAX]);
 bool address_is_loopback(const struct address *a); /* unix paths are */
 bool address_equal(const struct address *a, const struct address *b);
 
-int cidr_parse(struct cidr *out, const char *text); /* "10.0.0.0/8", "::1", ...; 0 or -EINVAL */
+/* "10.0.0.0/8", "::1", ...; 0 or -EINVAL, also where bits are set beyond the range's own. */
+int cidr_parse(struct cidr *out, const char *text);
+/* Clears the bits beyond the range's own. */
+void cidr_mask(struct cidr *range);
+const char *cidr_print(const struct cidr *range, char out[ADDRESS_TEXT_MAX]); /* returns out */
+/* IPv4 is in IPv4 ranges only, mapped or not: ::/0 does not contain it. Unix paths are in none. */
 bool cidr_contains(const struct cidr *range, const struct address *a);
 
 /* The identity by which a client is limited and hashed: IPv4 by /32, IPv6 by /64, mapped IPv4 as
