@@ -26,13 +26,15 @@ enum got { GOT_NOTHING, GOT_TEXT, GOT_STATUS, GOT_ERROR };
 struct dialogue {
     redisReader *reader; /* owned */
     char *out;           /* owned; holds the password */
-    size_t out_len;
-    char *bye; /* owned */
+    size_t out_size;
+    const char *password; /* inside `out`; NULL = none */
+    char *bye;            /* owned */
     enum expect expect;
     bool head_checked; /* of the reply that is coming in */
     size_t fed;
     enum got got; /* set by on_string() */
     char error[ERROR_MAX];
+    bool error_tells; /* the password */
     struct redis_info info;
 };
 
@@ -90,6 +92,8 @@ static void *on_string(const redisReadTask *task, char *text, size_t len)
         size_t kept = len < ERROR_MAX - 1 ? len : ERROR_MAX - 1;
         memcpy(d->error, text, kept);
         d->error[kept] = '\0';
+        d->error_tells =
+            d->password != NULL && memmem(text, len, d->password, strlen(d->password)) != NULL;
     } else if (task->type == REDIS_REPLY_STATUS) {
         d->got = GOT_STATUS;
     } else if (d->expect != EXPECT_AUTH) {
@@ -134,32 +138,33 @@ static enum probe_step redis_start(void *state, const struct probe_account *acco
     struct dialogue *d = state;
     struct command commands[4];
     size_t count = collect(commands, account, greeting);
-    size_t bound = 0;
+    const char *password = account->password != NULL ? account->password : "";
+    size_t size = strlen(password) + 1;
     for (size_t i = 0; i < count; i++) {
-        bound += command_bound(&commands[i]);
+        size += command_bound(&commands[i]);
     }
     *out = NULL;
     *out_len = 0;
-    forget(&d->out, d->out_len);
+    forget(&d->out, d->out_size);
     if (d->reader != NULL && greeting) {
         redisReaderFree(d->reader); /* of the connection before */
         d->reader = NULL;
     }
-    *d = (struct dialogue){.reader = d->reader, .bye = d->bye};
+    *d = (struct dialogue){.reader = d->reader, .out_size = size, .bye = d->bye};
     d->expect = count == ARRAY_LEN(commands) ? EXPECT_AUTH : EXPECT_SERVER;
     if (d->reader == NULL) {
         d->reader = redisReaderCreateWithFunctions(&on_reply);
     }
-    d->out = malloc(bound);
+    d->out = malloc(size);
     if (d->reader == NULL || d->out == NULL) {
         return PROBE_STEP_FAIL;
     }
-    redisReaderSetPrivdata(d->reader, d);
+    d->reader->privdata = d;
     for (size_t i = 0; i < count; i++) {
-        d->out_len += command_write(&commands[i], d->out + d->out_len);
+        *out_len += command_write(&commands[i], d->out + *out_len);
     }
+    d->password = password[0] != '\0' ? strcpy(d->out + *out_len + 1, password) : NULL;
     *out = d->out;
-    *out_len = d->out_len;
     return PROBE_STEP_READ;
 }
 
@@ -224,7 +229,8 @@ static const struct {
     {"NOPERM", REACH_DENIED, "does not let the probe's user run INFO (ACL: +info)"},
 };
 
-/* AUTH's errors are never quoted: an unknown command's error repeats its arguments. */
+/* AUTH's errors are never quoted, because Redis repeats the arguments of an unknown command; nor is
+ * any other one that tells the password. */
 static enum probe_step denied(struct dialogue *d, struct observation *o)
 {
     bool auth = d->expect == EXPECT_AUTH;
@@ -238,8 +244,8 @@ static enum probe_step denied(struct dialogue *d, struct observation *o)
         return fail(o, REACH_DENIED, "%s is unknown there: probe_command = %s=ITS_NAME_THERE", name,
                     name);
     }
-    if (auth) {
-        return fail(o, REACH_DENIED, "answers AUTH with an error");
+    if (auth || d->error_tells) {
+        return fail(o, REACH_DENIED, "answers %s with an error", name);
     }
     for (char *p = d->error; *p != '\0'; p++) {
         if (*p < ' ' || *p > '~') {
@@ -352,7 +358,7 @@ static void redis_release(void *state)
     if (d->reader != NULL) {
         redisReaderFree(d->reader);
     }
-    forget(&d->out, d->out_len);
+    forget(&d->out, d->out_size);
     free(d->bye);
     *d = (struct dialogue){0};
 }

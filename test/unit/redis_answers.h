@@ -1,6 +1,25 @@
-/* What INFO's sections look like, as far as the probe reads them. */
+/* What INFO's sections look like, as far as the probe reads them, and what is compared of two
+ * observations. */
 #ifndef TEST_REDIS_ANSWERS_H
 #define TEST_REDIS_ANSWERS_H
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "model/observation.h"
+
+/* Member by member: padding has no value. */
+static inline bool same_observation(const struct observation *a, const struct observation *b)
+{
+    return a->reach == b->reach && a->claim == b->claim && a->usable == b->usable &&
+           a->link_up == b->link_up && a->syncing == b->syncing &&
+           a->link_idle_ms == b->link_idle_ms && strcmp(a->identity, b->identity) == 0 &&
+           strcmp(a->lineage.id, b->lineage.id) == 0 &&
+           strcmp(a->lineage.previous_id, b->lineage.previous_id) == 0 &&
+           a->lineage.previous_end == b->lineage.previous_end &&
+           a->lineage.offset == b->lineage.offset && strcmp(a->follows, b->follows) == 0 &&
+           strcmp(a->why, b->why) == 0;
+}
 
 #define ID_A  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define ID_B  "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
