@@ -178,7 +178,9 @@ static void done(struct probe *p)
 static void step(struct probe *p, enum probe_step next, const char *out, size_t len)
 {
     if (next == PROBE_STEP_FAIL) {
-        p->seen.reach = REACH_DENIED;
+        if (p->seen.reach == REACH_UNASKED) {
+            p->seen.reach = REACH_DENIED; /* the dialogue had not even a word for it */
+        }
         close_connection(p);
         report(p);
         return;
