@@ -5,7 +5,6 @@
   last-master    the same from the list's other end (which happens to keep the demo's promises)
   fixed          each connection goes to the first server
   liar           says OK to every command and keeps nothing
-  mute           serves until the first server dies, then nobody
 """
 import os
 import socket
