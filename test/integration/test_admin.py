@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.sanitize
 
 CONNECTIONS = 64        # src/ctl/admin.h
 REQUEST_SECONDS = 10    # src/ctl/admin.c
+CLOSE = "Connection: close"
 METRICS = os.path.join(os.path.dirname(__file__), "..", "..", "src", "model", "metrics.def")
 
 
@@ -273,7 +275,7 @@ def test_metrics_and_json_give_the_same_counters(world):
 
 def test_head_is_get_without_the_body(world):
     for path in ("/", "/stats.json", "/metrics", "/healthz", "/readyz", "/nothing"):
-        got = world.exchange(request(path, "Connection: close", method="HEAD"))
+        got = world.exchange(request(path, CLOSE, method="HEAD"))
         head, body = got.split(b"\r\n\r\n", 1)
         assert body == b""
         assert int(re.search(rb"Content-Length: (\d+)", head)[1]) > 0
@@ -282,7 +284,7 @@ def test_head_is_get_without_the_body(world):
 
 def test_other_methods_are_refused_with_those_allowed(world):
     for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"):
-        got = world.exchange(request("/stats.json", "Connection: close", method=method))
+        got = world.exchange(request("/stats.json", CLOSE, method=method))
         assert got.startswith(b"HTTP/1.1 405 ") and b"\r\nAllow: GET, HEAD\r\n" in got
 
 
@@ -314,7 +316,7 @@ def test_a_connection_is_kept_as_the_client_wishes(world):
             sock.sendall(request("/healthz"))
             status, fields, body = read_answer(file)
             assert (status, body, fields["connection"]) == (200, b"ok\n", "keep-alive")
-        sock.sendall(request("/healthz", "Connection: close"))
+        sock.sendall(request("/healthz", CLOSE))
         assert read_answer(file)[1]["connection"] == "close"
         assert file.read() == b""
     assert b"\r\nConnection: close\r\n" in world.exchange(request(version="1.0"))
@@ -383,7 +385,7 @@ def test_connections_are_bounded_and_silence_cannot_lock_others_out_for_long(wor
         until(lambda: admin_descriptors(world) == CONNECTIONS, "the limit to be reached")
         cpu = world.router.process.cpu_seconds()
         began = time.monotonic()
-        answer, _ = world.get("/healthz") if False else (None, None)
+        
         with world.connect() as sock, sock.makefile("rb") as file:
             sock.settimeout((REQUEST_SECONDS + 5) * SLOW)
             sock.sendall(request("/healthz"))
@@ -399,6 +401,7 @@ def test_connections_are_bounded_and_silence_cannot_lock_others_out_for_long(wor
 
 
 def test_the_slow_lose_their_connection_and_nobody_else_notices(world):
+    rss = world.router.process.rss()
     half = world.connect()
     half.sendall(b"GET /healthz HT")
     idle = world.connect()
@@ -413,7 +416,7 @@ def test_the_slow_lose_their_connection_and_nobody_else_notices(world):
         assert world.get("/healthz")[1] == b"ok\n"
         slowest = max(slowest, time.monotonic() - at)
     assert slowest < 0.5 * SLOW
-    assert world.router.process.rss() < 100e6 * SLOW
+    assert world.router.process.rss() - rss < 10e6 * SLOW
     assert read_all(half).startswith(b"HTTP/1.1 408 ")
     assert read_all(idle) == b""
     waited = time.monotonic() - began
@@ -426,25 +429,32 @@ def test_the_slow_lose_their_connection_and_nobody_else_notices(world):
 
 
 def test_whoever_pipelines_much_does_not_hold_up_the_others(world):
+    count = 1500        # as many as one read of the router takes
     with world.connect() as greedy:
-        greedy.sendall(request("/metrics") * 1500)
-        greedy.settimeout(0.01)
-        got, slowest = 0, 0.0
-        for _ in range(20):
-            at = time.monotonic()
-            assert world.get("/healthz")[1] == b"ok\n"
-            slowest = max(slowest, time.monotonic() - at)
-            try:
-                got += len(greedy.recv(1 << 20))
-            except TimeoutError:
-                pass
-        assert got > 0
-        assert slowest < 0.3 * SLOW
+        def drain():
+            read_all(greedy)
+            done.set()
+
+        done = threading.Event()
+        reader = threading.Thread(target=drain)
+        reader.start()
+        try:
+            greedy.sendall(request("/metrics") * (count - 1) + request("/metrics", CLOSE))
+            slowest, rounds = 0.0, 0
+            while not done.is_set():
+                at = time.monotonic()
+                assert world.get("/healthz")[1] == b"ok\n"
+                slowest, rounds = max(slowest, time.monotonic() - at), rounds + 1
+        finally:
+            greedy.shutdown(socket.SHUT_RDWR)
+            reader.join()
+    assert rounds > 20
+    assert slowest < 0.1 * SLOW
 
 
 def test_those_who_leave_in_the_middle_leave_nothing_behind(world):
     until(lambda: admin_descriptors(world) == 0, "the others to be gone", 15)
-    before = world.router.process.descriptors()
+    before = world.router.process.sockets()
     for i in range(200):
         sock = world.connect()
         sock.sendall((request("/"), request("/metrics") * 50, b"GET /", b"")[i % 4])
@@ -453,7 +463,7 @@ def test_those_who_leave_in_the_middle_leave_nothing_behind(world):
         else:
             sock.close()
     until(lambda: admin_descriptors(world) == 0, "all to be gone", 15)
-    assert world.router.process.descriptors() <= before
+    assert world.router.process.sockets() <= before
     assert world.get("/healthz")[0].status == 200
 
 

@@ -16,7 +16,7 @@ def test_clients_wait_for_the_new_primary_and_go_on(home):
     stage = Stage(home, writers=False)
     a, b, _ = stage.servers
     a.kill()
-    stage.verdict(primary=None)
+    stage.gone(stage.servers[0])
     clients = [home.keep(Resp(stage.address, 20 * SLOW)) for _ in range(20)]
     for number, client in enumerate(clients):
         client.send("SET", f"held:{number}", number)
@@ -36,7 +36,7 @@ def test_the_gap_after_a_promotion_is_short(home):
     stage = Stage(home)
     a, b, _ = stage.servers
     a.kill()
-    stage.verdict(primary=None)
+    stage.gone(stage.servers[0])
     b.promote()
     promoted = time.monotonic()
     stage.wait_writes(1, b)
@@ -49,7 +49,7 @@ def test_the_gap_after_a_promotion_is_short(home):
 def test_queue_timeout_bounds_the_wait_and_the_refusal_says_why(home):
     stage = Stage(home, names=("a",), writers=False, queue_timeout="400ms")
     stage.servers[0].kill()
-    stage.verdict(primary=None)
+    stage.gone(stage.servers[0])
     began = time.monotonic()
     with Resp(stage.address) as client:
         answer = client.call("SET", "x", "1")
@@ -62,7 +62,7 @@ def test_queue_timeout_bounds_the_wait_and_the_refusal_says_why(home):
 def test_queue_limit_bounds_the_number(home):
     stage = Stage(home, names=("a",), writers=False, queue_limit=3, queue_timeout="30s")
     stage.servers[0].kill()
-    stage.verdict(primary=None)
+    stage.gone(stage.servers[0])
     for _ in range(3):
         home.keep(connect(stage.address))
     stage.router.wait_for(lambda s: s.backend()["waiting"] == 3, "3 waiting")
@@ -76,7 +76,7 @@ def test_queue_limit_bounds_the_number(home):
 def test_a_waiter_for_a_primary_that_hangs_up_leaves(home):
     stage = Stage(home, names=("a",), writers=False, queue_timeout="30s")
     stage.servers[0].kill()
-    stage.verdict(primary=None)
+    stage.gone(stage.servers[0])
     waiters = [connect(stage.address) for _ in range(10)]
     stage.router.wait_for(lambda s: s.backend()["waiting"] == 10, "10 waiting")
     for sock in waiters:

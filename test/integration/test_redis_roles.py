@@ -52,8 +52,9 @@ def ready_group(home, *names, routes=None, **options):
     servers = home.redis_group(*names, **options)
     place = Routes(home, *servers, **(routes or {}))
     place.router.wait_primary(servers[0].name)
-    place.router.wait_for(lambda s: all(x["state"] == "up" for x in s.backend()["servers"]),
-                          "all up")
+    servers[0].ok("SET", "seed", "1")  # a replica that has received nothing yet is not read
+    place.router.wait_for(lambda s: all(x["access"] == "open" for x in s.backend()["servers"]),
+                          "all to be used")
     return servers, place
 
 
@@ -70,7 +71,7 @@ def test_each_route_meets_the_servers_it_should(home):
     assert place.call("SET", "key", "value") == "OK"
     stats = place.router.stats()
     assert stats.backend()["primary"] == "a"
-    assert all(x["reason"] for x in stats.backend()["servers"]), "no reason is shown"
+    assert stats.server("a")["reason"] and stats.backend()["reason"], "no reason is shown"
 
 
 def test_reads_fall_back_to_the_primary_and_return(home):
@@ -207,7 +208,8 @@ def test_a_kept_probe_connection_is_one_and_a_new_one_each_time_is_left_properly
 
 
 @pytest.mark.parametrize("keys, words", [
-    ({}, "NOAUTH"), ({"probe_password": "wrong"}, "WRONGPASS")], ids=["none", "wrong"])
+    ({}, "asks for a password"), ({"probe_password": "wrong"}, "does not accept")],
+    ids=["none", "wrong"])
 def test_a_server_never_proven_that_refuses_the_probe_is_down_with_the_reason(home, keys, words):
     server = home.redis("a", requirepass="hunter2")
     good = home.redis("good")
@@ -233,10 +235,10 @@ def test_a_proven_server_whose_password_changed_is_stale_and_goes_on_serving(hom
         stats = place.router.stats()
         assert stats.backend()["primary"] == "a"
         assert stats.backend()["stale"] is True
-        assert "WRONGPASS" in stats.server("a")["reason"] or "NOAUTH" in stats.server("a")["reason"]
+        assert "password" in stats.server("a")["reason"]
         with place.client(password="new") as other:
             assert other.call("SET", "x", "1") == "OK"
-        assert "stale" in place.router.log
+        assert "cannot be asked" in place.router.log
         server.ok("CONFIG", "SET", "requirepass", "old")
         place.wait_state(server, lambda s: s["state"] == "up", "to be up again")
         assert place.router.stats().backend()["stale"] is False
@@ -335,6 +337,9 @@ LIES = {
 }
 
 
+WORDS = {"NOAUTH": "password", "DENIED": "protected mode", "NOPERM": "ACL"}
+
+
 @pytest.fixture(scope="module")
 def liars(shared_home):
     """One router; in it every liar beside a good server, each pair a backend of its own."""
@@ -355,9 +360,7 @@ def test_a_server_never_proven_that_lies_is_down_and_nobody_suffers(liars, numbe
     router.wait_primary("good", backend)
     stats = router.wait_for(lambda s: s.server("liar", backend)["state"] == "down", "to be down")
     assert stats.server("liar", backend)["reason"], "no reason on the stats page"
-    for word in ("NOAUTH", "DENIED", "NOPERM"):
-        if lie == word:
-            assert word in stats.server("liar", backend)["reason"]
+    assert WORDS.get(lie, "") in stats.server("liar", backend)["reason"]
     with Resp(local(ports[lie])) as client:
         assert client.call("SET", "x", "1") == "OK"
 

@@ -39,7 +39,11 @@ class Stage:
         return self.router
 
     def start_writers(self, wait=True):
-        self.writers = self.home.writers(self.address, **self.writer_options)
+        """The second ones continue the first ones' list, with keys of their own."""
+        before = self.writers.acknowledged if self.writers else []
+        self.writers = self.home.writers(self.address, prefix=f"k{len(before)}",
+                                         **self.writer_options)
+        self.writers.earlier = before
         if wait:
             self.wait_writes(20)
 
@@ -63,10 +67,17 @@ class Stage:
             lambda s: all(s.backend()[key] == value for key, value in expected.items()),
             f"the verdict {expected}", 10)
 
+    def gone(self, server):
+        """Until the router has seen that the primary is away and holds."""
+        return self.router.wait_for(lambda s: s.server(server.name)["state"] == "down"
+                                    and s.backend()["verdict"] != "primary",
+                                    f"{server.name} to be gone", 5)
+
     def curtain(self, last_primary):
         """Stops the writers and reads every key everywhere: nothing may be lost but what the
         servers' own replication lost, and no fenced server may have acknowledged anything."""
         self.writers.stop()
+        self.writers.acknowledged = self.writers.earlier + self.writers.acknowledged
         others = [s for s in self.servers if s is not last_primary and s.process.running()]
         report = compare(self.writers, last_primary, others)
         print(report.verdict())

@@ -31,6 +31,7 @@ class Writers:
         self.stop_event = threading.Event()
         self.lock = threading.Lock()
         self.acknowledged = []
+        self.earlier = []    # those of writers before them, for compare()
         self.refused = []    # (time, text) of error replies
         self.cut = []        # time of each lost connection
         self.uncertain = set()  # keys sent and never answered
