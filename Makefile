@@ -106,9 +106,12 @@ lint-house:
 lint-format:
 	@clang-format --dry-run -Werror $(C_FILES)
 
+# The page's length is the distance of two symbols of the linker; gcc's -Wsequence-point knows more
+# about the order of evaluation than this cppcheck.
 lint-cppcheck:
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --error-exitcode=1 --suppress=missingIncludeSystem -D_GNU_SOURCE -Isrc -Iinclude \
+	    --error-exitcode=1 --suppress=missingIncludeSystem --suppress=unknownEvaluationOrder \
+	    --suppress=comparePointers:src/ctl/page.c -D_GNU_SOURCE -Isrc -Iinclude \
 	    $(SOURCES) $(wildcard bench/*.c)
 
 lint-man:
