@@ -91,6 +91,8 @@ class FakeServer:
             if self.stopping.is_set():
                 sock.close()
                 return
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
             with self.changed:
                 self.open[sock] = thread
