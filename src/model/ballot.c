@@ -178,6 +178,17 @@ bool ballot_settled(const struct ballot *b, size_t i)
     return o->reach != REACH_UNASKED && o->failures >= b->in->probe_fall;
 }
 
+int ballot_rival(const struct ballot *b, size_t i)
+{
+    for (size_t other = 0; other < b->in->count; other++) {
+        if (other != i && ballot_promoted(b, other, NULL) && ballot_leads(b, other) &&
+            !ballot_supersedes(b, i, other)) {
+            return (int)other; /* only one can lead */
+        }
+    }
+    return ELECTION_NOBODY;
+}
+
 /* A refused question is not waited for: that may last for ever. */
 static bool is_heard_since(const struct ballot *b, size_t i, uint64_t stamp)
 {

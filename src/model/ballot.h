@@ -61,6 +61,10 @@ bool ballot_strays(const struct ballot *b, size_t i);
  * after `i` was first seen to claim. */
 bool ballot_supersedes(const struct ballot *b, size_t i, size_t other);
 
+/* The promotion whose side the followers have taken, also one that lost before, if claimant `i`
+ * does not have all its writes. ELECTION_NOBODY if there is none. */
+int ballot_rival(const struct ballot *b, size_t i);
+
 /* Claimant `other` was read late enough for that to be judged. */
 bool ballot_comparable(const struct ballot *b, size_t i, size_t other);
 

@@ -50,6 +50,9 @@ static void remember_server(struct round *r, size_t i)
     server->proven = true;
     if (ballot_claims(&r->ballot, i)) {
         remember_claim(r->memory, server, o);
+        if (r->memory->incumbent == (int)i && r->ballot.standing == STANDING_HOLDS) {
+            r->memory->elected = o->lineage;
+        }
         return;
     }
     server->claimed_id[0] = '\0';
@@ -81,14 +84,19 @@ static void lose_others(struct round *r)
     }
 }
 
+/* From now on, `i` in its present process and history is the elected one. */
+static void adopt(struct election_memory *memory, int i, const struct observation *o)
+{
+    memory->incumbent = i;
+    memory->elected = o->lineage;
+    memcpy(memory->elected_identity, o->identity, sizeof(memory->elected_identity));
+    memory->stepped_down = false;
+}
+
 /* Server `i` is the primary, by its own word. */
 static void seat(struct round *r, int i)
 {
-    const struct observation *o = &r->ballot.in->seen[i];
-    r->memory->incumbent = i;
-    r->memory->elected = o->lineage;
-    memcpy(r->memory->elected_identity, o->identity, sizeof(r->memory->elected_identity));
-    r->memory->stepped_down = false;
+    adopt(r->memory, i, &r->ballot.in->seen[i]);
     lose_others(r);
     conclude(r, VERDICT_PRIMARY);
     words_primary(&r->ballot, r->out);
@@ -154,10 +162,11 @@ static bool is_only(const struct ballot *b, int i, ballot_pick set)
     return ballot_next(b, ELECTION_NOBODY, set) == i && ballot_next(b, i, set) == ELECTION_NOBODY;
 }
 
-/* Every other server was heard since `i` claims, and none speaks for one that cannot be heard. */
+/* Every other server was heard since `i` claims, and none speaks against it. */
 static bool is_undisputed(const struct ballot *b, size_t i)
 {
-    return ballot_all_heard(b, i) && ballot_contradiction(b, i) == ELECTION_NOBODY;
+    return ballot_all_heard(b, i) && ballot_contradiction(b, i) == ELECTION_NOBODY &&
+           ballot_rival(b, i) == ELECTION_NOBODY;
 }
 
 /* The promotion that succeeds the incumbent. Of several that happen together the first to be seen
@@ -269,16 +278,24 @@ static void after_demotion(struct round *r)
 
 /* ---- the incumbent has not stepped down ---- */
 
+static void succession(struct round *r);
+
 /* A restarted incumbent is accepted as it is: nobody can tell an empty server from one that has
  * read its whole append-only file. But all others are asked first: one of them may have been
- * promoted while it was away, and would count no more once the new history is the elected one. */
+ * promoted while it was away, and would count no more once the new history is the elected one. And
+ * then it is asked who was promoted from that one. */
 static void accept_return(struct round *r)
 {
-    if (ballot_all_heard(&r->ballot, (size_t)r->memory->incumbent)) {
-        elect(r, r->memory->incumbent, MERIT_RETURN);
-    } else {
+    int i = r->memory->incumbent;
+    if (!ballot_all_heard(&r->ballot, (size_t)i)) {
         hold(r);
+        return;
     }
+    words_elected(&r->ballot, i, MERIT_RETURN, r->memory->elected_why);
+    adopt(r->memory, i, &r->ballot.in->seen[i]);
+    r->ballot = ballot_open(r->ballot.in, r->memory);
+    assert(r->ballot.standing == STANDING_HOLDS);
+    succession(r);
 }
 
 /* All followers have left for another history: that contradicts who cannot be asked. */
@@ -308,7 +325,8 @@ static void keep(struct round *r)
 {
     r->contested = false;
     if (r->ballot.standing == STANDING_DENIED) {
-        trust_stale(r);
+        lose_others(r);
+        stay(r);
     } else {
         elect(r, r->memory->incumbent, MERIT_KEPT);
     }

@@ -228,8 +228,11 @@ static bool is_party(const struct ballot *b, size_t i)
 static void add_objection(struct words *w, const struct ballot *b, int i)
 {
     int stray = ballot_contradiction(b, (size_t)i);
+    int rival = ballot_rival(b, (size_t)i);
     if (stray != ELECTION_NOBODY) {
         add_stray(w, b, stray);
+    } else if (rival != ELECTION_NOBODY) {
+        add(w, "; the replicas follow %s, which lost before", name(b, rival));
     } else if (!ballot_all_heard(b, (size_t)i)) {
         add(w, "; the other servers are being asked");
     } else if (b->standing != STANDING_HOLDS) {
