@@ -69,11 +69,10 @@ static size_t gather(const struct topology *t, struct shared *shared, struct bal
     assert(state->servers == config->servers.count);
     for (size_t i = 0; i < config->servers.count; i++) {
         const struct server_config *server = &config->servers.items[i];
-        bool backup = server->backup && route != ROUTE_PRIMARY;
-        if ((backup && !only_backups) || !may_serve(b, request, route, i)) {
+        if ((server->backup && !only_backups) || !may_serve(b, request, route, i)) {
             continue;
         }
-        if (!backup && only_backups) {
+        if (!server->backup && only_backups) {
             only_backups = false;
             count = 0; /* the backups found so far */
         }

@@ -9,18 +9,17 @@
 
 static size_t redis_refuse(enum refusal why, const char *words, char *out, size_t size)
 {
-    static const char end[] = "\r\n";
     (void)why; /* the words say it */
-    if (size <= sizeof(end)) {
+    if (size < 2) {
         return 0;
     }
-    int need = snprintf(out, size - strlen(end), "-ERR router: %s", words);
+    int need = snprintf(out, size, "-ERR router: %s", words);
     if (need < 0) {
         return 0;
     }
-    size_t len = strnlen(out, size - sizeof(end));
-    memcpy(out + len, end, sizeof(end));
-    return len + strlen(end);
+    size_t len = (size_t)need < size - 2 ? (size_t)need : size - 2;
+    memcpy(out + len, "\r\n", 2);
+    return len + 2;
 }
 
 /* UNBLOCKED is what a blocked client gets when its server becomes a replica. */

@@ -129,12 +129,14 @@ static void least_connections_takes_the_first_of_equals(void **state)
 static void least_connections_does_not_overflow(void **state)
 {
     (void)state;
-    const uint32_t with[] = {1, 256};
-    struct candidate c[2];
-    make(c, 2, with);
-    c[0].connections = UINT32_MAX;
-    c[1].connections = UINT32_MAX;
-    assert_int_equal(balance_least_connections(c, 2), 1);
+    static const uint32_t with[][2] = {{1, 256}, {256, 1}};
+    for (size_t i = 0; i < ARRAY_LEN(with); i++) {
+        struct candidate c[2];
+        make(c, 2, with[i]);
+        c[0].connections = UINT32_MAX;
+        c[1].connections = UINT32_MAX;
+        assert_int_equal(balance_least_connections(c, 2), with[i][1] > with[i][0]);
+    }
 }
 
 static void random_draws_by_weight(void **state)

@@ -60,6 +60,18 @@ static void frontends_count_apart(void **state)
     client_table_free(t);
 }
 
+static void frontends_that_share_a_bucket_count_apart(void **state)
+{
+    (void)state;
+    struct client_table *t = client_table_new(64 * 4);
+    struct client_key k = key(1);
+    for (size_t frontend = 0; frontend < 2000; frontend++) {
+        assert_int_equal(client_table_enter(t, frontend, &k, 0, 1, START), CLIENT_ADMITTED);
+        client_table_leave(t, frontend, &k);
+    }
+    client_table_free(t);
+}
+
 static void a_burst_of_a_second_passes_then_the_rate_holds(void **state)
 {
     (void)state;
@@ -231,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_has_at_most_its_sessions),
         cmocka_unit_test(frontends_count_apart),
+        cmocka_unit_test(frontends_that_share_a_bucket_count_apart),
         cmocka_unit_test(a_burst_of_a_second_passes_then_the_rate_holds),
         cmocka_unit_test(a_refused_client_uses_nothing_up),
         cmocka_unit_test(a_clock_that_is_behind_admits_no_more),

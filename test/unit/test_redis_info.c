@@ -28,6 +28,18 @@ static struct observation observe(const char *server, const char *persistence,
     return o;
 }
 
+/* `text` with its first `from` replaced; for the life of the test. */
+static const char *with(const char *text, const char *from, const char *to)
+{
+    static char out[8][2048];
+    static size_t next;
+    char *o = out[next++ % ARRAY_LEN(out)];
+    const char *at = strstr(text, from);
+    assert_non_null(at);
+    snprintf(o, sizeof(out[0]), "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    return o;
+}
+
 static void a_master_is_seen_as_it_is(void **state)
 {
     (void)state;
@@ -41,6 +53,15 @@ static void a_master_is_seen_as_it_is(void **state)
     assert_int_equal(o.lineage.previous_end, -1);
     assert_int_equal(o.lineage.offset, 1234);
     assert_string_equal(o.why, "");
+}
+
+static void a_history_of_zeros_is_none(void **state)
+{
+    (void)state;
+    struct observation o = observe(SERVER, PERSISTENCE, with(MASTER, "offset:-1", "offset:55"));
+    assert_int_equal(o.reach, REACH_ANSWERED);
+    assert_string_equal(o.lineage.previous_id, "");
+    assert_int_equal(o.lineage.previous_end, -1);
 }
 
 static void a_replica_is_seen_as_it_is(void **state)
@@ -57,18 +78,6 @@ static void a_replica_is_seen_as_it_is(void **state)
     assert_int_equal(o.lineage.previous_end, 700);
     assert_int_equal(o.lineage.offset, 900);
     assert_string_equal(o.why, "");
-}
-
-/* `text` with its first `from` replaced; for the life of the test. */
-static const char *with(const char *text, const char *from, const char *to)
-{
-    static char out[8][2048];
-    static size_t next;
-    char *o = out[next++ % ARRAY_LEN(out)];
-    const char *at = strstr(text, from);
-    assert_non_null(at);
-    snprintf(o, sizeof(out[0]), "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-    return o;
 }
 
 static void a_master_that_loads_or_hands_over_is_not_usable(void **state)
@@ -130,6 +139,7 @@ static void a_field_that_is_missing_or_broken_is_no_answer(void **state)
         {"master_replid:" ID_A, "x:y", "without a master_replid"},
         {"master_replid:" ID_A, "master_replid:" ID_A "a", "without a master_replid"},
         {"master_replid:" ID_A, "master_replid:../..", "without a master_replid"},
+        {"master_replid:" ID_A, "master_replid:abc/def", "without a master_replid"},
         {"master_repl_offset:900", "x:y", "without a master_repl_offset"},
         {"master_repl_offset:900", "master_repl_offset:-1", "without a master_repl_offset"},
         {"master_repl_offset:900", "master_repl_offset:9x", "without a master_repl_offset"},
@@ -188,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_master_is_seen_as_it_is),
+        cmocka_unit_test(a_history_of_zeros_is_none),
         cmocka_unit_test(a_replica_is_seen_as_it_is),
         cmocka_unit_test(a_master_that_loads_or_hands_over_is_not_usable),
         cmocka_unit_test(a_replica_says_what_is_wrong_with_its_link),

@@ -223,6 +223,8 @@ static void the_password_is_never_told(void **state)
         assert_non_null(strstr(t.seen.why, "AUTH"));
         talk_free(&t);
     }
+    /* Nor a piece of it, as far as Redis repeated it. */
+    assert_denied(&with_password, "-ERR what is 's3cr\r\n", "answers AUTH with an error");
     /* Nor later, in whatever error. */
     assert_denied(&with_password, "+OK\r\n-ERR no s3cret here\r\n", "answers INFO with an error");
 }
@@ -272,6 +274,9 @@ static void nonsense_is_recognised_at_its_first_bytes(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(nonsense); i++) {
         assert_denied(&nobody, nonsense[i], "does not speak Redis");
+        char later[64];
+        snprintf(later, sizeof(later), "$2\r\nab\r\n%s", nonsense[i]);
+        assert_denied(&nobody, later, "does not speak Redis");
     }
     assert_denied(&nobody, "+OK\r\n", "does not answer INFO as Redis does");
     assert_denied(&with_password, "$2\r\nOK\r\n", "does not answer AUTH as Redis does");
