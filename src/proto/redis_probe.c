@@ -126,8 +126,9 @@ static size_t collect(struct command commands[4], const struct probe_account *ac
     }
     static const char *const sections[] = {"server", "persistence", "replication"};
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-        commands[count++] =
+        commands[count] =
             (struct command){.words = {alias_or_name(account, "INFO"), sections[i]}, .count = 2};
+        count++;
     }
     return count;
 }
