@@ -185,6 +185,19 @@ static bool prefix_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
     return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
 }
 
+/* Whether one was set. */
+static bool clear_host_bits(struct cidr *range)
+{
+    bool found = false;
+    for (unsigned i = 0; i < sizeof(range->bytes); i++) {
+        unsigned kept = range->bits > i * 8 ? range->bits - i * 8 : 0;
+        uint8_t mask = kept < 8 ? (uint8_t)(0xff00U >> kept) : 0xff;
+        found = found || (range->bytes[i] & ~mask) != 0;
+        range->bytes[i] &= mask;
+    }
+    return found;
+}
+
 int cidr_parse(struct cidr *out, const char *text)
 {
     char host[INET6_ADDRSTRLEN];
@@ -208,19 +221,7 @@ int cidr_parse(struct cidr *out, const char *text)
         return -EINVAL;
     }
     out->bits = 128 - width + bits;
-    struct cidr masked = *out;
-    cidr_mask(&masked);
-    return memcmp(masked.bytes, out->bytes, sizeof(out->bytes)) == 0 ? 0 : -EINVAL;
-}
-
-void cidr_mask(struct cidr *range)
-{
-    for (unsigned i = 0; i < sizeof(range->bytes); i++) {
-        unsigned kept = range->bits > i * 8 ? range->bits - i * 8 : 0;
-        if (kept < 8) {
-            range->bytes[i] &= (uint8_t)(0xff00U >> kept);
-        }
-    }
+    return clear_host_bits(out) ? -EDOM : 0;
 }
 
 static bool cidr_is_v4(const struct cidr *range)

@@ -35,10 +35,9 @@ const char *address_print(const struct address *a, char out[ADDRESS_TEXT_MAX]);
 bool address_is_loopback(const struct address *a); /* unix paths are */
 bool address_equal(const struct address *a, const struct address *b);
 
-/* "10.0.0.0/8", "::1", ...; 0 or -EINVAL, also where bits are set beyond the range's own. */
+/* "10.0.0.0/8", "::1", ...: 0 or -EINVAL. -EDOM where bits are set beyond the range's own, as in
+ * 10.0.0.1/8: then *out is the range without them. */
 int cidr_parse(struct cidr *out, const char *text);
-/* Clears the bits beyond the range's own. */
-void cidr_mask(struct cidr *range);
 const char *cidr_print(const struct cidr *range, char out[ADDRESS_TEXT_MAX]); /* returns out */
 /* IPv4 is in IPv4 ranges only, mapped or not: ::/0 does not contain it. Unix paths are in none. */
 bool cidr_contains(const struct cidr *range, const struct address *a);

@@ -73,6 +73,7 @@ struct server_config {
     char *address_text;
     unsigned weight;          /* 1..256 */
     unsigned max_connections; /* 0 = none; the backend's value where the line has none */
+    bool own_max_connections; /* the line has one */
     bool backup;
     size_t id; /* over all backends, 0..config.server_count-1 */
 };
@@ -83,7 +84,7 @@ struct server_list {
 };
 
 /* One struct a section, its members from options.def. */
-#define OPTION_TYPE(name, ctype, words) typedef ctype option_type_##name;
+#define OPTION_TYPE(name, ctype, storage, words) typedef ctype option_type_##name;
 #include "model/option_types.def"
 #undef OPTION_TYPE
 
@@ -95,9 +96,9 @@ struct server_list {
 #define NO_MEMBER(type, member)
 
 struct router_config {
-#define ROUTER MEMBER
+#define ROUTER   MEMBER
 #define FRONTEND NO_MEMBER
-#define BACKEND NO_MEMBER
+#define BACKEND  NO_MEMBER
 #include "model/options.def"
 #undef ROUTER
 #undef FRONTEND
@@ -108,10 +109,11 @@ struct router_config {
 struct frontend_config {
     char *name;
     size_t index;
-    size_t backend; /* index in config.backends */
-#define ROUTER NO_MEMBER
+    size_t backend;  /* index in config.backends */
+    bool route_auto; /* the file says auto, or nothing; `route` is what it means here */
+#define ROUTER   NO_MEMBER
 #define FRONTEND MEMBER
-#define BACKEND NO_MEMBER
+#define BACKEND  NO_MEMBER
 #include "model/options.def"
 #undef ROUTER
 #undef FRONTEND
@@ -122,9 +124,9 @@ struct backend_config {
     char *name;
     size_t index;
     /* probe_password holds the secret wherever it came from. */
-#define ROUTER NO_MEMBER
+#define ROUTER   NO_MEMBER
 #define FRONTEND NO_MEMBER
-#define BACKEND MEMBER
+#define BACKEND  MEMBER
 #include "model/options.def"
 #undef ROUTER
 #undef FRONTEND
@@ -142,8 +144,8 @@ struct config {
     size_t frontend_count;
     struct backend_config *backends;
     size_t backend_count;
-    size_t server_count; /* over all backends */
-    struct config_source *sources; /* where each value came from; config.c's own, for --dump-config */
+    size_t server_count;          /* over all backends */
+    struct config_origin *origin; /* owned: where each value came from; for config*.c only */
 };
 
 /* Reads and checks the file. On success *out is a whole config, to be freed with config_free().
@@ -151,11 +153,16 @@ struct config {
  * "FILE:LINE: words" each. Returns 0, or -EINVAL, or the errno of open/read as -errno. */
 struct text;
 int config_load(const char *path, struct config **out, struct text *errors);
+/* The same for what is in memory already; `path` is what messages call it. Files that it names
+ * (probe_password_file) are read. */
+int config_load_text(const char *path, const char *data, size_t len, struct config **out,
+                     struct text *errors);
 void config_free(struct config *config); /* secrets are wiped; NULL is fine */
 
 /* Prints each option of each section with its value and source ("default", "router.ini:12",
- * "router.ini:13 (environment)"); secrets as "(set)". Behind it, how many connections each server
- * may see at most. */
+ * "router.ini:13 (environment)"). What it prints is a configuration again, but for secrets: they
+ * are comments. So are options without a value or an effect. Behind it, how many connections each
+ * server may see at most. */
 void config_dump(const struct config *config, FILE *out);
 
 /* Prints the OPTIONS part of router.ini(5) in mdoc(7); used by the build only. */

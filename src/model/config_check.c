@@ -1,0 +1,304 @@
+/* What can only be seen when the whole file was read: names that refer to each other, options that
+ * exclude each other or have no effect. A value that was wrong by itself is not judged again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/config_internal.h"
+#include "router_proto.h"
+
+#define NO_BACKEND ((size_t)-1)
+
+static const char *const probe_words[] = {
+    [PROBE_AUTO] = "auto", [PROBE_CONNECT] = "connect", [PROBE_OFF] = "off"};
+static const char *const route_words[ROUTE_COUNT] = {[ROUTE_AUTO] = "auto",
+                                                     [ROUTE_PRIMARY] = "primary",
+                                                     [ROUTE_REPLICA] = "replica",
+                                                     [ROUTE_ANY] = "any"};
+
+bool backend_roles_known(const struct backend_config *b)
+{
+    return b->protocol != NULL && b->protocol->has_roles && b->probe == PROBE_AUTO;
+}
+
+/* Whether the key was left out or has a good value. */
+static bool sound(const struct config *c, enum section_kind kind, size_t index, const char *key)
+{
+    const struct origin_setting *s = origin_find(c->origin, kind, index, key);
+    return s == NULL || s->ok;
+}
+
+/* Every option that the file sets has an effect -------------------------------------------------
+ */
+
+static bool backend_effect(const struct config *c, const struct option *o, size_t index,
+                           char why[EFFECT_WHY_MAX])
+{
+    const struct backend_config *b = &c->backends[index];
+    if (b->protocol == NULL || !sound(c, SECTION_BACKEND, index, "probe")) {
+        return true;
+    }
+    if ((o->flags & OPTION_ROLES) != 0 && !b->protocol->has_roles) {
+        snprintf(why, EFFECT_WHY_MAX, "protocol = %s", b->protocol->name);
+        return false;
+    }
+    if (((o->flags & OPTION_ROLES) != 0 && b->probe != PROBE_AUTO) ||
+        ((o->flags & OPTION_PROBED) != 0 && b->probe == PROBE_OFF)) {
+        snprintf(why, EFFECT_WHY_MAX, "probe = %s", probe_words[b->probe]);
+        return false;
+    }
+    return true;
+}
+
+bool config_has_effect(const struct config *c, const struct option *o, size_t index,
+                       char why[EFFECT_WHY_MAX])
+{
+    if (o->kind == SECTION_BACKEND) {
+        return backend_effect(c, o, index, why);
+    }
+    if (o->kind == SECTION_FRONTEND && (o->flags & OPTION_REPLICA) != 0 &&
+        sound(c, SECTION_FRONTEND, index, "route") && c->frontends[index].route != ROUTE_REPLICA) {
+        snprintf(why, EFFECT_WHY_MAX, "route = %s", route_words[c->frontends[index].route]);
+        return false;
+    }
+    return true;
+}
+
+static void check_effects(const struct config *c, struct config_errors *errors)
+{
+    for (size_t i = 0; i < c->origin->setting_count; i++) {
+        const struct origin_setting *s = &c->origin->settings[i];
+        const struct origin_section *in = &c->origin->sections[s->section];
+        char why[EFFECT_WHY_MAX];
+        /* An empty value means that the option is not used. */
+        if (s->ok && !in->repeated && !config_has_effect(c, s->option, in->index, why)) {
+            config_error(errors, s->line, "\"%s\" has no effect with %s", s->option->key, why);
+        }
+    }
+}
+
+static void check_required(const struct config *c, struct config_errors *errors)
+{
+    for (size_t i = 0; i < c->origin->section_count; i++) {
+        const struct origin_section *s = &c->origin->sections[i];
+        for (size_t j = 0; j < config_option_count && !s->repeated; j++) {
+            const struct option *o = &config_options[j];
+            if (o->kind == s->kind && (o->flags & OPTION_REQUIRED) != 0 &&
+                origin_find(c->origin, s->kind, s->index, o->key) == NULL) {
+                config_error(errors, s->line, "this [%s] needs \"%s\", for example: %s = %s",
+                             section_words[s->kind], o->key, o->key, o->example);
+            }
+        }
+    }
+}
+
+/* [router] --------------------------------------------------------------------------------------
+ */
+
+static void check_admin(struct config *c, struct config_errors *errors)
+{
+    struct router_config *r = &c->router;
+    const struct origin_setting *s = origin_find(c->origin, SECTION_ROUTER, 0, "admin");
+    struct address at;
+    r->admin_written = s != NULL;
+    if (strcmp(r->admin, "off") == 0 || strcmp(r->admin, "none") == 0) {
+        release_TEXT(&r->admin);
+        return;
+    }
+    if (s == NULL || !s->ok) {
+        return;
+    }
+    char why[ADDRESS_WHY_MAX];
+    char shown[SHOWN_MAX];
+    config_shown(r->admin, shown);
+    if (address_parse(&at, r->admin) != 0) {
+        config_error(errors, s->line, "bad value \"%s\" for \"admin\": %s", shown,
+                     address_why(r->admin, why));
+    } else if (!address_is_loopback(&at) && !r->admin_open &&
+               sound(c, SECTION_ROUTER, 0, "admin_open")) {
+        config_error(errors, s->line,
+                     "admin = %s is open to other machines and asks for no password: write "
+                     "\"admin_open = yes\" if that is meant, or a loopback address",
+                     shown);
+    }
+}
+
+/* Frontends -------------------------------------------------------------------------------------
+ */
+
+static size_t find_backend(const struct config *c, const char *name, struct nearest *near)
+{
+    *near = (struct nearest){.word = name};
+    for (size_t i = 0; i < c->backend_count; i++) {
+        if (strcmp(c->backends[i].name, name) == 0) {
+            return i;
+        }
+        nearest_try(near, c->backends[i].name);
+    }
+    return NO_BACKEND;
+}
+
+static bool resolve_backend(const struct config *c, struct frontend_config *f,
+                            struct config_errors *errors)
+{
+    const struct origin_setting *s = origin_find(c->origin, SECTION_FRONTEND, f->index, "backend");
+    if (s == NULL || !s->ok) {
+        return false;
+    }
+    struct nearest near;
+    size_t index = find_backend(c, f->backend_name, &near);
+    if (index == NO_BACKEND) {
+        char shown[SHOWN_MAX];
+        char suggestion[SUGGESTION_MAX];
+        config_error(errors, s->line, "there is no [backend %s]%s",
+                     config_shown(f->backend_name, shown), nearest_words(&near, suggestion));
+        return false;
+    }
+    f->backend = index;
+    return true;
+}
+
+/* auto becomes what it means here; a role that nobody would know is an error. */
+static void resolve_route(const struct config *c, struct frontend_config *f,
+                          struct config_errors *errors)
+{
+    const struct backend_config *b = &c->backends[f->backend];
+    const struct origin_setting *s = origin_find(c->origin, SECTION_FRONTEND, f->index, "route");
+    unsigned line =
+        s != NULL ? s->line : origin_section(c->origin, SECTION_FRONTEND, f->index)->line;
+    if (b->protocol == NULL || !sound(c, SECTION_FRONTEND, f->index, "route") ||
+        !sound(c, SECTION_BACKEND, b->index, "probe")) {
+        return;
+    }
+    if (f->route_auto) {
+        f->route = b->protocol->has_roles ? ROUTE_PRIMARY : ROUTE_ANY;
+    }
+    if (f->route == ROUTE_ANY || backend_roles_known(b)) {
+        return;
+    }
+    if (!b->protocol->has_roles) {
+        config_error(errors, line,
+                     "route = %s needs roles, and protocol = %s of [backend %s] has none: write "
+                     "\"route = any\"",
+                     route_words[f->route], b->protocol->name, b->name);
+        return;
+    }
+    config_error(errors, line,
+                 "route = %s%s needs roles, and with probe = %s nobody asks [backend %s] for them: "
+                 "write \"probe = auto\" there, or \"route = any\" here",
+                 route_words[f->route], f->route_auto ? " (that is what auto means here)" : "",
+                 probe_words[b->probe], b->name);
+}
+
+/* Binds -----------------------------------------------------------------------------------------
+ */
+
+static unsigned port_of(const struct address *a)
+{
+    return a->sa.any.sa_family == AF_UNIX ? 0 : a->sa.v4.sin_port; /* v6's is at the same place */
+}
+
+/* Whether the socket of `a` would also take what comes to `b`. */
+static bool covers(const struct address *a, const struct address *b)
+{
+    if (port_of(a) == 0 || port_of(a) != port_of(b)) {
+        return false;
+    }
+    bool same = a->sa.any.sa_family == b->sa.any.sa_family;
+    if (a->sa.any.sa_family == AF_INET) {
+        return same && a->sa.v4.sin_addr.s_addr == htonl(INADDR_ANY);
+    }
+    return (same || a->dual) && IN6_IS_ADDR_UNSPECIFIED(&a->sa.v6.sin6_addr);
+}
+
+static bool overlap(const struct address *a, const struct address *b)
+{
+    return address_equal(a, b) || covers(a, b) || covers(b, a);
+}
+
+struct bind_place {
+    const struct bind_config *bind;
+    unsigned line;
+};
+
+static void check_bind_pair(const struct bind_place *first, const struct bind_place *second,
+                            struct config_errors *errors)
+{
+    if (address_equal(&first->bind->address, &second->bind->address)) {
+        config_error(errors, second->line, "%s is bound twice, first in line %u",
+                     second->bind->text, first->line);
+    } else if (overlap(&first->bind->address, &second->bind->address)) {
+        config_error(errors, second->line, "%s overlaps with %s of line %u", second->bind->text,
+                     first->bind->text, first->line);
+    }
+}
+
+/* A server that is this router itself would connect to itself for ever. */
+static void check_loop(const struct config *c, const struct bind_place *at,
+                       const struct backend_config *b, struct config_errors *errors)
+{
+    for (size_t i = 0; i < b->servers.count; i++) {
+        const struct server_config *s = &b->servers.items[i];
+        bool through_any =
+            address_is_loopback(&s->address) && covers(&at->bind->address, &s->address);
+        if (through_any || address_equal(&at->bind->address, &s->address)) {
+            config_error(errors,
+                         origin_item_line(c->origin, SECTION_BACKEND, b->index, "server", i),
+                         "the address of server \"%s\" is where this router listens (line %u)",
+                         s->name, at->line);
+        }
+    }
+}
+
+static void check_binds(const struct config *c, struct config_errors *errors)
+{
+    struct bind_place *places = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < c->frontend_count; i++) {
+        const struct bind_list *binds = &c->frontends[i].binds;
+        const struct origin_section *in = origin_section(c->origin, SECTION_FRONTEND, i);
+        for (size_t j = 0; j < binds->count && !in->repeated; j++) {
+            places = xrealloc(places, (count + 1) * sizeof(*places));
+            places[count++] = (struct bind_place){
+                &binds->items[j], origin_item_line(c->origin, SECTION_FRONTEND, i, "bind", j)};
+        }
+    }
+    struct bind_config admin = {.text = c->router.admin};
+    const struct origin_setting *s = origin_find(c->origin, SECTION_ROUTER, 0, "admin");
+    bool has_admin =
+        s != NULL && s->ok && admin.text != NULL && address_parse(&admin.address, admin.text) == 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            check_bind_pair(&places[j], &places[i], errors);
+        }
+        for (size_t j = 0; j < c->backend_count; j++) {
+            check_loop(c, &places[i], &c->backends[j], errors);
+        }
+        if (has_admin) {
+            struct bind_place at = {&admin, s->line};
+            check_bind_pair(&at, &places[i], errors);
+        }
+    }
+    free(places);
+}
+
+void config_check(struct config *c, struct config_errors *errors)
+{
+    check_required(c, errors);
+    check_admin(c, errors);
+    for (size_t i = 0; i < c->frontend_count; i++) {
+        struct frontend_config *f = &c->frontends[i];
+        f->route_auto = f->route == ROUTE_AUTO;
+        if (!origin_section(c->origin, SECTION_FRONTEND, i)->repeated &&
+            resolve_backend(c, f, errors)) {
+            resolve_route(c, f, errors);
+        }
+    }
+    check_binds(c, errors);
+    check_effects(c, errors);
+    config_check_backends(c, errors);
+    if (c->frontend_count == 0 && !c->origin->skipped) {
+        config_error(errors, 0, "there is no [frontend NAME], so nobody could connect");
+    }
+}

@@ -1,0 +1,178 @@
+/* --dump-config: a configuration with the source of each value behind it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/config_internal.h"
+
+#define SOURCE_COLUMN 44
+
+struct dump {
+    const struct config *config;
+    FILE *out;
+    const struct option *option;
+    size_t index;
+};
+
+/* As the reader wants it: quoted where it would take a part for a comment, or cut blanks off. */
+static void add_value(struct text *out, const char *value)
+{
+    size_t len = strlen(value);
+    bool plain = len > 0 && strchr(" \t\"", value[0]) == NULL &&
+                 strchr(" \t", value[len - 1]) == NULL && strpbrk(value, ";#") == NULL;
+    if (plain) {
+        text_add(out, "%s", value);
+        return;
+    }
+    text_add(out, "\"");
+    for (; *value != '\0'; value++) {
+        text_add(out, *value == '"' || *value == '\\' ? "\\%c" : "%c", *value);
+    }
+    text_add(out, "\"");
+}
+
+static void add_source(const struct dump *d, struct text *out, const struct origin_setting *s,
+                       bool set)
+{
+    const char *path = d->config->origin->path;
+    if (s != NULL) {
+        text_add(out, "%s:%u%s", path, s->line, s->environment ? " (environment)" : "");
+    } else {
+        /* A secret has no default: it came from its file. */
+        text_add(out, "%s", d->option->type->secret && set ? "probe_password_file" : "default");
+    }
+}
+
+/* It was resolved when it was loaded; the file says auto. */
+static bool is_auto_route(const struct dump *d)
+{
+    return d->option == config_find_option(SECTION_FRONTEND, "route") &&
+           d->config->frontends[d->index].route_auto;
+}
+
+/* "key = value ; source", as a comment if it says nothing or must not be said. */
+static void print_line(const struct dump *d, const char *key, const char *value,
+                       const struct origin_setting *s)
+{
+    struct text line = {0};
+    char why[EFFECT_WHY_MAX];
+    bool set = value[0] != '\0';
+    bool effect = config_has_effect(d->config, d->option, d->index, why);
+    text_add(&line, "%s%s = ", set && effect && !d->option->type->secret ? "" : "; ", key);
+    if (set) {
+        add_value(&line, value);
+    }
+    text_add(&line, "%*s ; ", line.len < SOURCE_COLUMN ? (int)(SOURCE_COLUMN - line.len) : 0, "");
+    add_source(d, &line, s, set);
+    if (!effect) {
+        text_add(&line, ", no effect with %s", why);
+    }
+    if (is_auto_route(d)) {
+        text_add(&line, ", here it means ");
+        print_ROUTE(&line, &d->config->frontends[d->index].route, 0);
+    }
+    fprintf(d->out, "%s\n", line.data);
+    text_free(&line);
+}
+
+static void print_item(const struct dump *d, const struct origin_setting *s, size_t item)
+{
+    struct text value = {0};
+    text_add(&value, "%s", "");
+    d->option->type->print(&value, config_member(d->config, d->option, d->index), item);
+    print_line(d, s != NULL ? s->option->key : d->option->key, value.data, s);
+    text_free(&value);
+}
+
+static void print_option(const struct dump *d)
+{
+    const struct option *o = d->option;
+    const struct config_origin *origin = d->config->origin;
+    const struct origin_setting *s = origin_item(origin, o, d->index, 0);
+    if ((o->flags & OPTION_REPEAT) == 0) {
+        s = origin_find(origin, o->kind, d->index, o->key);
+        if (is_auto_route(d)) {
+            print_line(d, o->key, "auto", s);
+        } else {
+            print_item(d, s, 0);
+        }
+    } else if (s == NULL) {
+        print_line(d, o->key, "", NULL);
+    } else if (!o->shared) {
+        for (size_t i = 0; (s = origin_item(origin, o, d->index, i)) != NULL; i++) {
+            print_item(d, s, i);
+        }
+    }
+}
+
+static void print_section(const struct config *c, enum section_kind kind, size_t index, FILE *out)
+{
+    for (size_t i = 0; i < config_option_count; i++) {
+        struct dump d = {.config = c, .out = out, .option = &config_options[i], .index = index};
+        if (d.option->kind == kind) {
+            print_option(&d);
+        }
+    }
+}
+
+/* How many connections a server may see ---------------------------------------------------------
+ */
+
+/* Sessions that all frontends of the backend may have at once; 0 = no number is set. */
+static uint64_t most_sessions(const struct config *c, size_t backend, size_t *users)
+{
+    uint64_t sum = 0;
+    bool bounded = true;
+    *users = 0;
+    for (size_t i = 0; i < c->frontend_count; i++) {
+        const struct frontend_config *f = &c->frontends[i];
+        if (f->backend == backend) {
+            (*users)++;
+            sum += f->max_sessions;
+            bounded = bounded && f->max_sessions > 0;
+        }
+    }
+    uint64_t all = c->router.max_sessions;
+    if (!bounded || (all > 0 && all < sum)) {
+        return all;
+    }
+    return sum;
+}
+
+static void print_server(const struct config *c, const struct backend_config *b,
+                         const struct server_config *s, FILE *out)
+{
+    size_t users;
+    uint64_t sessions = most_sessions(c, b->index, &users);
+    fprintf(out, ";   %s/%s: ", b->name, s->name);
+    if (users == 0) {
+        fputs("0 (no frontend uses it)", out);
+    } else if (s->max_connections > 0 && (sessions == 0 || s->max_connections <= sessions)) {
+        fprintf(out, "%u (server_max_connections)", s->max_connections);
+    } else if (sessions > 0) {
+        fprintf(out, "%llu (max_sessions)", (unsigned long long)sessions);
+    } else {
+        fputs("no limit but the router's own (max_sessions = auto)", out);
+    }
+    fputs(b->probe == PROBE_OFF ? "\n" : ", and 1 for the probe\n", out);
+}
+
+void config_dump(const struct config *config, FILE *out)
+{
+    fprintf(out, "[router]\n");
+    print_section(config, SECTION_ROUTER, 0, out);
+    for (size_t i = 0; i < config->frontend_count; i++) {
+        fprintf(out, "\n[frontend %s]\n", config->frontends[i].name);
+        print_section(config, SECTION_FRONTEND, i, out);
+    }
+    for (size_t i = 0; i < config->backend_count; i++) {
+        fprintf(out, "\n[backend %s]\n", config->backends[i].name);
+        print_section(config, SECTION_BACKEND, i, out);
+    }
+    fprintf(out, "\n; Connections that this router opens to each server at most:\n");
+    for (size_t i = 0; i < config->backend_count; i++) {
+        const struct backend_config *b = &config->backends[i];
+        for (size_t j = 0; j < b->servers.count; j++) {
+            print_server(config, b, &b->servers.items[j], out);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+/* What the files of the configuration share; nobody else includes this.
+ *
+ * The way of a file: config_file.c reads it, config_read.c makes lines of it, config.c puts each
+ * value through config_expand.c and its type's parser (option_types.c, option_lists.c) into the
+ * member that options.def names, config_check.c looks at the whole. Each adds to one list of
+ * errors and goes on, so that one run tells everything. config_origin keeps where each value came
+ * from; it lives as long as the config. */
+#ifndef ROUTER_MODEL_CONFIG_INTERNAL_H
+#define ROUTER_MODEL_CONFIG_INTERNAL_H
+
+#include "base/macros.h"
+#include "base/text.h"
+#include "model/config.h"
+
+#define CONFIG_BYTES_MAX (1024 * 1024) /* of the file */
+#define CONFIG_LINE_MAX  4096
+#define CONFIG_LIST_MAX  1024 /* items of one list, sections of the file */
+#define CONFIG_NAME_MAX  63
+#define SECRET_BYTES_MAX 4096
+
+/* Errors and words (config_errors.c) --------------------------------------------------------- */
+
+struct config_error {
+    unsigned line; /* 0 = the file as a whole */
+    size_t order;
+    char *words; /* owned */
+};
+
+struct config_errors {
+    const char *path; /* borrowed */
+    struct config_error *items;
+    size_t count;
+    size_t left_out; /* a file that is no configuration has thousands */
+};
+
+void config_error(struct config_errors *errors, unsigned line, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
+/* Adds them to `out` by line, as "FILE:LINE: words". */
+void config_errors_tell(const struct config_errors *errors, struct text *out);
+void config_errors_release(struct config_errors *errors);
+
+/* A text from outside as messages show it: at most so long, printable ASCII. Returns out. */
+#define SHOWN_MAX 160
+const char *config_shown(const char *text, char out[SHOWN_MAX]);
+
+/* The candidate that `word` may have been meant to be: start with {.word = word}, try each;
+ * `best` is NULL if none is near. */
+struct nearest {
+    const char *word;
+    const char *best;
+    size_t distance;
+};
+
+void nearest_try(struct nearest *n, const char *candidate);
+/* ", did you mean "X"?" or nothing. Returns out. */
+#define SUGGESTION_MAX 128
+const char *nearest_words(const struct nearest *n, char out[SUGGESTION_MAX]);
+
+/* The table (config_table.c) ----------------------------------------------------------------- */
+
+enum section_kind { SECTION_ROUTER, SECTION_FRONTEND, SECTION_BACKEND, SECTION_KINDS };
+
+enum option_flag {
+    OPTION_REQUIRED = 1,
+    OPTION_REPEAT = 2,
+    OPTION_ROLES = 4,
+    OPTION_PROBED = 8,
+    OPTION_REPLICA = 16,
+};
+
+struct parse;
+
+struct option_type {
+    const char *words; /* "@" = the range goes here */
+    bool (*parse)(struct parse *p, void *member);
+    void (*print)(struct text *out, const void *member, size_t item);
+    void (*release)(void *member); /* NULL = nothing to release */
+    bool secret;
+};
+
+struct option {
+    enum section_kind kind;
+    const char *key;
+    const struct option_type *type;
+    size_t offset; /* of the member in its section's struct */
+    const char *default_;
+    uint64_t min;
+    uint64_t max;
+    unsigned flags;
+    const char *example;
+    const char *help;
+    bool shared; /* another key owns the member */
+};
+
+extern const struct option config_options[];
+extern const size_t config_option_count;
+extern const char *const section_words[SECTION_KINDS]; /* "router", ... */
+
+const struct option *config_find_option(enum section_kind kind, const char *key); /* or NULL */
+void *config_member(const struct config *c, const struct option *o, size_t index);
+
+/* One value on its way into its member. A parser that fails has said why and returns false; a
+ * list's parser adds an item. */
+struct parse {
+    struct config_errors *errors;
+    unsigned line;
+    const struct option *option;
+    char *value; /* trimmed, expanded, not empty; the parser may cut it up */
+};
+
+/* The member of a list is printed item by item; others have item 0 only. */
+#define OPTION_TYPE(name, ctype, storage, words)                                                   \
+    bool parse_##name(struct parse *p, ctype *out);                                                \
+    void print_##name(struct text *out, ctype const *value, size_t item);                          \
+    storage(name, ctype)
+#define PLAIN(name, ctype)
+#define OWNED(name, ctype) void release_##name(ctype *value);
+#include "model/option_types.def"
+#undef OPTION_TYPE
+#undef PLAIN
+#undef OWNED
+
+/* What the option takes, with its range in the place of the type's "@". */
+void option_words(struct text *out, const struct option *o);
+/* 'bad value "text" for "key": words'. `text` is p->value or a part of it. */
+void parse_error(struct parse *p, const char *text, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same, with what the option takes. */
+void parse_expected(struct parse *p, const char *text);
+/* Digits only, min to max. 0, -EINVAL or -ERANGE. */
+int parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out);
+/* [A-Za-z0-9_.-]+, at most CONFIG_NAME_MAX bytes. */
+bool config_name_valid(const char *name);
+/* Why address_parse() did not like it; the answer lives in `why`. */
+#define ADDRESS_WHY_MAX 320
+const char *address_why(const char *text, char why[ADDRESS_WHY_MAX]);
+
+/* Lines (config_read.c) ---------------------------------------------------------------------- */
+
+struct config_line {
+    unsigned number;
+    char *name;  /* owned: the key, or what stands between [ and ] */
+    char *value; /* owned, wiped: NULL for a section */
+};
+
+struct config_lines {
+    struct config_line *items;
+    size_t count;
+};
+
+void config_read(const char *data, size_t len, struct config_lines *out,
+                 struct config_errors *errors);
+void config_lines_release(struct config_lines *lines);
+
+/* Files (config_file.c) ---------------------------------------------------------------------- */
+
+/* The whole file in *data (owned by the caller, wipe it), NUL behind it. 0, -EFBIG if it has more
+ * than `max` bytes, or what open(2) and read(2) said. */
+int config_read_file(const char *path, size_t max, char **data, size_t *len);
+
+/* The environment (config_expand.c) ---------------------------------------------------------- */
+
+/* A copy of `value` with each ${NAME} and ${NAME:-default} replaced, once; NULL if that was not
+ * possible: then the error was told. *used says whether there was one. */
+char *config_expand(const char *value, bool *used, struct config_errors *errors, unsigned line);
+
+/* Where values came from (config_origin.c) --------------------------------------------------- */
+
+struct origin_section {
+    enum section_kind kind;
+    size_t index;
+    unsigned line;
+    bool repeated; /* of a name that was there before: only its values are checked */
+};
+
+struct origin_setting {
+    size_t section; /* index in config_origin.sections */
+    const struct option *option;
+    unsigned line;
+    bool environment;
+    bool ok; /* it has a value now; false: that it is wrong was told, or it is empty */
+};
+
+struct config_origin {
+    char *path; /* owned */
+    struct origin_section *sections;
+    size_t section_count;
+    struct origin_setting *settings;
+    size_t setting_count;
+    bool skipped; /* the file has sections that are not among these */
+};
+
+/* The section of that kind and index, NULL if the file has none ([router] may be missing). */
+const struct origin_section *origin_section(const struct config_origin *o, enum section_kind kind,
+                                            size_t index);
+/* The first line that sets the key in this section, NULL if there is none. */
+const struct origin_setting *origin_find(const struct config_origin *o, enum section_kind kind,
+                                         size_t index, const char *key);
+/* The line that filled item `item` of the list in which `option` keeps its values. */
+const struct origin_setting *origin_item(const struct config_origin *o, const struct option *option,
+                                         size_t index, size_t item);
+/* The line of item `item` of the list that `key` fills. */
+unsigned origin_item_line(const struct config_origin *o, enum section_kind kind, size_t index,
+                          const char *key, size_t item);
+void origin_free(struct config_origin *o);
+
+/* The whole (config_check.c, config_check_backend.c) ------------------------------------------ */
+
+/* Whether an option has an effect where it stands; if not, `why` says with what it has none
+ * ("probe = off"). */
+#define EFFECT_WHY_MAX 64
+bool config_has_effect(const struct config *c, const struct option *o, size_t index,
+                       char why[EFFECT_WHY_MAX]);
+/* Finds backends, reads secrets, resolves auto, numbers servers, and adds what is wrong. */
+void config_check(struct config *c, struct config_errors *errors);
+void config_check_backends(struct config *c, struct config_errors *errors);
+bool backend_roles_known(const struct backend_config *b);
+
+#endif

@@ -1,0 +1,87 @@
+/* The options as mdoc(7), for router.ini(5). */
+#include <string.h>
+
+#include "model/config_internal.h"
+
+static const char *const headings[SECTION_KINDS] = {
+    [SECTION_ROUTER] = "The section [router]",
+    [SECTION_FRONTEND] = "A section [frontend NAME]",
+    [SECTION_BACKEND] = "A section [backend NAME]",
+};
+
+/* Plain text in mdoc: no escapes, no requests. */
+static void put_text(const char *text, size_t len, FILE *out)
+{
+    if (len > 0 && (text[0] == '.' || text[0] == '\'')) {
+        fputs("\\&", out);
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\\') {
+            fputs("\\e", out);
+        } else if (text[i] == '"') {
+            fputs("\\(dq", out);
+        } else {
+            fputc(text[i], out);
+        }
+    }
+}
+
+/* Each sentence on a line of its own, as mdoc(7) wants it. */
+static void put_sentences(const char *text, FILE *out)
+{
+    while (*text != '\0') {
+        const char *end = strstr(text, ". ");
+        size_t len = end != NULL ? (size_t)(end - text) + 1 : strlen(text);
+        put_text(text, len, out);
+        fputc('\n', out);
+        text += len + (end != NULL);
+    }
+}
+
+static void put_option(const struct option *o, FILE *out)
+{
+    struct text words = {0};
+    option_words(&words, o);
+    fprintf(out, ".It Ic %s No = ", o->key);
+    const char *value = o->default_[0] != '\0' ? o->default_ : o->example;
+    put_text(value, strlen(value), out);
+    fputc('\n', out);
+    put_sentences(o->help, out);
+    fputs(".Pp\n", out);
+    fputs((o->flags & OPTION_REQUIRED) != 0 ? "Required" : "Optional", out);
+    fputs((o->flags & OPTION_REPEAT) != 0 ? ", may be repeated.\n" : ".\n", out);
+    fputs("Value: ", out);
+    put_text(words.data, words.len, out);
+    fputs(".\n", out);
+    if (o->default_[0] != '\0') {
+        fprintf(out, "Default: %s.\n", o->default_);
+        if (o->example[0] != '\0') {
+            fprintf(out, "Example: %s.\n", o->example);
+        }
+    }
+    if ((o->flags & OPTION_ROLES) != 0) {
+        fputs("Only where roles are probed: with a protocol that knows roles and\n"
+              ".Ql probe = auto .\n",
+              out);
+    }
+    if ((o->flags & OPTION_PROBED) != 0) {
+        fputs("Not with\n.Ql probe = off .\n", out);
+    }
+    if ((o->flags & OPTION_REPLICA) != 0) {
+        fputs("Only with\n.Ql route = replica .\n", out);
+    }
+    text_free(&words);
+}
+
+void config_manual(FILE *out)
+{
+    for (size_t kind = 0; kind < SECTION_KINDS; kind++) {
+        fprintf(out, ".Ss %s\n.Bl -tag -width Ds\n", headings[kind]);
+        for (size_t i = 0; i < config_option_count; i++) {
+            if (config_options[i].kind == kind) {
+                put_option(&config_options[i], out);
+            }
+        }
+        fputs(".El\n", out);
+    }
+}
