@@ -253,7 +253,8 @@ static int init_control(struct router *r, unsigned max_sessions)
         return explain(r, UV_ENOMEM, "out of memory");
     }
     if (limits_by_address(r->config)) {
-        r->clients = client_table_new(max_sessions);
+        /* Its parts fill unevenly, and the fullest one refuses first. */
+        r->clients = client_table_new((size_t)max_sessions * 2);
         if (r->clients == NULL) {
             return explain(r, UV_ENOMEM, "out of memory");
         }

@@ -134,10 +134,8 @@ struct backend_view view_backend(const struct control *c, size_t backend)
     if (v.has_roles) {
         v.verdict = verdict_names[b->verdict.kind];
     }
-    for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        v.waiting +=
-            atomic_load_explicit(&c->shared->backends[backend].waiting[i], memory_order_relaxed);
-    }
+    v.waiting = atomic_load_explicit(&c->shared->backends[backend].waiting[ROUTE_AUTO],
+                                     memory_order_relaxed);
     explain(b, &v);
     return v;
 }

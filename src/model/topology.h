@@ -55,7 +55,8 @@ struct shared_server {
 };
 
 struct shared_backend {
-    _Alignas(CACHE_LINE) atomic_uint waiting[ROUTE_COUNT]; /* clients in the queue, by route */
+    _Alignas(CACHE_LINE) atomic_uint waiting[ROUTE_COUNT]; /* clients in the queue, by route;
+                                                            * at ROUTE_AUTO all of them */
     atomic_bool doubted; /* a role error was seen in passing; control clears it when it looks */
 };
 

@@ -271,6 +271,7 @@ static void gauges_follow_the_shared_counts(void **state)
     atomic_store(&s->servers[1].connections, 4);
     atomic_store(&s->backends[0].waiting[ROUTE_PRIMARY], 2);
     atomic_store(&s->backends[0].waiting[ROUTE_ANY], 1);
+    atomic_store(&s->backends[0].waiting[ROUTE_AUTO], 3);
     assert_says(json(w), "\"sessions\":12,\"max_sessions\":1000");
     assert_says(json(w), "\"sessions\":5,\"max_sessions\":0");
     assert_says(json(w), "\"sessions\":4,\"max_connections\":0");
