@@ -93,35 +93,39 @@ static bool is_rival_vote(const struct ballot *b, size_t i, size_t j)
     return ballot_follows(b, j) && strcmp(seen(b, j)->lineage.id, seen(b, i)->lineage.id) != 0;
 }
 
-/* `i` was branched off what follower `j` follows. Where that primary has gone, the follower only
- * hangs on a dead connection, for up to its repl-timeout, and says nothing against `i`. */
-static bool hangs_on_ancestor(const struct ballot *b, size_t i, size_t j)
+/* Somebody may be writing history `id`: it is claimed, or was elected and cannot be asked. */
+static bool may_live(const struct ballot *b, const char *id)
 {
-    return lineage_trace(&b->memory->histories, seen(b, i)->lineage.id, seen(b, j)->lineage.id,
-                         NULL);
-}
-
-bool ballot_leads(const struct ballot *b, size_t i)
-{
-    bool ancestors_count = b->standing == STANDING_HOLDS || b->standing == STANDING_DENIED;
-    size_t votes = ballot_votes(b, seen(b, i)->lineage.id);
-    for (size_t j = 0; j < b->in->count; j++) {
-        if (is_rival_vote(b, i, j) && (ancestors_count || !hangs_on_ancestor(b, i, j)) &&
-            ballot_votes(b, seen(b, j)->lineage.id) >= votes) {
-            return false;
-        }
+    if (b->standing == STANDING_DENIED && strcmp(id, b->memory->elected.id) == 0) {
+        return true;
     }
-    return votes > 0;
-}
-
-static bool is_claimed(const struct ballot *b, const char *id)
-{
     for (size_t i = 0; i < b->in->count; i++) {
         if (ballot_claims(b, i) && strcmp(seen(b, i)->lineage.id, id) == 0) {
             return true;
         }
     }
     return false;
+}
+
+/* `i` was branched off what follower `j` follows, and nobody claims that any more: the follower
+ * only hangs on a dead connection, for up to its repl-timeout, and says nothing against `i`. */
+static bool hangs_on_ancestor(const struct ballot *b, size_t i, size_t j)
+{
+    const char *id = seen(b, j)->lineage.id;
+    return !may_live(b, id) &&
+           lineage_trace(&b->memory->histories, seen(b, i)->lineage.id, id, NULL);
+}
+
+bool ballot_leads(const struct ballot *b, size_t i)
+{
+    size_t votes = ballot_votes(b, seen(b, i)->lineage.id);
+    for (size_t j = 0; j < b->in->count; j++) {
+        if (is_rival_vote(b, i, j) && !hangs_on_ancestor(b, i, j) &&
+            ballot_votes(b, seen(b, j)->lineage.id) >= votes) {
+            return false;
+        }
+    }
+    return votes > 0;
 }
 
 static int first_by_name(const struct ballot *b, int one, size_t other)
@@ -139,7 +143,7 @@ int ballot_contradiction(const struct ballot *b, size_t i)
     size_t votes = ballot_votes(b, seen(b, i)->lineage.id);
     for (size_t j = 0; j < b->in->count; j++) {
         const char *id = seen(b, j)->lineage.id;
-        if (is_rival_vote(b, i, j) && !hangs_on_ancestor(b, i, j) && !is_claimed(b, id) &&
+        if (is_rival_vote(b, i, j) && !hangs_on_ancestor(b, i, j) && !may_live(b, id) &&
             ballot_votes(b, id) >= votes) {
             found = first_by_name(b, found, j);
         }

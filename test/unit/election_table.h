@@ -1,0 +1,220 @@
+/* Elections as tables: what is seen, and the verdict that it must lead to.
+ *
+ * A step's `see` is a list of observations, "SERVER STATE PROCESS HISTORY OFFSET [PARENT END]", in
+ * the order in which they arrive:
+ *     0 master A a 100          server 0, process A, says master, in history a at offset 100
+ *     1 master B b 101 a 101    the same of server 1, whose history was branched off a at 101
+ *     1 replica B a 100         a replica whose link is up; `nolink`: whose link is down
+ *     0 loading A2 a 0          says master, but is loading
+ *     0 silent | refused | denied
+ *     + 500                     so many milliseconds pass
+ *     alone                     nobody else is asked in this step
+ * An election runs after each observation, as in the router; then all other servers are asked
+ * again, and one more election gives the verdict that is compared. Each table is played for every
+ * order of the servers, and each verdict must come out again when nothing has changed. */
+#ifndef TEST_UNIT_ELECTION_TABLE_H
+#define TEST_UNIT_ELECTION_TABLE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/macros.h"
+#include "election_fixture.h"
+
+#define STEPS 14
+#define ANY   NULL
+
+struct step {
+    const char *see;
+    const char *expect; /* "primary 0", "hold 0", "contested 0", "stale 0", "nobody"; behind it
+                         * " settled" or " unsettled" where that matters */
+    const char *words;  /* part of the reason; ANY */
+};
+
+struct scenario {
+    const char *name;
+    size_t servers; /* 0 = 3 */
+    enum conflict on_conflict;
+    bool accounts_pauses; /* the router tells when writes have stopped; not yet */
+    struct step steps[STEPS];
+};
+
+/* redis-0 is elected, the others replicate. */
+#define ALL_IS_WELL                                                                                \
+    {                                                                                              \
+        "0 master A a 100, 1 replica B a 100, 2 replica C a 99", "primary 0 settled", "the only"   \
+    }
+#define TWO_ARE_WELL                                                                               \
+    {                                                                                              \
+        "0 master A a 100, 1 replica B a 100", "primary 0 settled", "the only"                     \
+    }
+
+static inline void see_process(struct observation *o, const char *process, const char *id,
+                               long offset)
+{
+    snprintf(o->identity, sizeof(o->identity), "%s", process);
+    snprintf(o->lineage.id, sizeof(o->lineage.id), "%s", id);
+    o->lineage.offset = offset;
+    o->lineage.previous_end = -1;
+}
+
+static inline void see_state(struct observation *o, const char *state)
+{
+    o->reach = strcmp(state, "silent") == 0    ? REACH_SILENT
+               : strcmp(state, "refused") == 0 ? REACH_REFUSED
+               : strcmp(state, "denied") == 0  ? REACH_DENIED
+                                               : REACH_ANSWERED;
+    if (o->reach != REACH_ANSWERED) {
+        return;
+    }
+    o->usable = strcmp(state, "master") == 0;
+    o->link_up = strcmp(state, "replica") == 0;
+    o->claim = CLAIM_REPLICA;
+    if (o->usable || strcmp(state, "loading") == 0) {
+        o->claim = CLAIM_PRIMARY;
+    } else {
+        snprintf(o->follows, sizeof(o->follows), "10.0.0.9:6379");
+        assert_true(o->link_up || strcmp(state, "nolink") == 0);
+    }
+}
+
+/* One observation of a step; returns the server's number. */
+static inline size_t see(struct electorate *e, const char *text)
+{
+    size_t server = 0;
+    char state[16] = "";
+    char process[16] = "";
+    char id[16] = "";
+    char parent[16] = "";
+    long offset = 0;
+    long end = -1;
+    int words = sscanf(text, " %zu %15s %15s %15s %ld %15s %ld", &server, state, process, id,
+                       &offset, parent, &end);
+    struct observation o = {0};
+    see_state(&o, state);
+    assert_true(words == 2 || words == 5 || words == 7);
+    assert_true(server < e->count);
+    see_process(&o, process, id, offset);
+    if (words == 7) {
+        snprintf(o.lineage.previous_id, sizeof(o.lineage.previous_id), "%s", parent);
+        o.lineage.previous_end = end;
+    }
+    electorate_observe(e, server, o);
+    return server;
+}
+
+static inline void ask_others(struct electorate *e, const bool *asked)
+{
+    for (size_t i = 0; i < e->count; i++) {
+        if (!asked[i] && electorate_seen(e, i)->reach != REACH_UNASKED) {
+            electorate_observe(e, i, *electorate_seen(e, i));
+        }
+    }
+}
+
+/* Plays what a step shows; an election follows each part. */
+static inline struct verdict play_step(struct electorate *e, const char *text)
+{
+    bool asked[FIXTURE_SERVERS] = {false};
+    bool alone = false;
+    char copy[256];
+    char *rest = NULL;
+    snprintf(copy, sizeof(copy), "%s", text);
+    for (char *part = strtok_r(copy, ",", &rest); part; part = strtok_r(NULL, ",", &rest)) {
+        part += strspn(part, " ");
+        if (strcmp(part, "alone") == 0) {
+            alone = true;
+        } else if (part[0] == '+') {
+            e->in.now_ms += strtoul(part + 1, NULL, 10);
+        } else {
+            asked[see(e, part)] = true;
+            electorate_run(e);
+        }
+    }
+    if (!alone) {
+        ask_others(e, asked);
+    }
+    return electorate_run(e);
+}
+
+static inline void check_step(const struct verdict *v, const struct step *step, size_t number)
+{
+    char got[64];
+    size_t len = (size_t)snprintf(got, sizeof(got), "%s", verdict_word(v));
+    if (v->kind != VERDICT_NOBODY) {
+        len += (size_t)snprintf(got + len, sizeof(got) - len, " %d", v->primary);
+    }
+    snprintf(got + len, sizeof(got) - len, v->settled ? " settled" : " unsettled");
+    size_t compare = strlen(step->expect);
+    bool right = strncmp(got, step->expect, compare) == 0 && (got[compare] == ' ' || !got[compare]);
+    bool said = step->words == NULL || strstr(v->reason, step->words) != NULL;
+    if (!right || !said) {
+        fail_msg("step %zu, after \"%s\": expected %s (%s), got %s: %s", number, step->see,
+                 step->expect, step->words ? step->words : "any words", got, v->reason);
+    }
+}
+
+static inline void play(const struct scenario *s, const size_t *place, size_t count)
+{
+    struct electorate e;
+    electorate_init(&e, count, place);
+    e.in.on_conflict = s->on_conflict;
+    e.in.paused = s->accounts_pauses ? UINT64_MAX : 0;
+    for (size_t i = 0; i < STEPS && s->steps[i].see; i++) {
+        struct verdict v = play_step(&e, s->steps[i].see);
+        check_step(&v, &s->steps[i], i);
+        struct verdict again = electorate_run(&e);
+        if (verdict_differs(&v, &again)) {
+            fail_msg("step %zu: \"%s\" becomes \"%s\" without cause", i, v.reason, again.reason);
+        }
+    }
+}
+
+/* All orders of `count` servers, by counting in the factorial system. */
+static inline void permutation(size_t number, size_t count, size_t *place)
+{
+    for (size_t i = 0; i < count; i++) {
+        place[i] = i;
+    }
+    for (size_t i = count; i > 1; i--) {
+        size_t with = number % i;
+        size_t kept = place[i - 1];
+        number /= i;
+        place[i - 1] = place[with];
+        place[with] = kept;
+    }
+}
+
+static inline void test_scenario(void **state)
+{
+    const struct scenario *s = *state;
+    size_t count = s->servers ? s->servers : 3;
+    size_t orders = 1;
+    for (size_t i = 2; i <= count; i++) {
+        orders *= i;
+    }
+    for (size_t i = 0; i < orders; i++) {
+        size_t place[FIXTURE_SERVERS];
+        permutation(i, count, place);
+        play(s, place, count);
+    }
+}
+
+/* One test for each scenario. */
+static inline void scenario_tests(const struct scenario *scenarios, size_t count,
+                                  struct CMUnitTest *tests)
+{
+    for (size_t i = 0; i < count; i++) {
+        tests[i] = (struct CMUnitTest){
+            .name = scenarios[i].name,
+            .test_func = test_scenario,
+            .initial_state = (void *)&scenarios[i],
+        };
+    }
+}
+
+#endif
