@@ -1,4 +1,4 @@
-"""Stands in for the router where the demo must notice that a promise broke (test_demo.py). Called as
+"""Stands in for the router where the demo must notice a broken promise (test_demo.py). Called as
 `demo_stub.py MODE -c FILE`; takes the ports from the environment as examples/demo.ini does.
 
   first-master   each connection goes to the first server in the list that says role:master

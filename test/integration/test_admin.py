@@ -42,8 +42,8 @@ class World:
             redis_backend(*self.servers, name="redis", server_max_connections=50) +
             tcp_backend(fake, name="hubs"))
         self.router.wait_primary("redis-0", "redis")
-        self.router.wait_for(lambda s: all(v["role"] == "replica" for v in
-                                           s.backend("redis")["servers"][1:]), "the replicas")
+        self.router.wait_for(lambda s: all(v["access"] == "open" for v in
+                                           s.backend("redis")["servers"]), "the replicas")
 
     @property
     def address(self):
@@ -577,11 +577,16 @@ def test_the_page_says_when_nobody_answers_and_goes_on_when_somebody_does(home, 
     until(lambda: "All is well." in browser.text(), "the page to recover", 20)
 
 
-def test_names_are_shown_as_text(home, browser):
-    name = "<img/src=x/onerror=alert(1)>"
-    fake = home.fake(echo, name=name)
-    router = home.router(frontend("f", free_port()) + tcp_backend(fake), start=False)
-    router.start()
+def test_what_a_server_says_is_shown_as_text(home, browser):
+    said = "<img src=x onerror=alert(1)>"
+
+    def liar(_server, sock):
+        while sock.recv(65536):
+            sock.sendall(b"-ERR " + said.encode() + b"\r\n")
+
+    fake = home.fake(liar, name="liar")
+    router = home.router(frontend("f", free_port()) + redis_backend(fake), start_timeout="100ms")
     browser.open(f"http://127.0.0.1:{router.admin_port}/")
-    until(lambda: name in browser.text(), "the name", 20)
+    until(lambda: said in browser.text(), "what the server said", 20)
     assert browser.evaluate("document.images.length") == 0
+    assert said in router.stats().server("liar")["reason"]

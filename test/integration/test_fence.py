@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+from lib.freeze import Frozen, threads
 from lib.playbook import Stage
-from lib.waiting import until
+from lib.waiting import holds, until
 from lib.writers import compare
 
 pytestmark = pytest.mark.sanitize
@@ -37,6 +38,25 @@ def test_nothing_is_acknowledged_by_a_fenced_server_with_writers_on_all_workers(
     report = stage.curtain(b)
     assert report.by_fenced == []
     assert stage.router.stats().server("a")["sessions_fenced"] > 0
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["first", "second"])
+def test_the_new_primary_waits_for_the_acknowledgement_of_every_worker(home, which):
+    """One worker's thread stands still. Until it has said that it writes to the old primary no
+    more, nobody writes to the new one, on no worker."""
+    stage = Stage(home, workers=2, writer_options=MANY)
+    a, b, c = stage.servers
+    workers = threads(stage.router.process)
+    assert len(workers) == 2
+    stage.fault()
+    with Frozen(workers[which]):
+        b.promote()
+        a.follow(b)
+        c.follow(b)
+        stage.router.wait_for(lambda s: s.server("a")["role"] == "replica", "a to be seen to follow")
+        holds(lambda: stage.written_by(b) == [], "nobody writes to the new one", 0.5)
+    stage.wait_writes(50, b)
+    stage.curtain(b)
 
 
 def test_a_planned_switchover_leaves_nobody_on_the_old_one(home):

@@ -135,6 +135,40 @@ def test_a_demoted_server_that_says_so_is_left_at_once(home):
     stage.curtain(b)
 
 
+def test_on_demotion_drain_leaves_sessions_where_the_server_itself_refuses_writes(home):
+    """For so long, no longer; and only because the old one says that it is a replica now."""
+    stage = Stage(home, names=("a", "b"), writers=False, on_demotion="drain 800ms")
+    a, b = stage.servers
+    client = home.keep(Resp(stage.address))
+    assert client.call("SET", "x", "1") == "OK"
+    b.wait_caught_up(a)
+    b.promote()
+    a.follow(b)
+    stage.router.wait_primary("b")
+    began = time.monotonic()
+    assert client.call("GET", "x") == "1", "cut at once"
+    assert str(client.call("SET", "x", "2")).startswith("READONLY")
+    with Resp(stage.address) as newcomer:
+        assert newcomer.call("SET", "x", "3") == "OK"
+    with pytest.raises(ConnectionError):
+        until(lambda: client.call("PING") != "PONG", "the end of the drain", 5)
+    assert 0.4 < time.monotonic() - began < 2 * SLOW
+
+
+def test_on_demotion_drain_does_not_spare_a_server_that_still_claims(home):
+    stage = Stage(home, on_demotion="drain 30s", writer_options={"count": 4, "rate": 100})
+    a, b, c = stage.servers
+    stage.fault()
+    a.pause()
+    b.promote()
+    c.follow(b)
+    stage.wait_writes(50, b)
+    a.resume()
+    stage.wait_writes(50, b)
+    assert stage.router.stats().server("a")["sessions"] == 0
+    stage.curtain(b)
+
+
 def test_the_events_say_what_happened(home):
     stage = Stage(home, writers=False)
     a, b, _ = stage.servers

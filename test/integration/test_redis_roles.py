@@ -106,6 +106,53 @@ def test_a_replica_that_has_lost_its_link_is_not_read(home):
     assert place.met(READ, 20) == {b.port, c.port}
 
 
+def test_readers_of_a_replica_that_breaks_are_closed(home):
+    (_, b, c), place = ready_group(home, "a", "b", "c")
+    readers = {}
+    until(lambda: reader_on_each(place, readers) >= {b.port, c.port}, "a reader on each replica")
+    b.ok("REPLICAOF", "127.0.0.1", free_port())
+    with pytest.raises(ConnectionError):
+        until(lambda: readers[b.port].call("PING") != "PONG", "the reader of b to be cut", 5)
+    assert readers[c.port].call("PING") == "PONG"
+    for reader in readers.values():
+        reader.close()
+
+
+def test_readers_stay_when_the_primary_dies_and_when_theirs_is_promoted(home):
+    """Without a primary every replica's link is down: who reads goes on reading what there is."""
+    (a, b), place = ready_group(home, "a", "b")
+    with place.client(READ) as reader:
+        assert reader.call("PING") == "PONG"
+        a.kill()
+        place.wait_state(a, lambda s: s["state"] == "down", "to be down")
+        holds(lambda: reader.call("PING") == "PONG", "the reader is served", 0.3)
+        b.promote()
+        place.router.wait_primary("b")
+        assert reader.call("SET", "x", "1") == "OK", "the reader of the promoted one was cut"
+
+
+def test_readers_of_a_replica_that_is_promoted_beside_the_primary_stay(home):
+    (a, b), place = ready_group(home, "a", "b")
+    with place.client(READ) as reader:
+        assert reader.call("PING") == "PONG"
+        b.wait_caught_up(a)
+        b.promote()
+        a.follow(b)
+        place.router.wait_primary("b")
+        assert reader.call("SET", "x", "1") == "OK", "the reader of the promoted one was cut"
+
+
+def reader_on_each(place, readers):
+    """One client of the read route more; those that meet a new server are kept, by its port."""
+    client = place.client(READ)
+    port = int(client.call("CONFIG", "GET", "port")[1])
+    if port in readers:
+        client.close()
+    else:
+        readers[port] = client
+    return set(readers)
+
+
 def test_a_replica_behind_max_lag_is_not_read(home):
     """A fake replica, so that its offset is ours to choose."""
     offset = [1_000_000]

@@ -1,5 +1,6 @@
 """A headless Chromium, driven by the DevTools protocol over a pipe (JSON, each message ended by NUL):
 no port, no library. Records every request a page makes and every complaint on its console."""
+import fcntl
 import json
 import os
 import select
@@ -17,6 +18,15 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage
          "--disable-extensions", "--hide-scrollbars", "--remote-debugging-pipe"]
 
 
+def high_pipe():
+    """A pipe whose ends are not 3 or 4, where the browser expects its own."""
+    ends = os.pipe()
+    high = tuple(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in ends)
+    for fd in ends:
+        os.close(fd)
+    return high
+
+
 class Browser:
     def __init__(self, width=1200, height=900):
         self.profile = tempfile.mkdtemp(prefix="router-browser-")
@@ -25,10 +35,11 @@ class Browser:
         self.count = 0
         self.buffer = b""
         self.answers = {}
-        to_child, self.write_fd = os.pipe()
-        self.read_fd, from_child = os.pipe()
-        command = ["setpriv", "--pdeathsig", "KILL", "sh", "-c",
-                   f'exec "$@" 3<&{to_child} 4>&{from_child}', "sh", BINARY, *FLAGS,
+        to_child, self.write_fd = high_pipe()
+        self.read_fd, from_child = high_pipe()
+        # bash, because dash knows descriptors of one digit only.
+        command = ["setpriv", "--pdeathsig", "KILL", "bash", "-c",
+                   f'exec "$@" 3<&{to_child} 4>&{from_child}', "bash", BINARY, *FLAGS,
                    f"--user-data-dir={self.profile}", f"--window-size={width},{height}",
                    "about:blank"]
         self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
