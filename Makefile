@@ -59,22 +59,29 @@ FIXED_LAYOUT = $(if $(findstring thread,$(SANITIZE)),$(shell setarch -R true 2>/
 JOBS := $(shell nproc)
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 
+# `make V=1` shows the commands.
+Q := $(if $(V),,@)
+SAY = $(if $(V),,@echo '  $1  $@')
+
 .DEFAULT_GOAL := all
 all: $(BUILD)/router
 
 $(BUILD)/router: $(OBJECTS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call SAY,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call SAY,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # The page is part of the binary: an edit of it rebuilds what embeds it.
 $(BUILD)/ctl/page.o: src/ctl/page.html
 
 $(BUILD)/unit/%: test/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
+	$(call SAY,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) -lcmocka $(LIBS)
 
 unit: $(UNIT)
 
@@ -136,7 +143,8 @@ FUZZ_ROUNDS = (($(words $(FUZZ)) + $(JOBS) - 1) / $(JOBS))
 fuzz-run: $(FUZZ_RUNS)
 
 $(BUILD)/fuzz_%: test/fuzz/fuzz_%.c $(LIBRARY)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
+	$(call SAY,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
 
 # None starts before all are built, so that the time is spent on fuzzing.
 $(FUZZ_RUNS): run-fuzz_%: $(FUZZ)
