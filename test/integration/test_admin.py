@@ -416,7 +416,8 @@ def test_the_slow_lose_their_connection_and_nobody_else_notices(world):
         assert world.get("/healthz")[1] == b"ok\n"
         slowest = max(slowest, time.monotonic() - at)
     assert slowest < 0.5 * SLOW
-    assert world.router.process.rss() - rss < 10e6 * SLOW
+    if SLOW == 1:       # sanitizers hold back what was freed
+        assert world.router.process.rss() - rss < 10e6
     assert read_all(half).startswith(b"HTTP/1.1 408 ")
     assert read_all(idle) == b""
     waited = time.monotonic() - began
@@ -568,7 +569,7 @@ def test_the_page_says_when_nobody_answers_and_goes_on_when_somebody_does(home, 
     browser.open(f"http://127.0.0.1:{router.admin_port}/")
     until(lambda: "All is well." in browser.text(), "the page", 20)
     redis.kill()
-    until(lambda: "alpha of b is down" in browser.text(), "the page to show the loss", 10)
+    until(lambda: "Writes to b wait." in browser.text(), "the page to show the loss", 10)
     router.stop()
     until(lambda: "The router does not answer." in browser.text(), "the page to say so", 10)
     assert "Not since " in browser.text() and "alpha" in browser.text()

@@ -25,3 +25,13 @@ def holds(condition, what, seconds):
     while time.monotonic() < deadline:
         assert condition(), f"no longer true: {what}"
         time.sleep(POLL_SECONDS)
+
+
+class Clock:
+    """For what is measured over a while: until(lambda: clock.passed(1.0), ...)."""
+
+    def __init__(self):
+        self.began = time.monotonic()
+
+    def passed(self, seconds):
+        return time.monotonic() - self.began > seconds
