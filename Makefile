@@ -45,8 +45,6 @@ C_FILES := $(sort $(wildcard src/*.[ch] src/*/*.[ch] include/*.h test/unit/*.[ch
 INSTALLED_EXAMPLES := $(sort $(wildcard examples/*.ini))
 
 PYTHON := /usr/bin/python3 -B
-PYTEST := ROUTER_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -p no:cacheprovider
-
 # With SANITIZE: what the sanitizers are told, and the tests that are worth their price. TSan of
 # gcc 12 needs the old address layout where the kernel randomises more bits than it knows.
 SANITIZE_ENV := ROUTER_SANITIZE=1 \
@@ -54,6 +52,9 @@ SANITIZE_ENV := ROUTER_SANITIZE=1 \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 FIXED_LAYOUT = $(if $(findstring thread,$(SANITIZE)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
+
+PYTEST = $(if $(SANITIZE),$(SANITIZE_ENV)) ROUTER_BUILD=$(abspath $(BUILD)) $(FIXED_LAYOUT) \
+    $(PYTHON) -m pytest -p no:cacheprovider
 
 # Sub-makes use every CPU unless the caller chose.
 JOBS := $(shell nproc)
@@ -93,8 +94,7 @@ demo:
 check:
 	@.ci/need 'make check' $(BUILD_PACKAGES) $(CHECK_PACKAGES)
 	@$(SUBMAKE) all unit
-	@$(if $(SANITIZE),$(SANITIZE_ENV)) $(FIXED_LAYOUT) \
-	    $(PYTEST) test $(if $(SANITIZE),-m sanitize)
+	@$(PYTEST) test $(if $(SANITIZE),-m sanitize)
 
 bench:
 	@.ci/need 'make bench' $(BUILD_PACKAGES) $(BENCH_PACKAGES)
