@@ -58,12 +58,11 @@ bool ballot_claims(const struct ballot *b, size_t i)
 
 bool ballot_promoted(const struct ballot *b, size_t i, struct lineage_path *path)
 {
-    const struct observation *o = seen(b, i);
     if (!ballot_claims(b, i) || (is_incumbent(b, i) && b->standing == STANDING_HOLDS)) {
         return false;
     }
-    return strcmp(o->identity, b->memory->servers[i].replica_identity) == 0 &&
-           lineage_trace(&b->memory->histories, o->lineage.id, b->memory->elected.id, path);
+    return lineage_trace(&b->memory->histories, seen(b, i)->lineage.id, b->memory->elected.id,
+                         path);
 }
 
 bool ballot_contends(const struct ballot *b, size_t i)
@@ -185,8 +184,9 @@ bool ballot_settled(const struct ballot *b, size_t i)
 int ballot_rival(const struct ballot *b, size_t i)
 {
     for (size_t other = 0; other < b->in->count; other++) {
-        if (other != i && ballot_promoted(b, other, NULL) && ballot_leads(b, other) &&
-            !ballot_supersedes(b, i, other)) {
+        if (ballot_promoted(b, other, NULL) && ballot_leads(b, other) &&
+            lineage_trace(&b->memory->histories, seen(b, other)->lineage.id, seen(b, i)->lineage.id,
+                          NULL)) {
             return (int)other; /* only one can lead */
         }
     }

@@ -31,9 +31,9 @@ struct ballot ballot_open(const struct election_input *in, const struct election
 /* Server `i` says that it is the primary and could take writes. */
 bool ballot_claims(const struct ballot *b, size_t i);
 
-/* Server `i` claims, and was promoted from the elected history: the same process was seen to
- * replicate, and its history leads to the elected one. The incumbent is none as long as it holds.
- * `path` (may be NULL) says how its history leads there. */
+/* Server `i` claims, and was promoted from the elected history: its own leads there. (Only of a
+ * process that was seen to replicate is that remembered.) The incumbent is none as long as it
+ * holds. `path` (may be NULL) says how its history leads there. */
 bool ballot_promoted(const struct ballot *b, size_t i, struct lineage_path *path);
 
 /* The same, and that history has not lost an election. */
@@ -61,8 +61,8 @@ bool ballot_strays(const struct ballot *b, size_t i);
  * after `i` was first seen to claim. */
 bool ballot_supersedes(const struct ballot *b, size_t i, size_t other);
 
-/* The promotion whose side the followers have taken, also one that lost before, if claimant `i`
- * does not have all its writes. ELECTION_NOBODY if there is none. */
+/* A promotion branched off claimant `i` that the followers are with, although it lost before.
+ * ELECTION_NOBODY if there is none. */
 int ballot_rival(const struct ballot *b, size_t i);
 
 /* Claimant `other` was read late enough for that to be judged. */

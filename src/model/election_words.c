@@ -128,6 +128,12 @@ static void add_fenced(struct words *w, const struct ballot *b)
     add(w, count == 1 ? " still claims, fenced" : " still claim, fenced");
 }
 
+/* Why the claim of a returned incumbent is a new one. */
+static const char *absence(const struct ballot *b)
+{
+    return b->memory->stepped_down ? "was a replica in between" : "was restarted";
+}
+
 /* ---- elected ---- */
 
 static void add_promotion(struct words *w, const struct ballot *b, int i)
@@ -164,7 +170,7 @@ void words_elected(const struct ballot *b, int i, enum words_merit merit, char *
         add(&w, "%s stepped down, and no other server claims", incumbent_name(b));
         break;
     case MERIT_RETURN:
-        add(&w, "it was restarted, and no other server was promoted meanwhile");
+        add(&w, "it %s, and no other server was promoted meanwhile", absence(b));
         break;
     case MERIT_KEPT:
         add_kept(&w, b);
@@ -206,8 +212,8 @@ void words_hold(const struct ballot *b, struct verdict *out)
 {
     struct words w = open_reason(out);
     if (b->standing == STANDING_RETURNED) {
-        add(&w, "%s was restarted; writes wait until the other servers have been asked",
-            incumbent_name(b));
+        add(&w, "%s %s; writes wait until the other servers have been asked", incumbent_name(b),
+            absence(b));
         return;
     }
     add_state(&w, b, b->memory->incumbent);

@@ -65,7 +65,7 @@ static const struct scenario scenarios[] = {
     {.name = "05 and the way over the middle one is as narrow as its narrowest part",
      .steps = {ALL_IS_WELL,
                {"1 master B b 100 a 101, alone", "contested 0", ANY},
-               {"1 silent, 2 master C c 99 a 100, alone", "contested 0", ANY},
+               {"1 silent, 2 master C c 99 b 100, alone", "contested 0", ANY},
                {"1 silent, 0 master A a 100", "contested 0", "redis-2's promotion lacks writes"}}},
     {.name = "06 promoted by mistake while the primary goes on: contested, then kept",
      .steps = {ALL_IS_WELL,

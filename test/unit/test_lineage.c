@@ -78,8 +78,10 @@ static void test_the_book_is_bounded_and_forgets_what_nobody_shows_any_more(void
 {
     (void)state;
     struct lineage_book book = {0};
+    struct lineage_path path;
     learn(&book, "old", "a", 10, 1);
     learn(&book, "shown", "a", 10, 2);
+    lineage_lose(&book, "shown");
     for (uint64_t i = 0; i < 10 * LINEAGE_EDGES; i++) {
         char id[REPLID_MAX];
         snprintf(id, sizeof(id), "n%u", (unsigned)i);
@@ -88,7 +90,8 @@ static void test_the_book_is_bounded_and_forgets_what_nobody_shows_any_more(void
     }
     assert_int_equal(book.count, LINEAGE_EDGES);
     assert_false(lineage_trace(&book, "old", "a", NULL));
-    assert_true(lineage_trace(&book, "shown", "a", NULL));
+    assert_true(lineage_trace(&book, "shown", "a", &path));
+    assert_true(path.lost); /* it never left */
     assert_true(lineage_trace(&book, "n639", "a", NULL));
     assert_false(lineage_trace(&book, "n3", "a", NULL));
 }
