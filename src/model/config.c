@@ -148,10 +148,10 @@ static void open_section(struct loader *l, const struct config_line *line)
     }
     enum section_kind kind = find_kind(l, line->number, line->name);
     char shown[SHOWN_MAX];
-    l->section = NO_SECTION;
     if (kind == SECTION_KINDS) {
-        /* told by find_kind() */
-    } else if (kind == SECTION_ROUTER && *name != '\0') {
+        return; /* told by find_kind() */
+    }
+    if (kind == SECTION_ROUTER && *name != '\0') {
         config_error(l->errors, line->number, "[router] has no name, found \"%s\"",
                      config_shown(name, shown));
     } else if (kind != SECTION_ROUTER && *name == '\0') {
@@ -167,12 +167,26 @@ static void open_section(struct loader *l, const struct config_line *line)
     } else {
         add_section(l, line->number, kind, name);
     }
-    l->skipping = l->section == NO_SECTION;
-    l->origin->skipped = l->origin->skipped || l->skipping;
 }
 
 /* Values ----------------------------------------------------------------------------------------
  */
+
+static void record(struct loader *l, const struct origin_setting *s)
+{
+    struct config_origin *o = l->origin;
+    o->settings = xrealloc(o->settings, (o->setting_count + 1) * sizeof(*o->settings));
+    o->settings[o->setting_count++] = *s;
+}
+
+/* What was probably meant counts as there: no other error shall follow from this one. */
+static void record_guess(struct loader *l, const struct option *o, unsigned line)
+{
+    struct origin_setting s = {.section = l->section, .option = o, .line = line, .guess = true};
+    if (o != NULL) {
+        record(l, &s);
+    }
+}
 
 static void unknown_key(struct loader *l, const struct config_line *line, enum section_kind kind)
 {
@@ -188,24 +202,18 @@ static void unknown_key(struct loader *l, const struct config_line *line, enum s
     if (near.best != NULL) {
         config_error(l->errors, line->number, "unknown key \"%s\"%s", shown,
                      nearest_words(&near, suggestion));
+        record_guess(l, config_find_option(kind, near.best), line->number);
         return;
     }
     for (size_t i = 0; i < SECTION_KINDS; i++) {
         if (config_find_option((enum section_kind)i, line->name) != NULL) {
             config_error(l->errors, line->number,
-                         "unknown key \"%s\" in a [%s] section, it belongs into [%s]", shown,
-                         section_words[kind], section_words[i]);
+                         "unknown key \"%s\" in a [%s] section, it belongs in a [%s] section",
+                         shown, section_words[kind], section_words[i]);
             return;
         }
     }
     config_error(l->errors, line->number, "unknown key \"%s\"", shown);
-}
-
-static void record(struct loader *l, const struct origin_setting *s)
-{
-    struct config_origin *o = l->origin;
-    o->settings = xrealloc(o->settings, (o->setting_count + 1) * sizeof(*o->settings));
-    o->settings[o->setting_count++] = *s;
 }
 
 static bool may_be_empty(const struct option *o)
@@ -246,7 +254,7 @@ static void set_value(struct loader *l, const struct option *o, const struct con
     const struct origin_section *in = &l->origin->sections[l->section];
     struct origin_setting s = {.section = l->section, .option = o, .line = line->number};
     const struct origin_setting *first = origin_find(l->origin, o->kind, in->index, o->key);
-    if (first != NULL && (o->flags & OPTION_REPEAT) == 0) {
+    if (first != NULL && !first->guess && (o->flags & OPTION_REPEAT) == 0) {
         config_error(l->errors, line->number, "\"%s\" is set twice, first in line %u", o->key,
                      first->line);
         return;
@@ -260,27 +268,35 @@ static void set_value(struct loader *l, const struct option *o, const struct con
     record(l, &s);
 }
 
-static void take_line(struct loader *l, const struct config_line *line)
+static void take_pair(struct loader *l, const struct config_line *line)
 {
-    if (line->value == NULL) {
-        open_section(l, line);
-        return;
-    }
-    if (l->skipping) {
-        return;
-    }
-    if (l->section == NO_SECTION) {
-        char shown[SHOWN_MAX];
-        config_error(l->errors, line->number, "\"%s\" stands before the first [section]",
-                     config_shown(line->name, shown));
-        return;
-    }
     enum section_kind kind = l->origin->sections[l->section].kind;
     const struct option *o = config_find_option(kind, line->name);
-    if (o != NULL) {
+    if (line->kind == LINE_BAD_PAIR) {
+        record_guess(l, o, line->number);
+    } else if (o != NULL) {
         set_value(l, o, line);
     } else {
         unknown_key(l, line, kind);
+    }
+}
+
+static void take_line(struct loader *l, const struct config_line *line)
+{
+    bool section = line->kind == LINE_SECTION || line->kind == LINE_BAD_SECTION;
+    if (section) {
+        l->section = NO_SECTION;
+        if (line->kind == LINE_SECTION) {
+            open_section(l, line);
+        }
+        l->skipping = l->section == NO_SECTION;
+        l->origin->skipped = l->origin->skipped || l->skipping;
+    } else if (l->section != NO_SECTION) {
+        take_pair(l, line);
+    } else if (!l->skipping && line->kind == LINE_PAIR) {
+        char shown[SHOWN_MAX];
+        config_error(l->errors, line->number, "\"%s\" stands before the first [section]",
+                     config_shown(line->name, shown));
     }
 }
 

@@ -102,25 +102,14 @@ static void check_admin(struct config *c, struct config_errors *errors)
     const struct origin_setting *s = origin_find(c->origin, SECTION_ROUTER, 0, "admin");
     struct address at;
     r->admin_written = s != NULL;
-    if (strcmp(r->admin, "off") == 0 || strcmp(r->admin, "none") == 0) {
-        release_TEXT(&r->admin);
+    if (s == NULL || !s->ok || r->admin == NULL || address_parse(&at, r->admin) != 0) {
         return;
     }
-    if (s == NULL || !s->ok) {
-        return;
-    }
-    char why[ADDRESS_WHY_MAX];
-    char shown[SHOWN_MAX];
-    config_shown(r->admin, shown);
-    if (address_parse(&at, r->admin) != 0) {
-        config_error(errors, s->line, "bad value \"%s\" for \"admin\": %s", shown,
-                     address_why(r->admin, why));
-    } else if (!address_is_loopback(&at) && !r->admin_open &&
-               sound(c, SECTION_ROUTER, 0, "admin_open")) {
+    if (!address_is_loopback(&at) && !r->admin_open && sound(c, SECTION_ROUTER, 0, "admin_open")) {
         config_error(errors, s->line,
                      "admin = %s is open to other machines and asks for no password: write "
                      "\"admin_open = yes\" if that is meant, or a loopback address",
-                     shown);
+                     r->admin);
     }
 }
 

@@ -55,7 +55,9 @@ static bool add_variable(struct expansion *e, const char *body, size_t len)
     name[name_len] = '\0';
     bool has_default = len - name_len >= 2 && memcmp(body + name_len, ":-", 2) == 0;
     if (!has_default && name_len < len) {
-        config_error(e->errors, e->line, "write ${%s} or ${%s:-default}", name, name);
+        bool shell = strchr(":-=?+", body[name_len]) != NULL;
+        config_error(e->errors, e->line, "write ${%s} or ${%s:-default}", shell ? name : "NAME",
+                     shell ? name : "NAME");
         return false;
     }
     const char *value = getenv(name);

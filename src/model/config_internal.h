@@ -130,16 +130,21 @@ void parse_expected(struct parse *p, const char *text);
 int parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out);
 /* [A-Za-z0-9_.-]+, at most CONFIG_NAME_MAX bytes. */
 bool config_name_valid(const char *name);
-/* Why address_parse() did not like it; the answer lives in `why`. */
-#define ADDRESS_WHY_MAX 320
-const char *address_why(const char *text, char why[ADDRESS_WHY_MAX]);
 
 /* Lines (config_read.c) ---------------------------------------------------------------------- */
 
+enum line_kind {
+    LINE_PAIR,
+    LINE_BAD_PAIR, /* told what is wrong; `name` is the key that it was probably meant to be */
+    LINE_SECTION,
+    LINE_BAD_SECTION, /* told; has no name */
+};
+
 struct config_line {
+    enum line_kind kind;
     unsigned number;
     char *name;  /* owned: the key, or what stands between [ and ] */
-    char *value; /* owned, wiped: NULL for a section */
+    char *value; /* owned, wiped: of LINE_PAIR only */
 };
 
 struct config_lines {
@@ -177,7 +182,8 @@ struct origin_setting {
     const struct option *option;
     unsigned line;
     bool environment;
-    bool ok; /* it has a value now; false: that it is wrong was told, or it is empty */
+    bool ok;    /* it has a value now; false: that it is wrong was told, or it is empty */
+    bool guess; /* not ok; the line was probably meant to set this option */
 };
 
 struct config_origin {

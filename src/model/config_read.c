@@ -26,11 +26,12 @@ struct reader {
     struct config_errors *errors;
 };
 
-static void push(struct reader *r, const char *name, const char *value)
+static void push(struct reader *r, enum line_kind kind, const char *name, const char *value)
 {
     struct config_lines *l = r->lines;
     l->items = xrealloc(l->items, (l->count + 1) * sizeof(*l->items));
     l->items[l->count++] = (struct config_line){
+        .kind = kind,
         .number = r->number,
         .name = xstrdup(name),
         .value = value != NULL ? xstrdup(value) : NULL,
@@ -111,11 +112,12 @@ static void read_section(struct reader *r, char *text)
         char shown[SHOWN_MAX];
         config_error(r->errors, r->number, "expected \"]\" at the end of \"%s\"",
                      config_shown(text, shown));
+        push(r, LINE_BAD_SECTION, "", NULL);
         return;
     }
     *end = '\0';
     trim_end(text);
-    push(r, skip_blanks(text + 1), NULL);
+    push(r, LINE_SECTION, skip_blanks(text + 1), NULL);
 }
 
 /* Only a word that looks like a key is shown: what stands alone may be a secret. */
@@ -128,6 +130,7 @@ static void no_pair(struct reader *r, char *text)
     }
     if (near.best != NULL) {
         config_error(r->errors, r->number, "expected \"=\" after \"%s\"", text);
+        push(r, LINE_BAD_PAIR, near.best, NULL);
     } else {
         config_error(r->errors, r->number, "expected \"key = value\" or \"[section]\"");
     }
@@ -158,6 +161,19 @@ static bool unquote(struct reader *r, char *value)
     return true;
 }
 
+static bool clean_value(struct reader *r, const char *key, char before)
+{
+    if (*r->value == '"') {
+        return unquote(r, r->value);
+    }
+    cut_comment(r->value, before);
+    if (*r->value == '\0') {
+        config_error(r->errors, r->number, "\"%s\" has no value", key);
+        return false;
+    }
+    return true;
+}
+
 /* Splits off the value and says whether `text` is a key now. */
 static bool read_pair(struct reader *r, char *text)
 {
@@ -177,12 +193,8 @@ static bool read_pair(struct reader *r, char *text)
         return false;
     }
     r->value = skip_blanks(equals + 1);
-    if (*r->value == '"') {
-        return unquote(r, r->value);
-    }
-    cut_comment(r->value, r->value > equals + 1 ? ' ' : '=');
-    if (*r->value == '\0') {
-        config_error(r->errors, r->number, "\"%s\" has no value", text);
+    if (!clean_value(r, text, r->value > equals + 1 ? ' ' : '=')) {
+        push(r, LINE_BAD_PAIR, text, NULL);
         return false;
     }
     return true;
@@ -212,7 +224,7 @@ static int on_pair(void *user, const char *section, const char *name, const char
     struct reader *r = user;
     (void)section;
     (void)number;
-    push(r, name, r->value);
+    push(r, LINE_PAIR, name, r->value);
     return 1;
 }
 

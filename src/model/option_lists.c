@@ -1,4 +1,4 @@
-/* Parsers and printers of options that repeat: each line adds an item. */
+/* Parsers and printers of addresses, and of options that repeat: each line adds an item. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "model/config_internal.h"
 
+#define ADDRESS_WHY_MAX 320
 #define WEIGHT_MAX      256
 #define CONNECTIONS_MAX 10000000
 
@@ -80,7 +81,8 @@ static const char *host_why(const char *host, size_t len, char why[ADDRESS_WHY_M
     return why;
 }
 
-const char *address_why(const char *text, char why[ADDRESS_WHY_MAX])
+/* Why address_parse() did not like it; the answer may live in `why`. */
+static const char *address_why(const char *text, char why[ADDRESS_WHY_MAX])
 {
     static const char prefix[] = "unix:";
     struct address a;
@@ -114,6 +116,30 @@ static bool parse_address(struct parse *p, const char *text, struct address *out
     }
     parse_error(p, text, ": %s", address_why(text, why));
     return false;
+}
+
+bool parse_ADMIN(struct parse *p, char **out)
+{
+    struct address at;
+    bool off = strcmp(p->value, "off") == 0 || strcmp(p->value, "none") == 0;
+    if (!off && !parse_address(p, p->value, &at)) {
+        return false;
+    }
+    free(*out);
+    *out = off ? NULL : xstrdup(p->value);
+    return true;
+}
+
+void print_ADMIN(struct text *out, char *const *value, size_t item)
+{
+    (void)item;
+    text_add(out, "%s", *value != NULL ? *value : "off");
+}
+
+void release_ADMIN(char **value)
+{
+    free(*value);
+    *value = NULL;
 }
 
 bool parse_BIND(struct parse *p, struct bind_list *out)

@@ -226,7 +226,7 @@ static bool parse_time(struct parse *p, const char *text, uint64_t *out)
 
 static void print_quantity(struct text *out, const struct unit *units, uint64_t n)
 {
-    while (units->factor > 1 && (n == 0 || n % units->factor != 0)) {
+    while (units->factor > 1 && n % units->factor != 0) {
         units++;
     }
     text_add(out, "%" PRIu64 "%s", n / units->factor, units->text);
@@ -234,7 +234,11 @@ static void print_quantity(struct text *out, const struct unit *units, uint64_t 
 
 static void print_time(struct text *out, uint64_t ms)
 {
-    print_quantity(out, ms > 0 ? durations : &durations[3], ms);
+    if (ms == 0) {
+        text_add(out, "0s");
+    } else {
+        print_quantity(out, durations, ms);
+    }
 }
 
 bool parse_DURATION(struct parse *p, uint64_t *out)
