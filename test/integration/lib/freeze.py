@@ -15,7 +15,7 @@ def _ptrace(request, thread):
 
 
 def threads(process):
-    """Its threads but the first."""
+    """Its threads but the first, in the order in which they were started."""
     return sorted(int(t) for t in os.listdir(f"/proc/{process.pid}/task") if int(t) != process.pid)
 
 
