@@ -14,6 +14,7 @@
 #include "core/worker.h"
 #include "ctl/admin.h"
 #include "ctl/control.h"
+#include "ctl/probe_once.h"
 
 /* What a session may cost at worst: both directions' leftovers and what was read ahead. */
 #define SESSION_BYTES_MAX (3 * LOOP_RECEIVE_BYTES)
@@ -387,4 +388,9 @@ void router_drain(struct router *r)
 void router_free(struct router *r)
 {
     free_parts(r);
+}
+
+int router_probe(const struct config *config)
+{
+    return probe_once(config);
 }

@@ -19,7 +19,7 @@
 #define REFUSE_MS          1000
 /* Keepalive and user timeout matter to connections that last. Setting them after a second spares
  * those that do not five system calls, a twentieth of their cost. */
-#define TUNE_MS 1000
+#define TUNE_MS            1000
 
 enum session_state {
     SESSION_NEW,     /* waits for nothing: admitted, not yet routed */

@@ -4,7 +4,7 @@
 #ifndef ROUTER_CTL_ADMIN_H
 #define ROUTER_CTL_ADMIN_H
 
-#define ADMIN_CONNECTIONS 64
+#define ADMIN_CONNECTIONS   64
 #define ADMIN_REQUEST_BYTES 8192
 
 struct admin;

@@ -71,8 +71,8 @@ struct backend_control {
     bool fast;    /* probing at probe_fast_interval */
     bool fencing; /* the fence's first step is out, not yet acknowledged by all */
     uint64_t fencing_since_ms;
-    uint64_t paused_in;            /* generation that paused a contested primary; 0 = it is not */
-    uint64_t paused;               /* stamp when all had acknowledged that; see election_input */
+    uint64_t paused_in; /* generation that paused a contested primary; 0 = it is not */
+    uint64_t paused;    /* stamp when all had acknowledged that; see election_input */
     bool first_round_over;
     uint64_t held_since_ms; /* writes wait since; 0 = they do not */
 };

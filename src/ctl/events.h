@@ -1,4 +1,5 @@
-/* The ring of what happened: role changes, fences, servers that came and went. Control thread only. */
+/* The ring of what happened: role changes, fences, servers that came and went. Control thread only.
+ */
 #ifndef ROUTER_CTL_EVENTS_H
 #define ROUTER_CTL_EVENTS_H
 
@@ -7,14 +8,14 @@
 
 #include "base/macros.h"
 
-#define EVENTS_KEPT 200
+#define EVENTS_KEPT    200
 #define EVENT_TEXT_MAX 320
 
 struct event {
-    uint64_t number;     /* counts from 1 */
+    uint64_t number; /* counts from 1 */
     uint64_t at_unix_ms;
-    char backend[64];    /* empty: the router itself */
-    char kind[16];       /* "primary", "hold", "fence", "server", "router" */
+    char backend[64]; /* empty: the router itself */
+    char kind[16];    /* "primary", "hold", "fence", "server", "router" */
     char text[EVENT_TEXT_MAX];
 };
 

@@ -64,8 +64,8 @@ struct message_freed {
 struct waiter {
     struct message message;
     struct message cancel;
-    struct session *session; /* NULL once the session has given up */
-    struct mailbox *reply;   /* the worker's mailbox */
+    struct session *session;                             /* NULL once the session has given up */
+    struct mailbox *reply;                               /* the worker's mailbox */
     void (*on_granted)(struct message *m, void *worker); /* run on the worker */
     void (*on_cancelled)(struct message *m, void *worker);
     /* ---- */

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define REPLID_MAX 41    /* Redis run_id, master_replid: 40 hex digits and NUL */
-#define WHY_MAX 160
+#define REPLID_MAX    41 /* Redis run_id, master_replid: 40 hex digits and NUL */
+#define WHY_MAX       160
 #define PEER_TEXT_MAX 128
 
 /* How the server met the probe. */
@@ -32,21 +32,21 @@ struct lineage {
 
 struct observation {
     enum reach reach;
-    enum claim claim;      /* what it says it is; valid if reach is ANSWERED */
-    bool usable;           /* CLAIM_PRIMARY: could take writes now (not loading, no failover) */
-    bool link_up;          /* CLAIM_REPLICA: master_link_status:up */
-    bool syncing;          /* CLAIM_REPLICA: master_sync_in_progress */
-    uint64_t link_idle_ms; /* CLAIM_REPLICA: since it last heard from its primary */
-    char identity[REPLID_MAX];  /* of the process: changes with every start (run_id) */
+    enum claim claim;          /* what it says it is; valid if reach is ANSWERED */
+    bool usable;               /* CLAIM_PRIMARY: could take writes now (not loading, no failover) */
+    bool link_up;              /* CLAIM_REPLICA: master_link_status:up */
+    bool syncing;              /* CLAIM_REPLICA: master_sync_in_progress */
+    uint64_t link_idle_ms;     /* CLAIM_REPLICA: since it last heard from its primary */
+    char identity[REPLID_MAX]; /* of the process: changes with every start (run_id) */
     struct lineage lineage;
     char follows[PEER_TEXT_MAX]; /* CLAIM_REPLICA: "host:port" of its primary, as it says */
     uint64_t asked;    /* when the question was sent and when the answer was complete, on the */
     uint64_t answered; /* control thread's one counter: a < b means before */
     uint64_t at_ms;    /* loop time of the answer */
     uint64_t latency_us;
-    unsigned failures; /* probes in a row that were not ANSWERED, 0 after an answer */
+    unsigned failures;  /* probes in a row that were not ANSWERED, 0 after an answer */
     unsigned successes; /* probes in a row that were, 0 after a failure */
-    char why[WHY_MAX]; /* for people: why not usable, refused, denied ... empty if all is well */
+    char why[WHY_MAX];  /* for people: why not usable, refused, denied ... empty if all is well */
 };
 
 #endif

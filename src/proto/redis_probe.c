@@ -164,7 +164,9 @@ static enum probe_step redis_start(void *state, const struct probe_account *acco
     for (size_t i = 0; i < count; i++) {
         *out_len += command_write(&commands[i], d->out + *out_len);
     }
-    d->password = password[0] != '\0' ? strcpy(d->out + *out_len + 1, password) : NULL;
+    if (password[0] != '\0') {
+        d->password = memcpy(d->out + *out_len + 1, password, strlen(password) + 1);
+    }
     *out = d->out;
     return PROBE_STEP_READ;
 }

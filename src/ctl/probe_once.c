@@ -1,9 +1,9 @@
-/* `router --probe`: one round of the real probes and the real election, and what came of it. */
+#include "ctl/probe_once.h"
+
 #include <stdio.h>
 
 #include "base/macros.h"
 #include "ctl/control.h"
-#include "router.h"
 #include "router_proto.h"
 
 #define LOOK_MS 10
@@ -65,7 +65,7 @@ static bool has_server(struct once *o, const struct frontend_config *f)
                       &server) == ROUTE_FOUND;
 }
 
-int router_probe(const struct config *config)
+int probe_once(const struct config *config)
 {
     static struct once o; /* a loop is too large for the stack */
     struct shared *shared = shared_new(config, 0);

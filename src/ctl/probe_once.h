@@ -1,0 +1,11 @@
+/* `router --probe`: one round of the real probes and the real election, and what came of it. Runs a
+ * control thread's loop without workers on the calling thread. */
+#ifndef ROUTER_CTL_PROBE_ONCE_H
+#define ROUTER_CTL_PROBE_ONCE_H
+
+struct config;
+
+/* Prints to standard output. 0 if every frontend has a server, else 1. */
+int probe_once(const struct config *config);
+
+#endif
