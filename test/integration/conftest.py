@@ -11,10 +11,6 @@ from lib.router import BINARY  # noqa: E402
 from lib.waiting import SLOW  # noqa: E402
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "sanitize: also run with the sanitizer builds")
-
-
 def pytest_sessionstart(session):
     if not session.config.option.collectonly and not os.access(BINARY, os.X_OK):
         pytest.exit(f"{BINARY}: run `make` first", returncode=2)

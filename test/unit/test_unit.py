@@ -7,6 +7,7 @@ import pytest
 ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
 BUILD = os.environ.get("ROUTER_BUILD", os.path.join(ROOT, "build"))
 SOURCES = os.path.join(ROOT, "test", "unit")
+pytestmark = pytest.mark.sanitize
 NAMES = sorted(name[:-2] for name in os.listdir(SOURCES)
                if name.startswith("test_") and name.endswith(".c"))
 

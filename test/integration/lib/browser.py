@@ -1,5 +1,5 @@
-"""A headless Chromium, driven by the DevTools protocol over a pipe (JSON, each message ended by NUL):
-no port, no library. Records every request a page makes and every complaint on its console."""
+"""A headless Chromium, driven by the DevTools protocol over a pipe (JSON, each message ended by
+NUL): no port, no library. Records every request a page makes and every complaint on its console."""
 import fcntl
 import json
 import os
