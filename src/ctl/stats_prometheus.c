@@ -39,7 +39,7 @@ static void add_series(struct text *out, const char *name, const char *proxy, co
         text_add(out, "\",server=\"");
         add_label_value(out, server);
     }
-    if (key != NULL) {
+    if (value != NULL) {
         text_add(out, "\",%s=\"", key);
         add_label_value(out, value);
     }
