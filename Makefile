@@ -41,7 +41,8 @@ FUZZ := $(FUZZ_SOURCES:test/fuzz/%.c=$(BUILD)/%)
 FUZZ_RUNS := $(FUZZ:$(BUILD)/%=run-%)
 
 C_FILES := $(sort $(wildcard src/*.[ch] src/*/*.[ch] include/*.h test/unit/*.[ch] test/fuzz/*.[ch] \
-    bench/*.[ch]))
+    bench/*.[ch] man/*.c))
+MANUALS := $(BUILD)/man/router.8 $(BUILD)/man/router.ini.5
 INSTALLED_EXAMPLES := $(sort $(wildcard examples/*.ini))
 
 PYTHON := /usr/bin/python3 -B
@@ -86,6 +87,18 @@ $(BUILD)/unit/%: test/unit/%.c $(LIBRARY)
 
 unit: $(UNIT)
 
+# The manuals: prose from man/, options and metrics from the tables.
+man: $(MANUALS)
+
+$(BUILD)/man/gen: man/gen.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call SAY,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
+
+$(MANUALS): $(BUILD)/man/%: man/%.in $(BUILD)/man/gen
+	$(call SAY,GEN)
+	$(Q)$(BUILD)/man/gen $< >$@
+
 demo:
 	@.ci/need 'make demo' $(BUILD_PACKAGES) $(DEMO_PACKAGES)
 	@$(SUBMAKE) --silent all
@@ -121,8 +134,8 @@ lint-cppcheck:
 	    --suppress=comparePointers:src/ctl/page.c -D_GNU_SOURCE -Isrc -Iinclude \
 	    $(SOURCES) $(wildcard bench/*.c)
 
-lint-man:
-	@mandoc -Tlint -Wwarning $(wildcard man/*.[58])
+lint-man: man
+	@mandoc -Tlint -Wwarning $(MANUALS)
 
 lint-tidy: $(SOURCES:%=tidy-%)
 
@@ -156,16 +169,19 @@ $(FUZZ_RUNS): run-fuzz_%: $(FUZZ)
 	    || { tail -n 60 $(BUILD)/$*.log; exit 1; }
 	@tail -n 1 $(BUILD)/$*.log | sed 's/^/fuzz: $*: /'
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/router/examples
+install: all man
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/router/examples \
+	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 755 $(BUILD)/router $(DESTDIR)$(PREFIX)/bin/router
 	install -m 644 README.md COPYING $(DESTDIR)$(PREFIX)/share/doc/router
 	install -m 644 $(INSTALLED_EXAMPLES) $(DESTDIR)$(PREFIX)/share/doc/router/examples
+	install -m 644 $(BUILD)/man/router.8 $(DESTDIR)$(PREFIX)/share/man/man8/router.8
+	install -m 644 $(BUILD)/man/router.ini.5 $(DESTDIR)$(PREFIX)/share/man/man5/router.ini.5
 
 clean:
 	rm -rf build
 
--include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d)
-.PHONY: all unit demo check bench lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
+-include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(BUILD)/man/gen.d
+.PHONY: all unit man demo check bench lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
     format fuzz fuzz-run install clean $(FUZZ_RUNS) $(SOURCES:%=tidy-%)
 .DELETE_ON_ERROR:

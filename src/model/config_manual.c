@@ -48,16 +48,16 @@ static void put_option(const struct option *o, FILE *out)
     fputc('\n', out);
     put_sentences(o->help, out);
     fputs(".Pp\n", out);
-    fputs((o->flags & OPTION_REQUIRED) != 0 ? "Required" : "Optional", out);
-    fputs((o->flags & OPTION_REPEAT) != 0 ? ", may be repeated.\n" : ".\n", out);
-    fputs("Value: ", out);
+    fputs("Takes ", out);
     put_text(words.data, words.len, out);
-    fputs(".\n", out);
-    if (o->default_[0] != '\0') {
-        fprintf(out, "Default: %s.\n", o->default_);
-        if (o->example[0] != '\0') {
-            fprintf(out, "Example: %s.\n", o->example);
-        }
+    if ((o->flags & OPTION_REQUIRED) != 0) {
+        fputs("; required", out);
+    } else {
+        fprintf(out, "; %s by default", o->default_[0] != '\0' ? o->default_ : "empty");
+    }
+    fputs((o->flags & OPTION_REPEAT) != 0 ? ".\nMay be repeated.\n" : ".\n", out);
+    if (o->default_[0] != '\0' && o->example[0] != '\0') {
+        fprintf(out, "Example: %s.\n", o->example);
     }
     if ((o->flags & OPTION_ROLES) != 0) {
         fputs("Only where roles are probed: with a protocol that knows roles and\n"

@@ -1,0 +1,50 @@
+/* Prints a manual page: the file named, with what the tables know in the place of these lines:
+ *
+ *   .\" OPTIONS             every option, from model/options.def
+ *   .\" METRICS FRONTEND    the metrics of a frontend or a server, from model/metrics.def
+ *   .\" METRICS SERVER
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/config.h"
+#include "model/metrics.h"
+
+static void print_metrics(const struct metric_words *words, size_t count)
+{
+    puts(".Bl -tag -width Ds");
+    for (size_t i = 0; i < count; i++) {
+        printf(".It %s Pq Va %s\n%s\n", words[i].prometheus, words[i].json, words[i].help);
+    }
+    puts(".El");
+}
+
+static void print_line(const char *line)
+{
+    if (strcmp(line, ".\\\" OPTIONS\n") == 0) {
+        config_manual(stdout);
+    } else if (strcmp(line, ".\\\" METRICS FRONTEND\n") == 0) {
+        print_metrics(frontend_metric_words, FRONTEND_METRIC_COUNT);
+    } else if (strcmp(line, ".\\\" METRICS SERVER\n") == 0) {
+        print_metrics(server_metric_words, SERVER_METRIC_COUNT);
+    } else {
+        fputs(line, stdout);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    char line[1024];
+    FILE *in = argc == 2 ? fopen(argv[1], "r") : NULL;
+    if (in == NULL) {
+        fprintf(stderr, "usage: gen FILE: %s\n", strerror(argc == 2 ? errno : EINVAL));
+        return 1;
+    }
+    while (fgets(line, sizeof(line), in) != NULL) {
+        print_line(line);
+    }
+    int failed = ferror(in) || fflush(stdout) != 0;
+    fclose(in);
+    return failed;
+}
