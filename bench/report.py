@@ -62,7 +62,7 @@ def ratio_words(results, row, placement, other, limit):
     got = ratios(results, f"{row}/{placement}", "router", other)
     if not got:
         return ""
-    value = statistics.median(got)
+    value = round(statistics.median(got), 2)
     return f"{value:.2f} ({min(got):.2f}-{max(got):.2f}) {verdict(value, limit)}"
 
 
