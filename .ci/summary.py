@@ -1,5 +1,5 @@
-"""The closing line of .ci/run: adds up pytest's reports. Arguments: the folder with the reports, the
-stages that failed. Exits 1 if anything did."""
+"""The closing line of .ci/run: adds up pytest's reports. Arguments: the folder with the reports,
+the stages that failed. Exits 1 if anything did."""
 import glob
 import os
 import sys

@@ -1,5 +1,5 @@
-"""`make demo`: three real Redis servers, a router before them, clients that never stop, and a primary
-that dies, is replaced and comes back. Exits 0 if every promise held, 1 if one broke."""
+"""`make demo`: three real Redis servers, a router before them, clients that never stop, and a
+primary that dies, is replaced and comes back. Exits 0 if every promise held, 1 if one broke."""
 import argparse
 import os
 import signal
@@ -114,7 +114,7 @@ class Demo:
         self.tell("redis-0 is killed (SIGKILL): writers wait, nobody tells them no")
 
     def promote_a_replica(self):
-        """The operator's part. The replica that heard most of the old primary is the one to take."""
+        """The operator's part. The replica that heard most of the old primary is taken."""
         self.replicas.sort(key=lambda r: -int(r.info("replication")["master_repl_offset"]))
         self.new, self.replica = self.replicas
         self.new.call("REPLICAOF", "NO", "ONE")
@@ -160,8 +160,8 @@ class Demo:
         self.report_pauses()
         at_kill, later = (sum(w.errors_between(begin, end) for w in self.writers)
                           for begin, end in ((m.began, m.returned), (m.returned, m.ended)))
-        self.row(at_kill + later, f"client errors: {at_kill} when redis-0 died (its connections are "
-                                  f"cut), {later} when it came back")
+        self.row(at_kill + later, f"client errors: {at_kill} when redis-0 died (its connections "
+                                  f"are cut), {later} when it came back")
         self.row(f"{verdict.acknowledged:,}", "writes acknowledged")
         self.row(verdict.unreplicated, "of them Redis itself lost: redis-0 died before it had sent "
                                        "them to a replica")
@@ -226,8 +226,8 @@ class Demo:
             errors = sum(len(pulse.errors) for pulse in pulses)
             silent = time.monotonic() - max(pulse.last for pulse in pulses)
             state = f"{count - before:,} a second" if count > before else f"waiting {silent:.0f} s"
-            print(f"\r  {count:,} more writes, {state}, {errors} errors. Ctrl-C ends.\033[K", end="",
-                  flush=True)
+            print(f"\r  {count:,} more writes, {state}, {errors} errors. Ctrl-C ends.\033[K",
+                  end="", flush=True)
             before = count
 
 

@@ -13,7 +13,7 @@ class Client:
         self.lines = self.socket.makefile("rb")
 
     def call(self, *words):
-        """Sends a command, returns its reply. Raises RedisError, or OSError when the line is cut."""
+        """Sends a command, returns its reply. Raises RedisError, or OSError if the line is cut."""
         parts = [b"*%d\r\n" % len(words)]
         for word in words:
             data = str(word).encode()
