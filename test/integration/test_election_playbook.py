@@ -6,6 +6,7 @@ import pytest
 
 from lib.playbook import Stage
 from lib.redis_server import link
+from lib.resp import Resp
 from lib.waiting import holds, until
 
 SAVED = {"save": "3600 100000"}  # an RDB at a clean stop and on BGSAVE, never by itself
@@ -141,6 +142,30 @@ def test_06_a_replica_promoted_by_mistake_while_the_primary_goes_on(home, names)
     stage.curtain(a)
     b.follow(a)
     stage.verdict(primary="a", verdict="primary")
+
+
+def test_06_while_it_is_contested_living_sessions_stand_still(home):
+    """A write that is sent meanwhile reaches nobody; it is carried out when it is decided."""
+    stage = Stage(home, names=("a", "b"), writers=False, conflict_timeout="1s")
+    a, b = stage.servers
+    client = home.keep(Resp(stage.address, 20))
+    assert client.call("SET", "before", "1") == "OK"
+    b.promote()
+    for number in range(100):
+        a.ok("SET", f"past:{number}", "x")
+    stage.verdict(verdict="contested", primary="a")
+    client.send("SET", "meanwhile", "1")
+
+    def still_contested():
+        on_a = a.call("EXISTS", "meanwhile")
+        contested = stage.router.stats().backend()["verdict"] == "contested"
+        assert not (contested and on_a), "a write went through while it was contested"
+        return contested
+
+    until(lambda: not still_contested(), "the conflict to end", 5)
+    assert client.read() == "OK"
+    assert stage.router.stats().backend()["primary"] == "a"
+    assert "meanwhile" in a.data() and "meanwhile" not in b.data()
 
 
 def test_06_with_on_conflict_refuse_nobody_is_written_to(home):

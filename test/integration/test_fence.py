@@ -52,7 +52,7 @@ def test_the_new_primary_waits_for_the_acknowledgement_of_every_worker(home, whi
         b.promote()
         a.follow(b)
         c.follow(b)
-        stage.router.wait_for(lambda s: s.server("a")["role"] == "replica", "a to be seen to follow")
+        stage.router.wait_for(lambda s: s.server("a")["role"] == "replica", "a to follow")
         holds(lambda: stage.written_by(b) == [], "nobody writes to the new one", 0.5)
     stage.wait_writes(50, b)
     stage.curtain(b)

@@ -1,5 +1,5 @@
-"""Promise: while there is no primary, clients wait, bounded in time and number, and go on when there
-is one; a primary that is only silent keeps its living sessions."""
+"""Promise: while there is no primary, clients wait, bounded in time and number, and go on when
+there is one; a primary that is only silent keeps its living sessions."""
 import time
 
 import pytest

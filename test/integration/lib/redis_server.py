@@ -112,7 +112,8 @@ class Redis:
             self._admin = None
 
     def info(self, section="replication"):
-        pairs = (line.split(":", 1) for line in self.ok("INFO", section).splitlines() if ":" in line)
+        lines = self.ok("INFO", section).splitlines()
+        pairs = (line.split(":", 1) for line in lines if ":" in line)
         return {key: value.strip() for key, value in pairs}
 
     def role(self):

@@ -102,8 +102,8 @@ class Router:
         try:
             return until(met, what, timeout, poll=0.01)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{json.dumps(last, indent=1)[:6000]}\n{self.log[-4000:]}") \
-                from None
+            numbers = json.dumps(last, indent=1)[:6000]
+            raise AssertionError(f"{error}\n{numbers}\n{self.log[-4000:]}") from None
 
     def wait_primary(self, server, backend=None, timeout=10.0):
         return self.wait_for(lambda s: s.backend(backend)["primary"] == server
