@@ -23,7 +23,7 @@ static bool name_byte(char c, bool first)
 static void add(struct expansion *e, const char *bytes, size_t len)
 {
     struct text *t = &e->out;
-    if (t->capacity - t->len < len + 1) {
+    if (t->data == NULL || t->capacity - t->len <= len) {
         size_t capacity = (t->len + len + 1) * 2;
         char *data = xcalloc(1, capacity);
         if (t->data != NULL) {

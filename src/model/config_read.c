@@ -57,24 +57,16 @@ static void trim_end(char *s)
     s[len] = '\0';
 }
 
-/* Where a comment begins in `s`: at a ; or # behind white space. `s` itself is not the start of a
- * line, unless `before` is blank. NULL if there is none. */
-static char *find_comment(char *s, char before)
-{
-    for (; *s != '\0'; before = *s++) {
-        if ((*s == ';' || *s == '#') && blank(before)) {
-            return s;
-        }
-    }
-    return NULL;
-}
-
+/* A comment begins at a ; or # behind white space; `before` is what stands before `s`. */
 static void cut_comment(char *s, char before)
 {
-    char *comment = find_comment(s, before);
-    if (comment != NULL) {
-        *comment = '\0';
+    char *end = s;
+    for (; *end != '\0'; before = *end++) {
+        if ((*end == ';' || *end == '#') && blank(before)) {
+            break;
+        }
     }
+    *end = '\0';
     trim_end(s);
 }
 
@@ -180,8 +172,7 @@ static bool read_pair(struct reader *r, char *text)
     static const char key_bytes[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
     char *equals = strchr(text, '=');
-    char *comment = find_comment(text, '\0');
-    if (equals == NULL || (comment != NULL && comment < equals)) {
+    if (equals == NULL) {
         no_pair(r, text);
         return false;
     }

@@ -162,6 +162,7 @@ static void ipv4_is_in_ipv4_ranges_only(void **state)
     (void)state;
     assert_false(contains("::/0", "10.0.0.1:1"));
     assert_false(contains("::/0", "[::ffff:10.0.0.1]:1"));
+    assert_false(contains("2001:db8::a00:0/104", "10.0.0.1:1"));
     assert_false(contains("0.0.0.0/0", "[::1]:1"));
     assert_true(contains("10.0.0.0/8", "[::ffff:10.1.2.3]:1"));
     assert_true(contains("::ffff:10.0.0.0/104", "10.1.2.3:1"));

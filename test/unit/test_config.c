@@ -297,6 +297,9 @@ static void an_optional_text_may_be_empty(void **state)
     assert_null(c->backends[0].probe_password);
     assert_null(c->backends[0].probe_user);
     config_free(c);
+    /* Empty is not used, so it need not have an effect. */
+    config_free(load("[frontend f]\nbind = :1\nbackend = b\n[backend b]\nprotocol = tcp\n"
+                     "server = one 10.0.0.1:1\nprobe_password = ${ROUTER_NONE:-}\n"));
 }
 
 /* Passwords in files ----------------------------------------------------------------------------

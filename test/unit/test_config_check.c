@@ -306,6 +306,8 @@ static void the_dump_counts_the_connections_of_each_server(void **state)
     check_connections("max_sessions = 5\n[frontend g]\nbind = :1\nbackend = b\n"
                       "[router]\nmax_sessions = 7\n",
                       "probe = off\n", ";   b/one: 7 (max_sessions)");
+    check_connections("max_sessions = 5\n[router]\nmax_sessions = 3\n", "probe = off\n",
+                      ";   b/one: 3 (max_sessions)");
     check_connections("[backend c]\nprotocol = tcp\nserver = x 10.0.0.1:1\n", "",
                       ";   c/x: 0 (no frontend uses it), and 1 for the probe");
 }

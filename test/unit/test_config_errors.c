@@ -33,6 +33,8 @@ static void unknown_words_come_with_a_suggestion(void **state)
                                              "section, it belongs in a [backend] section\n"},
         {FILE_WITH("", "balance = frist\n"),
          "r.ini:7: bad value \"frist\" for \"balance\", did you mean \"first\"?\n"},
+        {FILE_WITH("", "probe = fof\n"),
+         "r.ini:7: bad value \"fof\" for \"probe\", did you mean \"off\"?\n"},
         {FILE_WITH("", "server = two 10.0.0.1:1 wieght=2\n"),
          "r.ini:7: bad value \"wieght=2\" for \"server\", did you mean \"weight\"?\n"},
         {FILE_WITH("", "probe_command = INF=X\n"),
@@ -272,6 +274,9 @@ static void lines_that_are_neither_section_nor_pair_are_told(void **state)
         {FILE_WITH("", "balance = \"first\" one\n"),
          "r.ini:7: there is text behind the closing quote\n"},
         {SHORTEST "[router\n", "r.ini:7: expected \"]\" at the end of \"[router\"\n"},
+        {SHORTEST "[router\nfoo = 1\nbalance first\n",
+         "r.ini:7: expected \"]\" at the end of \"[router\"\n"
+         "r.ini:9: expected \"=\" after \"balance\"\n"},
         {SHORTEST "[router] x\n", "r.ini:7: expected \"]\" at the end of \"[router] x\"\n"},
         {SHORTEST "[router x]\n", "r.ini:7: [router] has no name, found \"x\"\n"},
         {SHORTEST "[backend]\n", "r.ini:7: [backend] needs a name: [backend NAME]\n"},
