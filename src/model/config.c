@@ -253,8 +253,10 @@ static void set_value(struct loader *l, const struct option *o, const struct con
 {
     const struct origin_section *in = &l->origin->sections[l->section];
     struct origin_setting s = {.section = l->section, .option = o, .line = line->number};
-    const struct origin_setting *first = origin_find(l->origin, o->kind, in->index, o->key);
-    if (first != NULL && !first->guess && (o->flags & OPTION_REPEAT) == 0) {
+    bool repeats = (o->flags & OPTION_REPEAT) != 0;
+    const struct origin_setting *first =
+        repeats ? NULL : origin_find(l->origin, o->kind, in->index, o->key);
+    if (first != NULL && !first->guess) {
         config_error(l->errors, line->number, "\"%s\" is set twice, first in line %u", o->key,
                      first->line);
         return;
