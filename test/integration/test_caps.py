@@ -145,9 +145,8 @@ def test_waiters_are_served_first_come_first_served_over_all_workers(home):
     full.waiting(0)
 
 
-def test_a_freed_slot_reaches_the_next_waiter_within_ten_milliseconds(home, record_property):
-    """On whatever worker it was freed. The median is recorded; the bound here allows for a busy
-    machine, and is far below a tick of 50 ms."""
+def test_a_freed_slot_reaches_the_next_waiter_within_ten_milliseconds(home):
+    """On whatever worker it was freed. The median is what counts, the longest is the machine's."""
     full = Full(home)
     took, holder = [], full.holder
     for _ in range(30):
@@ -159,7 +158,6 @@ def test_a_freed_slot_reaches_the_next_waiter_within_ten_milliseconds(home, reco
         took.append(time.monotonic() - began)
         holder = waiter
     median = statistics.median(took) * 1000
-    record_property("median_ms", round(median, 2))
     print(f"a freed slot reached the next waiter after {median:.2f} ms (median)")
     assert median < 10 * SLOW
     assert max(took) < 0.1 * SLOW
