@@ -9,6 +9,8 @@
 #include "ctl/control.h"
 #include "router_proto.h"
 
+#define CONTEST_NEWS_MS 200
+
 bool backend_has_roles(const struct backend_config *b)
 {
     return b->protocol->has_roles && b->probe == PROBE_AUTO;
@@ -155,12 +157,23 @@ static const char *kind_word(const struct verdict *v)
     return words[v->kind];
 }
 
+/* Most promotions look contested until all servers were asked once more, a few milliseconds later:
+ * that is nothing to wake anybody for. */
+static bool is_news(const struct backend_control *b, const struct verdict *v)
+{
+    const struct verdict *told = &b->told;
+    if (v->kind == told->kind && v->primary == told->primary && v->stale == told->stale) {
+        return false;
+    }
+    uint64_t now = loop_now_ms(&b->control->loop);
+    return v->kind != VERDICT_CONTESTED || now >= b->memory.contested_since_ms + CONTEST_NEWS_MS;
+}
+
 static void note_verdict(struct backend_control *b, const struct verdict *v)
 {
-    const struct verdict *old = &b->verdict;
-    bool changed = v->kind != old->kind || v->primary != old->primary || v->stale != old->stale;
-    if (changed) {
+    if (is_news(b, v)) {
         events_add(&b->control->events, b->config->name, kind_word(v), "%s", v->reason);
+        b->told = *v;
     }
     bool writes = v->kind == VERDICT_PRIMARY;
     if (writes) {
@@ -187,7 +200,8 @@ static void decide(struct backend_control *b)
     struct verdict v;
     run_election(b, &v);
     bool doubt = !v.settled;
-    bool new_doubt = doubt && b->verdict.settled;
+    bool contest = v.kind == VERDICT_CONTESTED && b->verdict.kind != VERDICT_CONTESTED;
+    bool new_doubt = (doubt && b->verdict.settled) || contest;
     note_verdict(b, &v);
     if (v.kind == VERDICT_PRIMARY && b->servers[v.primary].seen.reach == REACH_ANSWERED) {
         lag_record(&b->lag, loop_now_ms(&b->control->loop),
@@ -255,6 +269,7 @@ int backend_init(struct backend_control *b, struct control *c, const struct back
         .verdict = {.kind = VERDICT_NOBODY,
                     .primary = ELECTION_NOBODY,
                     .reason = "no server was asked yet"},
+        .told = {.kind = VERDICT_NOBODY, .primary = ELECTION_NOBODY},
         .fast = true,
         .paused = UINT64_MAX,
     };

@@ -65,6 +65,7 @@ struct backend_control {
     struct server_control *servers;
     struct election_memory memory;
     struct verdict verdict; /* the newest; with roles only */
+    struct verdict told;    /* the newest that became an event */
     struct list waiters;    /* struct waiter, first come first */
     struct balance_state balance;
     struct lag_history lag;

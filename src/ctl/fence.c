@@ -62,7 +62,8 @@ static enum access replica_access(struct backend_control *b, struct server_contr
     } else if (b->memory.incumbent >= 0 && strcmp(o->lineage.id, b->memory.elected.id) != 0) {
         snprintf(why, sizeof why, "follows %s, which is not the primary here", o->follows);
     } else if (!lags(b, o, why, sizeof why)) {
-        explain(s, "");
+        snprintf(why, sizeof why, "follows %s", o->follows);
+        explain(s, why);
         return s->suspect || !s->up ? ACCESS_QUIET : ACCESS_OPEN;
     }
     explain(s, why);
