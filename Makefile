@@ -61,9 +61,9 @@ PYTEST = $(if $(SANITIZE),$(SANITIZE_ENV)) ROUTER_BUILD=$(abspath $(BUILD)) $(FI
 JOBS := $(shell nproc)
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 
-# `make V=1` shows the commands.
+# `make V=1` shows the commands, `make -s` nothing.
 Q := $(if $(V),,@)
-SAY = $(if $(V),,@echo '  $1  $@')
+SAY = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $1  $@')
 
 .DEFAULT_GOAL := all
 all: $(BUILD)/router
@@ -101,6 +101,7 @@ $(MANUALS): $(BUILD)/man/%: man/%.in $(BUILD)/man/gen
 
 demo:
 	@.ci/need 'make demo' $(BUILD_PACKAGES) $(DEMO_PACKAGES)
+	@$(SUBMAKE) --question all 2>/dev/null || echo 'make demo: building'
 	@$(SUBMAKE) --silent all
 	@$(PYTHON) examples/demo/demo.py --router $(BUILD)/router
 
