@@ -11,7 +11,7 @@ BUILD_PACKAGES := gcc libc6-dev libuv1-dev libhiredis-dev libinih-dev libssl-dev
 DEMO_PACKAGES := python3 redis-server
 CHECK_PACKAGES := python3 python3-pytest libcmocka-dev redis-server redis-tools haproxy mandoc \
     chromium
-BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream
+BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream strace
 LINT_PACKAGES := python3 clang-format clang-tidy cppcheck mandoc
 FUZZ_PACKAGES := clang libclang-rt-dev
 

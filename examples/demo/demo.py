@@ -252,6 +252,9 @@ def main():
         return 1
     except Stopped as stopped:
         return 128 + stopped.number
+    except BrokenPipeError:  # nobody reads on; what is left of the output has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         home.close()

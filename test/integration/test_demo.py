@@ -133,6 +133,14 @@ def test_a_demo_that_is_stopped_in_the_middle_leaves_nothing(home, number):
     started.wait_nothing_left()
 
 
+def test_a_demo_whose_reader_left_ends_quietly_and_leaves_nothing(home):
+    started = Started(home, ["bash", "-c", 'set -o pipefail; "$@" | true', "bash"]
+                      + stub(home, "last-master"))
+    status, output = started.finish()
+    assert (status, output) == (128 + signal.SIGPIPE, "")
+    started.wait_nothing_left()
+
+
 class Terminal:
     """The demo's output as a terminal gets it."""
 
