@@ -425,6 +425,7 @@ static void hold(struct session *s, bool held)
     if (held) {
         conn_pause(&s->client, PAUSE_HOLD);
         conn_pause(&s->server->conn, PAUSE_HOLD);
+        deadline_arm(&s->worker->look, &s->worker->look_again);
     } else {
         conn_resume(&s->client, PAUSE_HOLD);
         conn_resume(&s->server->conn, PAUSE_HOLD);

@@ -1,7 +1,7 @@
 /* A session that has no server yet: it may stand in the backend's queue, which the control thread
  * keeps (ctl/waiting.c), and what the client sends meanwhile is read ahead up to a bound. A client
- * that is read is seen to leave at once; one whose bytes are over the bound is looked at twice a
- * second. */
+ * that is read is seen to leave at once; one whose bytes are over the bound, or whose session
+ * stands still, is looked at twice a second. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -181,10 +181,29 @@ static bool look_at_queue(struct deadline_list *queue)
     return any;
 }
 
+/* Sessions that stand still while it is contested who may be written to. */
+static bool look_at_held(struct worker *w)
+{
+    bool any = false;
+    LIST_EACH(it, &w->sessions)
+    {
+        struct session *s = container_of(it, struct session, node);
+        if (s->state != SESSION_RELAY || (s->client.pauses & PAUSE_HOLD) == 0) {
+            continue;
+        }
+        if (!s->client.eof && conn_peer_left(&s->client)) {
+            session_kill(s, END_CLIENT);
+        } else {
+            any = true;
+        }
+    }
+    return any;
+}
+
 void session_on_look(struct deadline *d)
 {
     struct worker *w = container_of(d, struct worker, look_again);
-    bool any = false;
+    bool any = look_at_held(w);
     for (size_t i = 0; i < w->config->backend_count; i++) {
         any = look_at_queue(&w->backends[i].queue) || any;
     }

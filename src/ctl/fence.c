@@ -71,6 +71,14 @@ static enum access replica_access(struct backend_control *b, struct server_contr
     return primary_is_known(b) ? ACCESS_DRAIN : ACCESS_QUIET;
 }
 
+/* The readers of a replica that is promoted stay, but it must not take a write from them before it
+ * is elected. */
+static bool is_promoted_in_contest(const struct backend_control *b, const struct server_control *s)
+{
+    return b->verdict.kind == VERDICT_CONTESTED && s->role == ROLE_REPLICA &&
+           s->access >= ACCESS_QUIET && s->seen.reach == REACH_ANSWERED && s->seen.usable;
+}
+
 /* Every server but the primary: what it may be used for by its own word and the election's. */
 static void judge_other(struct backend_control *b, struct server_control *s,
                         struct topology_server *out)
@@ -79,6 +87,10 @@ static void judge_other(struct backend_control *b, struct server_control *s,
     if (o->reach == REACH_ANSWERED && o->claim == CLAIM_REPLICA) {
         out->role = ROLE_REPLICA;
         out->access = replica_access(b, s);
+    } else if (is_promoted_in_contest(b, s)) {
+        out->role = ROLE_REPLICA;
+        out->access = ACCESS_PAUSE;
+        explain(s, "was promoted; its readers stand still until it is decided");
     } else if (o->reach == REACH_ANSWERED) {
         out->role = ROLE_UNKNOWN;
         out->access = ACCESS_NONE;
@@ -152,10 +164,11 @@ static void compose_roles(struct backend_control *b, struct topology_backend *ou
     }
     struct server_control *s = &b->servers[elected];
     if (old_one_out) {
-        /* A replica that was promoted keeps its readers while the old primary is fenced. */
-        out->servers[elected] =
-            (struct topology_server){s->role == ROLE_REPLICA ? ROLE_REPLICA : ROLE_UNKNOWN,
-                                     s->role == ROLE_REPLICA ? ACCESS_QUIET : ACCESS_NONE, false};
+        /* A replica that was promoted keeps its readers, but not a byte goes to it yet. */
+        bool readers = s->role == ROLE_REPLICA && s->access >= ACCESS_QUIET;
+        out->servers[elected] = readers
+                                    ? (struct topology_server){ROLE_REPLICA, ACCESS_PAUSE, false}
+                                    : (struct topology_server){ROLE_UNKNOWN, ACCESS_NONE, false};
         explain(s, "elected; waits until the old primary is fenced");
         return;
     }

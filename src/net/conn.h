@@ -46,6 +46,7 @@ struct conn_tcp {
 
 struct conn {
     uv_tcp_t uv;
+    int fd;                     /* what uv wraps, for send(2); valid while open */
     struct loop *loop;          /* borrowed */
     const struct conn_ops *ops; /* borrowed */
     uint8_t pauses;             /* enum conn_pause bits */
