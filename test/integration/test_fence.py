@@ -1,11 +1,14 @@
 """Promise: nothing is acknowledged through the router by a server after it was fenced, counted from
 the servers' own data; the same harness against HAProxy must show losses, or it is broken."""
+import random
+import threading
 import time
 
 import pytest
 
 from lib.freeze import Frozen, threads
 from lib.playbook import Stage
+from lib.resp import connect
 from lib.waiting import holds, until
 from lib.writers import compare
 
@@ -96,6 +99,65 @@ def test_back_and_forth_under_load(home):
     assert len(tenures) == 6, tenures
     lost = [w for w in stage.writers.acked() if w.key not in data]
     assert len(lost) <= 12 * 5 * 3, f"{len(lost)} lost: more than was in flight at the switchovers"
+
+
+def leave_at_any_moment(address, stop, number):
+    """Clients that connect, say little, much or nothing, and go."""
+    rng = random.Random(number)
+    while not stop.is_set():
+        try:
+            with connect(address, 1) as sock:
+                sock.settimeout(rng.choice((0.001, 0.01, 0.05)))
+                sock.sendall(b"PING\r\n" * rng.choice((0, 1, 10000)))
+                sock.recv(10)
+        except OSError:
+            stop.wait(0.01)
+
+
+def fail_over(stage, how, old, new, other):
+    """One failover and the way back of the old one, which follows in the end."""
+    if how == "kill":
+        old.kill()
+    elif how == "stop":
+        old.pause()
+    new.promote()
+    other.follow(new)
+    stage.wait_writes(30, new, timeout=20)
+    if how == "kill":
+        old.start_again(replicaof=None)
+    old.resume()
+    stage.wait_writes(30, new)
+    old.follow(new)
+    old.wait_linked()
+    other.wait_linked()
+    stage.router.wait_for(lambda s: all(x["access"] == "open" for x in s.backend()["servers"]),
+                          "all to be used again", 10)
+
+
+def test_many_failovers_with_caps_queues_and_leavers(home):
+    """Of every kind, one after the other: never two tenures at once, and no place, waiter or
+    session is left in the books at the end."""
+    stage = Stage(home, workers=4, server_max_connections=8, queue_timeout="20s",
+                  writer_options={"count": 10, "rate": 100, "reconnect_every": 20})
+    stop = threading.Event()
+    leavers = [threading.Thread(target=leave_at_any_moment, args=(stage.address, stop, n))
+               for n in range(6)]
+    for thread in leavers:
+        thread.start()
+    try:
+        old, new, other = stage.servers
+        for how in ("kill", "stop", "planned", "stop", "kill", "planned"):
+            fail_over(stage, how, old, new, other)
+            old, new, other = new, other, old
+    finally:
+        stop.set()
+        for thread in leavers:
+            thread.join()
+    stage.writers.stop()
+    assert len(ordered_tenures(stage.writers)) == 7
+    stage.router.wait_for(
+        lambda s: s["router"]["sessions"] == s.backend()["waiting"] == 0
+        and all(x["sessions"] == 0 for x in s.backend()["servers"]), "nothing left in the books")
 
 
 def ordered_tenures(writers):
