@@ -71,6 +71,19 @@ bool ballot_contends(const struct ballot *b, size_t i)
     return ballot_promoted(b, i, &path) && !path.lost;
 }
 
+bool ballot_disputes(const struct ballot *b, size_t i)
+{
+    const struct server_memory *memory = &b->memory->servers[i];
+    const char *id = seen(b, i)->lineage.id;
+    if (b->memory->incumbent == ELECTION_NOBODY || is_incumbent(b, i) || !ballot_claims(b, i)) {
+        return false;
+    }
+    const char *incumbent = seen(b, (size_t)b->memory->incumbent)->lineage.id;
+    return strcmp(seen(b, i)->identity, memory->unlinked_identity) == 0 &&
+           strcmp(id, memory->lost_id) != 0 &&
+           !lineage_trace(&b->memory->histories, id, incumbent, NULL);
+}
+
 bool ballot_follows(const struct ballot *b, size_t i)
 {
     const struct observation *o = seen(b, i);

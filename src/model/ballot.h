@@ -39,6 +39,10 @@ bool ballot_promoted(const struct ballot *b, size_t i, struct lineage_path *path
 /* The same, and that history has not lost an election. */
 bool ballot_contends(const struct ballot *b, size_t i);
 
+/* Server `i` claims and may have been promoted, but its link was never seen up; its claim has lost
+ * no election, and it was not promoted from what the incumbent has now. */
+bool ballot_disputes(const struct ballot *b, size_t i);
+
 /* Server `i` is a replica whose link is up: its history is that of its primary. */
 bool ballot_follows(const struct ballot *b, size_t i);
 

@@ -56,6 +56,9 @@ static void remember_server(struct round *r, size_t i)
         return;
     }
     server->claimed_id[0] = '\0';
+    if (o->claim == CLAIM_REPLICA) {
+        memcpy(server->unlinked_identity, o->identity, sizeof(server->unlinked_identity));
+    }
     if (ballot_follows(&r->ballot, i)) {
         memcpy(server->replica_identity, o->identity, sizeof(server->replica_identity));
     }
@@ -80,6 +83,7 @@ static void lose_others(struct round *r)
     for (size_t i = 0; i < in->count; i++) {
         if (r->memory->incumbent != (int)i && ballot_claims(&r->ballot, i)) {
             lineage_lose(&r->memory->histories, in->seen[i].lineage.id);
+            memcpy(r->memory->servers[i].lost_id, in->seen[i].lineage.id, REPLID_MAX);
         }
     }
 }
@@ -190,6 +194,7 @@ static bool is_voted_in(const struct ballot *b, size_t i)
 {
     bool silent = b->standing == STANDING_SILENT || b->standing == STANDING_UNREADY;
     bool eligible = silent ? ballot_contends(b, i) : ballot_promoted(b, i, NULL);
+    eligible = eligible || (b->standing == STANDING_RETURNED && ballot_disputes(b, i));
     return eligible && ballot_leads(b, i);
 }
 
@@ -283,11 +288,13 @@ static void succession(struct round *r);
 /* A restarted incumbent is accepted as it is: nobody can tell an empty server from one that has
  * read its whole append-only file. But all others are asked first: one of them may have been
  * promoted while it was away, and would count no more once the new history is the elected one. And
- * then it is asked who was promoted from that one. */
+ * then it is asked who was promoted from that one. A claim that may be a promotion which nobody saw
+ * is as good as that of a restarted server: then nothing decides but followers. */
 static void accept_return(struct round *r)
 {
     int i = r->memory->incumbent;
-    if (!ballot_all_heard(&r->ballot, (size_t)i)) {
+    bool disputed = ballot_next(&r->ballot, ELECTION_NOBODY, ballot_disputes) != ELECTION_NOBODY;
+    if (disputed || !ballot_all_heard(&r->ballot, (size_t)i)) {
         hold(r);
         return;
     }

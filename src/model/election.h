@@ -25,6 +25,8 @@ struct server_memory {
     /* The process that was last seen to replicate over a link that is up. A claim of the same
      * process is a promotion, that of another one a restart with whatever it found on its disk. */
     char replica_identity[REPLID_MAX];
+    char unlinked_identity[REPLID_MAX]; /* the same, its link up or not */
+    char lost_id[REPLID_MAX]; /* the history whose claim was known when another one was elected */
     char claimed_id[REPLID_MAX]; /* the history of its present claim; empty = it does not claim */
     uint64_t claimed_since;      /* `answered` stamp of the first observation with that claim */
 };

@@ -211,6 +211,12 @@ static void add_ineligible(struct words *w, const struct ballot *b)
 void words_hold(const struct ballot *b, struct verdict *out)
 {
     struct words w = open_reason(out);
+    if (b->standing == STANDING_RETURNED && ballot_next(b, ELECTION_NOBODY, ballot_disputes) >= 0) {
+        add(&w, "%s %s, and ", incumbent_name(b), absence(b));
+        add_names(&w, b, ballot_disputes);
+        add(&w, " claims too; nothing decides between them; writes wait");
+        return;
+    }
     if (b->standing == STANDING_RETURNED) {
         add(&w, "%s %s; writes wait until the other servers have been asked", incumbent_name(b),
             absence(b));
