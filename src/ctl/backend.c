@@ -10,6 +10,7 @@
 #include "router_proto.h"
 
 #define CONTEST_NEWS_MS 200
+#define WATCH_MS        3000 /* probing fast after any change */
 
 bool backend_has_roles(const struct backend_config *b)
 {
@@ -53,11 +54,17 @@ static void set_pace(struct backend_control *b, bool fast)
     }
 }
 
-/* Any doubt: every server is asked now, and fast from then on until the roles are settled. */
+/* Any doubt: every server is asked now, and fast from then on until the roles are settled. Whoever
+ * causes doubts without end (a client that writes to a replica, a server that changes its mind with
+ * each answer) does not get more than the fast pace. */
 static void doubt_all(struct backend_control *b)
 {
+    uint64_t now = loop_now_ms(&b->control->loop);
     set_pace(b, true);
-    probe_all_now(b);
+    if (now >= b->doubted_ms + b->config->probe_fast_interval) {
+        b->doubted_ms = now;
+        probe_all_now(b);
+    }
 }
 
 void backend_doubt(struct backend_control *b, size_t server)
@@ -195,6 +202,27 @@ static bool everybody_was_asked(const struct backend_control *b)
     return true;
 }
 
+/* Where one thing changes, more does: the next steps are not missed. */
+static void note_change(struct backend_control *b, struct server_control *s,
+                        const struct observation *o)
+{
+    const struct observation *before = &s->seen;
+    bool known = before->reach == REACH_ANSWERED;
+    bool changed = !known || before->claim != o->claim || before->usable != o->usable ||
+                   before->link_up != o->link_up || strcmp(before->identity, o->identity) != 0 ||
+                   strcmp(before->lineage.id, o->lineage.id) != 0;
+    if (o->reach != REACH_ANSWERED || !changed) {
+        return;
+    }
+    if (o->claim == CLAIM_REPLICA && !o->link_up) {
+        s->link_lost = o->answered;
+    }
+    b->watch_until_ms = loop_now_ms(&b->control->loop) + WATCH_MS;
+    if (known) {
+        doubt_all(b);
+    }
+}
+
 static void decide(struct backend_control *b)
 {
     struct verdict v;
@@ -202,6 +230,7 @@ static void decide(struct backend_control *b)
     bool doubt = !v.settled;
     bool contest = v.kind == VERDICT_CONTESTED && b->verdict.kind != VERDICT_CONTESTED;
     bool new_doubt = (doubt && b->verdict.settled) || contest;
+    bool watch = loop_now_ms(&b->control->loop) < b->watch_until_ms;
     note_verdict(b, &v);
     if (v.kind == VERDICT_PRIMARY && b->servers[v.primary].seen.reach == REACH_ANSWERED) {
         lag_record(&b->lag, loop_now_ms(&b->control->loop),
@@ -210,8 +239,20 @@ static void decide(struct backend_control *b)
     if (new_doubt) {
         doubt_all(b);
     } else {
-        set_pace(b, doubt);
+        set_pace(b, doubt || watch);
     }
+}
+
+/* Without roles: a server that has failed, but not often enough to be down. */
+static bool is_any_in_doubt(const struct backend_control *b)
+{
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        unsigned failures = b->servers[i].seen.failures;
+        if (failures > 0 && failures < b->config->probe_fall) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void on_observation(void *context, size_t server, const struct observation *o)
@@ -221,12 +262,16 @@ static void on_observation(void *context, size_t server, const struct observatio
     if (b->control->stopping) {
         return;
     }
+    bool roles = backend_has_roles(b->config);
+    if (roles) {
+        note_change(b, s, o);
+    }
     s->seen = *o;
     s->suspect = false;
-    if (backend_has_roles(b->config)) {
+    if (roles) {
         decide(b);
     } else {
-        set_pace(b, o->reach != REACH_ANSWERED && o->failures < b->config->probe_fall);
+        set_pace(b, is_any_in_doubt(b));
     }
     judge_health(b, s);
     log_first_failure(b, s);

@@ -49,6 +49,7 @@ struct server_control {
     const struct server_config *config;
     struct probe *probe;     /* owned; NULL with probe = off */
     struct observation seen; /* the newest */
+    uint64_t link_lost;      /* stamp of the answer that told so; see fence.c */
     struct server_fence fence;
     enum role role; /* as published last */
     enum access access;
@@ -69,8 +70,10 @@ struct backend_control {
     struct list waiters;    /* struct waiter, first come first */
     struct balance_state balance;
     struct lag_history lag;
-    bool fast;    /* probing at probe_fast_interval */
-    bool fencing; /* the fence's first step is out, not yet acknowledged by all */
+    bool fast;               /* probing at probe_fast_interval */
+    uint64_t doubted_ms;     /* when all servers were asked at once last */
+    uint64_t watch_until_ms; /* something changed: probing fast until then */
+    bool fencing;            /* the fence's first step is out, not yet acknowledged by all */
     uint64_t fencing_since_ms;
     uint64_t paused_in; /* generation that paused a contested primary; 0 = it is not */
     uint64_t paused;    /* stamp when all had acknowledged that; see election_input */

@@ -67,8 +67,12 @@ static enum access replica_access(struct backend_control *b, struct server_contr
         return s->suspect || !s->up ? ACCESS_QUIET : ACCESS_OPEN;
     }
     explain(s, why);
-    /* Without a primary every link is down: who reads goes on reading what there is. */
-    return primary_is_known(b) ? ACCESS_DRAIN : ACCESS_QUIET;
+    /* Without a primary every link is down: who reads goes on reading what there is. And a link
+     * that is just lost says nothing against the replica until the primary has been heard after it.
+     */
+    bool blame = primary_is_known(b) &&
+                 (o->link_up || b->servers[b->verdict.primary].seen.asked > s->link_lost);
+    return blame ? ACCESS_DRAIN : ACCESS_QUIET;
 }
 
 /* The readers of a replica that is promoted stay, but it must not take a write from them before it

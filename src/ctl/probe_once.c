@@ -13,17 +13,30 @@ struct once {
     uv_timer_t look;
 };
 
+/* Nothing more is to be learnt: the roles are settled, or everybody has said what there is to say.
+ */
+static bool backend_decided(const struct backend_control *b)
+{
+    if (!backend_ready(b)) {
+        return false;
+    }
+    bool waits = false;
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        const struct observation *seen = &b->servers[i].seen;
+        waits = waits || seen->reach == REACH_SILENT || seen->reach == REACH_UNASKED ||
+                (seen->reach != REACH_ANSWERED && seen->failures < b->config->probe_fall);
+    }
+    return !backend_has_roles(b->config) || b->verdict.settled || !waits;
+}
+
 static bool decided(const struct once *o)
 {
     const struct control *c = &o->control;
+    bool all = true;
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        const struct backend_control *b = &c->backends[i];
-        bool settled = !backend_has_roles(b->config) || b->verdict.settled || c->start_over;
-        if (!backend_ready(b) || !settled) {
-            return c->start_over && backend_ready(b);
-        }
+        all = all && backend_decided(&c->backends[i]);
     }
-    return true;
+    return all || c->start_over;
 }
 
 static void on_look(uv_timer_t *timer)
