@@ -208,14 +208,15 @@ static char *repeat(const char *text, size_t len, long count)
 /* The value is `len` times the letter v, as run.py stores it. */
 static void prepare(struct load *l, const char *key, size_t len)
 {
-    char *text = malloc(len + strlen(key) + 64);
+    size_t size = len + strlen(key) + 64;
+    char *text = malloc(size);
     l->clients = calloc((size_t)l->connections, sizeof(*l->clients));
     if (!text || !l->clients)
         die("malloc");
-    size_t n = (size_t)sprintf(text, "*2\r\n$3\r\nGET\r\n$%zu\r\n%s\r\n", strlen(key), key);
+    size_t n = (size_t)snprintf(text, size, "*2\r\n$3\r\nGET\r\n$%zu\r\n%s\r\n", strlen(key), key);
     l->request = repeat(text, n, l->depth);
     l->request_len = n * (size_t)l->depth;
-    n = (size_t)sprintf(text, "$%zu\r\n", len);
+    n = (size_t)snprintf(text, size, "$%zu\r\n", len);
     memset(text + n, 'v', len);
     memcpy(text + n + len, "\r\n", 2);
     n += len + 2;

@@ -52,12 +52,14 @@ static size_t command_bound(const struct command *c)
     return bound;
 }
 
-/* Writes the command as an array of bulk strings (RESP2) and a NUL; returns its length. */
-static size_t command_write(const struct command *c, char *out)
+/* Writes the command as an array of bulk strings (RESP2) and a NUL; returns its length. `size` is
+ * at least command_bound(). */
+static size_t command_write(const struct command *c, char *out, size_t size)
 {
-    size_t len = (size_t)sprintf(out, "*%zu\r\n", c->count);
+    size_t len = (size_t)snprintf(out, size, "*%zu\r\n", c->count);
     for (size_t i = 0; i < c->count; i++) {
-        len += (size_t)sprintf(out + len, "$%zu\r\n%s\r\n", strlen(c->words[i]), c->words[i]);
+        len += (size_t)snprintf(out + len, size - len, "$%zu\r\n%s\r\n", strlen(c->words[i]),
+                                c->words[i]);
     }
     return len;
 }
@@ -162,7 +164,7 @@ static enum probe_step redis_start(void *state, const struct probe_account *acco
     }
     d->reader->privdata = d;
     for (size_t i = 0; i < count; i++) {
-        *out_len += command_write(&commands[i], d->out + *out_len);
+        *out_len += command_write(&commands[i], d->out + *out_len, size - *out_len);
     }
     if (password[0] != '\0') {
         d->password = memcpy(d->out + *out_len + 1, password, strlen(password) + 1);
@@ -350,7 +352,7 @@ static void redis_goodbye(void *state, const struct probe_account *account, cons
     free(d->bye);
     d->bye = quit.words[0][0] != '\0' ? malloc(command_bound(&quit)) : NULL;
     if (d->bye != NULL) {
-        *out_len = command_write(&quit, d->bye);
+        *out_len = command_write(&quit, d->bye, command_bound(&quit));
         *out = d->bye;
     }
 }
