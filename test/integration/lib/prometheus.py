@@ -9,7 +9,7 @@ SERIES = re.compile(r'([a-zA-Z_:][\w:]*)'
 
 def metric_keys(scope):
     with open(METRICS, encoding="utf-8") as file:
-        return re.findall(rf'METRIC\({scope}, \w+, "(\w+)", "(\w+)", (\w+),', file.read())
+        return re.findall(rf'METRIC\({scope}, \w+, "(\w+)", "(\w+)",\s+(\w+),', file.read())
 
 
 def parse_metrics(text):
