@@ -73,7 +73,8 @@ def test_stats_json_has_every_key(world):
 
 def test_stats_json_says_who_is_what(world):
     stats = world.router.wait_for(
-        lambda s: all(v["lag_bytes"] == 0 for v in s.backend("redis")["servers"][1:]),
+        lambda s: all(v["lag_bytes"] == 0 for v in s.backend("redis")["servers"][1:])
+        and all(v["access"] == "open" and v["offset"] for v in s.backend("redis")["servers"]),
         "replicas that are up to date")
     redis, hubs = stats.backend("redis"), stats.backend("hubs")
     assert (redis["primary"], redis["verdict"], redis["stale"]) == ("redis-0", "primary", False)
