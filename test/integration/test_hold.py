@@ -155,6 +155,60 @@ def test_on_demotion_drain_leaves_sessions_where_the_server_itself_refuses_write
     assert 0.4 < time.monotonic() - began < 2 * SLOW
 
 
+def switch_over(stage):
+    """A planned one: the successor has everything, and the old primary follows it."""
+    a, b = stage.servers
+    b.wait_caught_up(a)
+    b.promote()
+    a.follow(b)
+
+
+@pytest.mark.parametrize("keys", [{"on_demotion": "close"}, {}], ids=["close", "by default"])
+def test_on_demotion_close_resets_every_session_at_once(home, keys):
+    """Also those that say nothing: they would find out with their next write only."""
+    stage = Stage(home, names=("a", "b"), writers=False, **keys)
+    clients = [home.keep(Resp(stage.address, 5 * SLOW)) for _ in range(6)]
+    assert [client.call("SET", "x", "1") for client in clients] == ["OK"] * 6
+    switch_over(stage)
+    began = time.monotonic()
+    for client in clients:
+        with pytest.raises(ConnectionResetError):
+            client.sock.recv(1)
+    assert time.monotonic() - began < 0.5 * SLOW
+    stage.router.wait_primary("b")
+    assert stage.router.stats().server("a")["sessions_fenced"] == 6
+
+
+def test_on_demotion_drain_is_one_duration_for_all_whatever_they_do(home):
+    """Neither who talks nor a change of the topology in the middle prolongs it."""
+    stage = Stage(home, names=("a", "b"), writers=False, on_demotion="drain 2s")
+    a, b = stage.servers
+    talker, silent = (home.keep(Resp(stage.address, 10 * SLOW)) for _ in range(2))
+    assert [client.call("SET", "x", "1") for client in (talker, silent)] == ["OK"] * 2
+    switch_over(stage)
+    stage.router.wait_primary("b")
+    began = time.monotonic()
+
+    def served():
+        return (str(talker.call("SET", "x", "2")).startswith("READONLY")
+                and talker.call("GET", "x") == "1")
+
+    holds(served, "the server itself answers", 1.0)
+    assert stage.router.stats().server("a")["sessions"] == 2
+    generation = stage.router.stats()["router"]["generation"]
+    a.ok("REPLICAOF", "127.0.0.1", 1)  # its link is lost, and comes back
+    stage.router.wait_for(lambda s: s["router"]["generation"] > generation, "another topology")
+    a.follow(b)
+    with pytest.raises(ConnectionError):
+        until(lambda: not served(), "the end of the drain", 5)
+    took = time.monotonic() - began
+    assert 1.5 < took < 2.5 * SLOW, f"{took:.2f} s"
+    with pytest.raises(ConnectionResetError):
+        silent.sock.recv(1)
+    stage.router.wait_for(lambda s: s.server("a")["sessions"] == 0, "nobody on the old one", 1)
+    assert b.data() == {"x": "1"}
+
+
 def test_on_demotion_drain_does_not_spare_a_server_that_still_claims(home):
     stage = Stage(home, on_demotion="drain 30s", writer_options={"count": 4, "rate": 100})
     a, b, c = stage.servers
