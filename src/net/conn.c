@@ -74,6 +74,18 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
     *out = uv_buf_init(c->loop->receive, sizeof c->loop->receive);
 }
 
+/* When a reset comes together with the last bytes, libuv 1.44 infers UV_EOF from POLLHUP without
+ * reading once more; such an EOF has no buffer, and the socket still knows better. */
+static int reason_of_eof(const struct conn *c, const uv_buf_t *buf)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (buf->base == NULL) {
+        getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    }
+    return error == 0 ? UV_EOF : -error;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct conn *c = container_of(stream, struct conn, uv);
@@ -85,11 +97,12 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     c->reading = false;
-    if (n == UV_EOF) {
+    int why = n == UV_EOF ? reason_of_eof(c, buf) : (int)n;
+    if (why == UV_EOF) {
         c->eof = true;
         c->ops->on_eof(c);
     } else {
-        c->ops->on_error(c, (int)n);
+        c->ops->on_error(c, why);
     }
 }
 

@@ -131,6 +131,30 @@ def test_a_reset_by_the_server_arrives_as_a_reset(home):
     router.wait_for(lambda s: s["router"]["sessions"] == 0, "no session")
 
 
+def test_a_reset_right_behind_bytes_is_not_taken_for_an_end(home):
+    """Both come in one event; libuv calls that the end."""
+    seen = []
+
+    def watch(_server, sock):
+        sock.sendall(b"hello\n")
+        try:
+            while sock.recv(100):
+                pass
+            seen.append("end")
+        except ConnectionResetError:
+            seen.append("reset")
+
+    _, router, address = relay(home, watch)
+    for _ in range(20):
+        client = connect(address)
+        assert read_line(client) == "hello"
+        client.sendall(b"x")
+        reset(client)
+    until(lambda: len(seen) == 20, "the server to notice")
+    assert seen == ["reset"] * 20
+    router.wait_for(lambda s: s["router"]["sessions"] == 0, "no session")
+
+
 def flow(total, sent):
     """A sender for threads that counts what it got rid of."""
     def send(sock):
