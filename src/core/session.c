@@ -119,7 +119,6 @@ static void count_refusal(struct session *s, enum refusal why)
         [REFUSED_SESSIONS] = FRONTEND_REFUSED_SESSIONS, [REFUSED_RATE] = FRONTEND_REFUSED_RATE,
         [REFUSED_QUEUE_FULL] = FRONTEND_REFUSED_QUEUE,  [REFUSED_TIMEOUT] = FRONTEND_REFUSED_QUEUE,
         [REFUSED_CONNECT] = FRONTEND_REFUSED_CONNECT,   [REFUSED_LEFT] = FRONTEND_LEFT_WAITING,
-        [REFUSED_SHUTDOWN] = FRONTEND_REFUSED_CONNECT,
     };
     metric_add(&s->worker->metrics.frontends[s->frontend->index].at[counter[why]], 1);
 }
@@ -127,7 +126,7 @@ static void count_refusal(struct session *s, enum refusal why)
 static void refusal_maybe_done(struct session *s)
 {
     if (s->client.eof && conn_queued(&s->client) == 0) {
-        session_close(s, END_REFUSED);
+        session_close(s, s->end);
     }
 }
 
@@ -140,15 +139,15 @@ void session_refuse(struct session *s, enum refusal why, const char *words)
     session_drop_server(s, true);
     admission_leave(w, s->frontend, &s->admission);
     session_set(s, SESSION_REFUSE);
-    s->started_ms = loop_now_ms(&w->loop);
+    s->end = why == REFUSED_LEFT ? END_LEFT : END_REFUSED;
     if (w->refusing > w->refusing_max) {
-        session_kill(s, END_REFUSED);
+        session_kill(s, s->end);
         return;
     }
     const struct proto *proto = s->backend->protocol;
     size_t len = proto->refuse != NULL ? proto->refuse(why, words, text, sizeof text) : 0;
     if (len > 0 && conn_write(&s->client, text, len) != 0) {
-        session_close(s, END_REFUSED);
+        session_close(s, s->end);
         return;
     }
     conn_finish(&s->client);
@@ -174,7 +173,7 @@ static void on_client_data(struct conn *c, const char *data, size_t len)
     case SESSION_REFUSE:
         s->discarded += (uint32_t)len;
         if (s->discarded > REFUSE_DISCARD_MAX) {
-            session_close(s, END_REFUSED);
+            session_close(s, s->end);
         }
         break;
     case SESSION_NEW:
@@ -213,7 +212,7 @@ static void on_client_error(struct conn *c, int status)
         metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_LEFT_WAITING], 1);
         session_close(s, END_LEFT);
     } else {
-        session_close(s, s->state == SESSION_REFUSE ? END_REFUSED : END_CLIENT);
+        session_close(s, s->state == SESSION_REFUSE ? s->end : END_CLIENT);
     }
 }
 

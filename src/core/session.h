@@ -76,7 +76,7 @@ struct session {
     uint8_t tried_count;
     uint8_t attempts;
     uint8_t state; /* enum session_state, changed by session_set() only */
-    uint8_t end;   /* enum session_end, set with SESSION_CLOSE */
+    uint8_t end;   /* enum session_end, set with SESSION_REFUSE or SESSION_CLOSE */
 };
 
 /* Takes over an accepted socket: admits or refuses it, and routes it. */

@@ -39,7 +39,8 @@ static void on_drain_expired(struct deadline *d)
 
 static void on_refuse_expired(struct deadline *d)
 {
-    session_close(of_deadline(d), END_REFUSED);
+    struct session *s = of_deadline(d);
+    session_close(s, s->end);
 }
 
 static void on_accept_again(struct deadline *d)

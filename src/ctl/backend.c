@@ -137,6 +137,9 @@ static void run_election(struct backend_control *b, struct verdict *out)
     struct observation *seen = xcalloc(count, sizeof *seen);
     for (size_t i = 0; i < count; i++) {
         seen[i] = b->servers[i].seen;
+        if (!b->servers[i].up) {
+            seen[i].usable = false; /* probe_rise: its claim counts once it is up */
+        }
     }
     struct election_input in = {
         .servers = b->config->servers.items,
@@ -268,13 +271,13 @@ static void on_observation(void *context, size_t server, const struct observatio
     }
     s->seen = *o;
     s->suspect = false;
+    judge_health(b, s);
+    log_first_failure(b, s);
     if (roles) {
         decide(b);
     } else {
         set_pace(b, is_any_in_doubt(b));
     }
-    judge_health(b, s);
-    log_first_failure(b, s);
     b->first_round_over =
         b->first_round_over || everybody_was_asked(b) || b->verdict.kind == VERDICT_PRIMARY;
     fence_publish(b->control);
