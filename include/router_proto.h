@@ -19,6 +19,7 @@ enum refusal {
     REFUSED_TIMEOUT,    /* queue_timeout: no slot or no primary in time */
     REFUSED_CONNECT,    /* no server took the connect */
     REFUSED_LEFT,       /* the client ended its sending side while it waited */
+    REFUSED_SHUTDOWN,   /* the router stops */
 };
 
 /* What a probe says next. */

@@ -17,8 +17,9 @@
 #include "ctl/probe_once.h"
 
 /* What a session may cost at worst: both directions' leftovers and what was read ahead. */
-#define SESSION_BYTES_MAX (3 * LOOP_RECEIVE_BYTES)
-#define REFUSING_MAX      256
+#define SESSION_BYTES_MAX  (3 * LOOP_RECEIVE_BYTES)
+#define REFUSING_MAX       256
+#define CLIENT_TABLE_SLACK 2048
 
 struct router {
     const struct config *config;
@@ -31,7 +32,8 @@ struct router {
     unsigned workers_ready; /* initialised */
     unsigned refusing_max;
     size_t bind_count;
-    int *fds; /* bind_count * worker_count; -1 = handed over */
+    int *fds;                    /* bind_count * worker_count; -1 = handed over */
+    struct listener_path *paths; /* of each bind, and behind them of the admin address */
     int admin_fd;
     uv_signal_t term;
     uv_signal_t interrupt;
@@ -100,31 +102,32 @@ static size_t count_binds(const struct config *c)
     return n;
 }
 
-static int bind_frontend(struct router *r, const struct frontend_config *f, int *fds)
+static int bind_frontend(struct router *r, const struct frontend_config *f, size_t first)
 {
     const struct backend_config *b = &r->config->backends[f->backend];
     struct conn_tcp tcp = {b->tcp_keepalive, b->tcp_user_timeout};
     for (size_t i = 0; i < f->binds.count; i++) {
-        int rc = listener_bind(&f->binds.items[i].address, &tcp, fds + i * r->worker_count,
-                               r->worker_count);
+        const struct address *at = &f->binds.items[i].address;
+        int rc = listener_bind(at, &tcp, r->fds + (first + i) * r->worker_count, r->worker_count);
         if (rc != 0) {
             return explain(r, rc, "frontend %s: cannot bind %s: %s", f->name,
                            f->binds.items[i].text, uv_strerror(rc));
         }
+        r->paths[first + i] = listener_path_of(at);
     }
     return 0;
 }
 
 static int bind_all(struct router *r)
 {
-    int *fds = r->fds;
+    size_t bind = 0;
     for (size_t i = 0; i < r->config->frontend_count; i++) {
         const struct frontend_config *f = &r->config->frontends[i];
-        int rc = bind_frontend(r, f, fds);
+        int rc = bind_frontend(r, f, bind);
         if (rc != 0) {
             return rc;
         }
-        fds += f->binds.count * r->worker_count;
+        bind += f->binds.count;
     }
     return 0;
 }
@@ -139,6 +142,7 @@ static int bind_admin(struct router *r)
     struct conn_tcp tcp = {30000, 30000};
     int rc = listener_bind(&at, &tcp, &r->admin_fd, 1);
     if (rc == 0) {
+        r->paths[r->bind_count] = listener_path_of(&at);
         return 0;
     }
     r->admin_fd = -1;
@@ -151,15 +155,16 @@ static int bind_admin(struct router *r)
 
 static void unlink_paths(const struct router *r)
 {
+    size_t bind = 0;
     for (size_t i = 0; i < r->config->frontend_count; i++) {
         const struct bind_list *binds = &r->config->frontends[i].binds;
-        for (size_t j = 0; j < binds->count; j++) {
-            listener_unbind(&binds->items[j].address);
+        for (size_t j = 0; j < binds->count; j++, bind++) {
+            listener_unlink(&binds->items[j].address, &r->paths[bind]);
         }
     }
     struct address admin;
     if (r->config->router.admin != NULL && address_parse(&admin, r->config->router.admin) == 0) {
-        listener_unbind(&admin);
+        listener_unlink(&admin, &r->paths[r->bind_count]);
     }
 }
 
@@ -255,7 +260,7 @@ static int init_control(struct router *r, unsigned max_sessions)
     }
     if (limits_by_address(r->config)) {
         /* Its parts fill unevenly, and the fullest one refuses first. */
-        r->clients = client_table_new((size_t)max_sessions * 2);
+        r->clients = client_table_new((size_t)max_sessions * 2 + CLIENT_TABLE_SLACK);
         if (r->clients == NULL) {
             return explain(r, UV_ENOMEM, "out of memory");
         }
@@ -309,6 +314,7 @@ static void abandon(struct router *r)
         control_release(&r->control);
     }
     close_sockets(r);
+    unlink_paths(r);
 }
 
 static void free_parts(struct router *r)
@@ -317,7 +323,48 @@ static void free_parts(struct router *r)
     shared_free(r->shared);
     free(r->workers);
     free(r->fds);
+    free(r->paths);
     free(r);
+}
+
+/* Runs the control loop to its end, then takes everything apart. 0 or UV_EBUSY. */
+static int finish(struct router *r)
+{
+    loop_run(&r->control.loop);
+    int rc = 0;
+    for (unsigned i = 0; i < r->worker_count; i++) {
+        int worker_rc = worker_join(&r->workers[i]);
+        rc = rc != 0 ? rc : worker_rc;
+    }
+    uv_close((uv_handle_t *)&r->term, NULL);
+    uv_close((uv_handle_t *)&r->interrupt, NULL);
+    loop_run(&r->control.loop);
+    int control_rc = loop_release(&r->control.loop);
+    control_release(&r->control);
+    unlink_paths(r);
+    return rc != 0 ? rc : control_rc;
+}
+
+/* All threads, or none: a listener without its thread would leave clients unanswered. */
+static int run_workers(struct router *r)
+{
+    unsigned running = 0;
+    int rc = 0;
+    while (running < r->worker_count && (rc = worker_run(&r->workers[running])) == 0) {
+        running++;
+    }
+    if (rc == 0) {
+        return 0;
+    }
+    for (unsigned i = running; i < r->worker_count; i++) {
+        worker_abandon(&r->workers[i]);
+    }
+    explain(r, rc, "cannot start thread %u of %u: %s", running + 1, r->worker_count,
+            uv_strerror(rc));
+    r->worker_count = running;
+    r->control.worker_count = running;
+    control_stop(&r->control);
+    return rc;
 }
 
 int router_start(struct router **out, const struct config *config, char *why, unsigned why_size)
@@ -332,6 +379,7 @@ int router_start(struct router **out, const struct config *config, char *why, un
     r->workers = xcalloc(r->worker_count, sizeof *r->workers);
     r->bind_count = count_binds(config);
     r->fds = xcalloc(r->bind_count * r->worker_count, sizeof *r->fds);
+    r->paths = xcalloc(r->bind_count + 1, sizeof *r->paths);
     memset(r->fds, 0xff, r->bind_count * r->worker_count * sizeof *r->fds);
     signal(SIGPIPE, SIG_IGN);
     int rc = prepare(r);
@@ -345,8 +393,11 @@ int router_start(struct router **out, const struct config *config, char *why, un
         r->admin_fd = -1;
     }
     watch_signals(r);
-    for (unsigned i = 0; i < r->worker_count; i++) {
-        worker_run(&r->workers[i]);
+    rc = run_workers(r);
+    if (rc != 0) {
+        finish(r);
+        free_parts(r);
+        return rc;
     }
     log_info("router %s: %u workers, at most %u sessions", ROUTER_VERSION, r->worker_count,
              r->shared->max_sessions);
@@ -357,20 +408,9 @@ int router_start(struct router **out, const struct config *config, char *why, un
 int router_run(struct router *r)
 {
     control_start(&r->control);
-    loop_run(&r->control.loop);
-    int rc = 0;
-    for (unsigned i = 0; i < r->worker_count; i++) {
-        int worker_rc = worker_join(&r->workers[i]);
-        rc = rc != 0 ? rc : worker_rc;
-    }
-    uv_close((uv_handle_t *)&r->term, NULL);
-    uv_close((uv_handle_t *)&r->interrupt, NULL);
-    loop_run(&r->control.loop);
-    int control_rc = loop_release(&r->control.loop);
-    control_release(&r->control);
-    unlink_paths(r);
+    int rc = finish(r);
     log_info("router has ended");
-    return rc != 0 ? rc : control_rc;
+    return rc;
 }
 
 static void on_drain(struct message *m, void *control)

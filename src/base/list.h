@@ -37,6 +37,11 @@ static inline void list_append(struct list *head, struct list *node)
     head->prev = node;
 }
 
+static inline void list_prepend(struct list *head, struct list *node)
+{
+    list_append(head->next, node);
+}
+
 /* Walks `head`; the body may remove `it`, and nothing else. */
 #define LIST_EACH(it, head)                                                                        \
     for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                      \

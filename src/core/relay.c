@@ -8,10 +8,10 @@
 #include "base/macros.h"
 #include "core/session.h"
 
+/* Bytes moved: idle_timeout, and the patience with a client whose server has ended, begin anew. */
 static void touch(struct session *s)
 {
-    if (s->timer != NULL && s->frontend->idle_timeout > 0 &&
-        s->timer == &s->worker->frontends[s->frontend->index].idle) {
+    if (s->timer != NULL && s->timer != &s->worker->backends[s->backend->index].drain) {
         deadline_arm(s->timer, &s->deadline);
     }
 }
@@ -96,6 +96,10 @@ static void on_server_eof(struct conn *c)
     struct session *s = container_of(c, struct server_link, conn)->session;
     if (!maybe_done(s)) { /* usually the client was first, and the close says it all */
         conn_finish(&s->client);
+        /* A pooled client may not look for hours, and would hold a place of the server's cap. */
+        if (s->timer != &s->worker->backends[s->backend->index].drain) {
+            session_arm(s, &s->worker->backends[s->backend->index].half);
+        }
     }
 }
 

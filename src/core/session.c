@@ -119,6 +119,7 @@ static void count_refusal(struct session *s, enum refusal why)
         [REFUSED_SESSIONS] = FRONTEND_REFUSED_SESSIONS, [REFUSED_RATE] = FRONTEND_REFUSED_RATE,
         [REFUSED_QUEUE_FULL] = FRONTEND_REFUSED_QUEUE,  [REFUSED_TIMEOUT] = FRONTEND_REFUSED_QUEUE,
         [REFUSED_CONNECT] = FRONTEND_REFUSED_CONNECT,   [REFUSED_LEFT] = FRONTEND_LEFT_WAITING,
+        [REFUSED_SHUTDOWN] = FRONTEND_REFUSED_QUEUE,
     };
     metric_add(&s->worker->metrics.frontends[s->frontend->index].at[counter[why]], 1);
 }
@@ -154,6 +155,15 @@ void session_refuse(struct session *s, enum refusal why, const char *words)
     conn_resume(&s->client, PAUSE_WAITING);
     session_arm(s, &w->refuse);
     refusal_maybe_done(s);
+}
+
+void session_shut_down(struct session *s)
+{
+    if (s->state == SESSION_WAIT || s->state == SESSION_CONNECT) {
+        session_refuse(s, REFUSED_SHUTDOWN, "it is shutting down");
+    } else if (s->state != SESSION_REFUSE) {
+        session_kill(s, END_SHUTDOWN);
+    }
 }
 
 /* The client's socket: what arrives goes to the part that is responsible in this state -----------
@@ -321,14 +331,23 @@ void session_route(struct session *s)
     }
 }
 
+/* Descriptors, memory or ports that this machine has run out of say nothing of the server. */
+static bool is_our_own_want(int status)
+{
+    return status == UV_EMFILE || status == UV_ENFILE || status == UV_ENOBUFS ||
+           status == UV_ENOMEM || status == UV_EADDRNOTAVAIL;
+}
+
 void session_connect_failed(struct session *s, int status)
 {
     const struct server_link *link = s->server;
     const char *name = link->config->name;
     size_t failed = link->index;
     metric_add(&link->counters->at[SERVER_CONNECT_ERRORS], 1);
-    /* Said first, so that control does not grant this server again before it has looked. */
-    worker_doubt(s->worker, s->backend->index, failed);
+    if (!is_our_own_want(status)) {
+        /* Said first, so that control does not grant this server again before it has looked. */
+        worker_doubt(s->worker, s->backend->index, failed);
+    }
     if (s->attempts > s->backend->connect_retries) {
         char words[128];
         snprintf(words, sizeof words, "cannot connect to %s: %s", name, uv_strerror(status));
@@ -416,7 +435,7 @@ void session_on_tune(struct deadline *d)
 static bool refuses_writes_itself(const struct session *s, const struct topology_server *t)
 {
     return s->backend->on_demotion.drain_ms > 0 && t->role == ROLE_REPLICA &&
-           t->access != ACCESS_NONE;
+           t->access != ACCESS_NONE && t->access != ACCESS_PAUSE;
 }
 
 static void hold(struct session *s, bool held)
@@ -451,6 +470,9 @@ void session_reconsider(struct session *s)
         reconsider_connecting(s, allowed, t->access);
     } else if (allowed) {
         hold(s, t->access == ACCESS_PAUSE);
+        if (s->timer == &w->backends[backend].drain) { /* it is well again */
+            session_arm(s, &w->frontends[s->frontend->index].idle);
+        }
     } else if (refuses_writes_itself(s, t)) {
         hold(s, false);
         if (s->timer != &w->backends[backend].drain) {

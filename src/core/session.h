@@ -68,6 +68,7 @@ struct session {
     char *ahead;                 /* owned: what the client sent before there was a server */
     struct admission admission;
     uint64_t started_ms;
+    uint64_t waited_since_ms; /* when it joined the queue first; 0 = never */
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint32_t ahead_len;
@@ -85,6 +86,8 @@ void session_accept(struct worker *w, const struct frontend_config *f, int fd,
 /* Ends it now, whatever it does: by reset where somebody could take a clean end for success. */
 void session_kill(struct session *s, enum session_end why);
 void session_on_tune(struct deadline *d); /* server_link.tune */
+/* The router stops: who waits is told, who is being refused may finish, all others are reset. */
+void session_shut_down(struct session *s);
 /* A new topology is in force: stay, pause, drain or be reset. */
 void session_reconsider(struct session *s);
 

@@ -40,6 +40,15 @@ static void refuse_leaver(struct session *s)
     session_refuse(s, REFUSED_LEFT, "the connection was closed while it waited");
 }
 
+static void refuse_late(struct session *s)
+{
+    const struct topology_backend *b = &s->worker->topology->backends[s->backend->index];
+    bool primary = b->primary >= 0 && b->servers[b->primary].access == ACCESS_OPEN;
+    session_refuse(s, REFUSED_TIMEOUT,
+                   s->frontend->route == ROUTE_PRIMARY && !primary ? "no primary in time"
+                                                                   : "no server was free in time");
+}
+
 static bool take_place_in_queue(struct session *s)
 {
     unsigned limit = s->backend->queue_limit;
@@ -57,6 +66,7 @@ static void post_waiter(struct session *s, struct waiter *waiter)
         .reply = &w->loop.mailbox,
         .on_granted = on_granted,
         .on_cancelled = on_cancelled,
+        .again = s->attempts > 0,
         .request =
             {
                 .backend = s->backend->index,
@@ -77,6 +87,13 @@ void session_wait(struct session *s)
     struct shared_backend *shared = &w->shared->backends[s->backend->index];
     if (s->client.eof) {
         refuse_leaver(s);
+        return;
+    }
+    uint64_t now = loop_now_ms(&w->loop);
+    if (s->waited_since_ms == 0) {
+        s->waited_since_ms = now;
+    } else if (now - s->waited_since_ms >= s->backend->queue_timeout) {
+        refuse_late(s);
         return;
     }
     if (!take_place_in_queue(s)) {
@@ -117,12 +134,7 @@ void session_stop_waiting(struct session *s)
 
 void session_on_queue_expired(struct deadline *d)
 {
-    struct session *s = container_of(d, struct session, deadline);
-    const struct topology_backend *b = &s->worker->topology->backends[s->backend->index];
-    bool primary = b->primary >= 0 && b->servers[b->primary].access == ACCESS_OPEN;
-    session_refuse(s, REFUSED_TIMEOUT,
-                   s->frontend->route == ROUTE_PRIMARY && !primary ? "no primary in time"
-                                                                   : "no server was free in time");
+    refuse_late(container_of(d, struct session, deadline));
 }
 
 /* The client meanwhile ---------------------------------------------------------------------------

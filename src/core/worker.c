@@ -37,6 +37,12 @@ static void on_drain_expired(struct deadline *d)
     session_kill(s, END_FENCED);
 }
 
+/* The server has ended long ago, and the client has not noticed. */
+static void on_half_expired(struct deadline *d)
+{
+    session_close(of_deadline(d), END_DONE);
+}
+
 static void on_refuse_expired(struct deadline *d)
 {
     struct session *s = of_deadline(d);
@@ -180,7 +186,7 @@ static void on_stop(struct message *m, void *worker)
     close_listeners(w);
     LIST_EACH(it, &w->sessions)
     {
-        session_kill(container_of(it, struct session, node), END_SHUTDOWN);
+        session_shut_down(container_of(it, struct session, node));
     }
     deadline_disarm(&w->look, &w->look_again);
     w->stopping = true;
@@ -204,6 +210,7 @@ static void init_deadlines(struct worker *w)
         struct worker_backend *wb = &w->backends[i];
         deadline_list_init(&wb->queue, &w->loop, b->queue_timeout, session_on_queue_expired);
         deadline_list_init(&wb->connect, &w->loop, b->connect_timeout, on_connect_expired);
+        deadline_list_init(&wb->half, &w->loop, b->tcp_user_timeout, on_half_expired);
         deadline_list_init(&wb->drain, &w->loop, b->on_demotion.drain_ms, on_drain_expired);
     }
     deadline_list_init(&w->refuse, &w->loop, REFUSE_MS, on_refuse_expired);

@@ -26,6 +26,7 @@ struct worker_frontend {
 struct worker_backend {
     struct deadline_list queue;   /* sessions that wait, by queue_timeout */
     struct deadline_list connect; /* sessions that connect, by connect_timeout */
+    struct deadline_list half;    /* sessions whose server has ended, by tcp_user_timeout */
     struct deadline_list drain;   /* sessions that must leave, by on_demotion */
     struct balance_state balance;
 };

@@ -76,11 +76,12 @@ void backend_doubt(struct backend_control *b, size_t server)
     }
     if (server != MESSAGE_WHOLE_BACKEND) {
         b->servers[server].suspect = true;
+        b->servers[server].suspected = c->stamp;
         fence_publish(c);
     }
     if (backend_has_roles(b->config)) {
         doubt_all(b);
-    } else if (server != MESSAGE_WHOLE_BACKEND) {
+    } else if (server != MESSAGE_WHOLE_BACKEND && b->servers[server].probe != NULL) {
         probe_now(b->servers[server].probe);
     }
 }
@@ -237,7 +238,8 @@ static void decide(struct backend_control *b)
     note_verdict(b, &v);
     if (v.kind == VERDICT_PRIMARY && b->servers[v.primary].seen.reach == REACH_ANSWERED) {
         lag_record(&b->lag, loop_now_ms(&b->control->loop),
-                   b->servers[v.primary].seen.lineage.offset);
+                   b->servers[v.primary].seen.lineage.offset,
+                   b->config->max_lag.ms * 2 / LAG_SAMPLES);
     }
     if (new_doubt) {
         doubt_all(b);
@@ -270,7 +272,8 @@ static void on_observation(void *context, size_t server, const struct observatio
         note_change(b, s, o);
     }
     s->seen = *o;
-    s->suspect = false;
+    s->suspect =
+        s->suspect && o->asked <= s->suspected; /* it was asked before: that says nothing */
     judge_health(b, s);
     log_first_failure(b, s);
     if (roles) {

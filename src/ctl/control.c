@@ -92,8 +92,12 @@ const struct control_inbox control_inbox = {
 /* Draining
  * ------------------------------------------------------------------------------------------ */
 
-static void stop_workers(struct control *c)
+void control_stop(struct control *c)
 {
+    if (c->worker_count == 0) {
+        control_end(c);
+        return;
+    }
     c->stopping = true;
     uv_timer_stop(&c->drain_timer);
     for (unsigned i = 0; i < c->worker_count; i++) {
@@ -114,9 +118,9 @@ static void on_drain_look(uv_timer_t *timer)
             events_add(&c->events, "", "router", "drain_timeout is over: %u sessions are closed",
                        left);
         }
-        stop_workers(c);
+        control_stop(c);
     } else if (left == 0 && closed) {
-        stop_workers(c);
+        control_stop(c);
     }
 }
 

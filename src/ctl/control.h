@@ -54,6 +54,7 @@ struct server_control {
     enum role role; /* as published last */
     enum access access;
     bool suspect;        /* a worker could not connect; no new sessions until the next probe */
+    uint64_t suspected;  /* stamp when that was */
     bool up;             /* by probe_rise and probe_fall */
     bool stale;          /* cannot be asked; keeps what it was */
     uint64_t changed_ms; /* when its published state last changed, loop time */
@@ -119,6 +120,8 @@ int control_init(struct control *c, const struct control_setup *setup);
 void control_start(struct control *c);
 /* Loop thread: stops the probes and ends the loop; no worker may run any more. */
 void control_end(struct control *c);
+/* Loop thread: ends the workers, whatever they do, and then the loop. */
+void control_stop(struct control *c);
 /* Loop thread: stop accepting, wait for the sessions' end, stop the workers, end the loop. */
 void control_drain(struct control *c);
 /* After the loop has ended. */
@@ -143,7 +146,8 @@ void fence_publish(struct control *c);
 uint64_t fence_acked_by_all(const struct control *c);
 
 /* lag.c */
-void lag_record(struct lag_history *h, uint64_t now_ms, int64_t primary_offset);
+/* Samples closer than gap_ms are thinned out, so that the memory reaches back far enough. */
+void lag_record(struct lag_history *h, uint64_t now_ms, int64_t primary_offset, uint64_t gap_ms);
 /* For how long the primary has had something that the replica has not; 0 = nothing. */
 uint64_t lag_ms(const struct lag_history *h, uint64_t now_ms, int64_t replica_offset);
 /* By how many bytes; -1 = unknown. */

@@ -95,7 +95,8 @@ static void judge_other(struct backend_control *b, struct server_control *s,
         out->role = ROLE_REPLICA;
         out->access = ACCESS_PAUSE;
         explain(s, "was promoted; its readers stand still until it is decided");
-    } else if (o->reach == REACH_ANSWERED) {
+    } else if (o->reach == REACH_ANSWERED || s->access == ACCESS_PAUSE) {
+        /* It claims, or that was its last word before it fell silent in a contest. */
         out->role = ROLE_UNKNOWN;
         out->access = ACCESS_NONE;
         explain(s, o->usable ? "claims to be the primary, but was not elected" : o->why);
@@ -170,14 +171,13 @@ static void compose_roles(struct backend_control *b, struct topology_backend *ou
     if (old_one_out) {
         /* A replica that was promoted keeps its readers, but not a byte goes to it yet. */
         bool readers = s->role == ROLE_REPLICA && s->access >= ACCESS_QUIET;
-        out->servers[elected] = readers
-                                    ? (struct topology_server){ROLE_REPLICA, ACCESS_PAUSE, false}
-                                    : (struct topology_server){ROLE_UNKNOWN, ACCESS_NONE, false};
+        out->servers[elected] = readers ? (struct topology_server){ROLE_REPLICA, ACCESS_PAUSE}
+                                        : (struct topology_server){ROLE_UNKNOWN, ACCESS_NONE};
         explain(s, "elected; waits until the old primary is fenced");
         return;
     }
     out->primary = elected;
-    out->servers[elected] = (struct topology_server){ROLE_PRIMARY, primary_access(b), false};
+    out->servers[elected] = (struct topology_server){ROLE_PRIMARY, primary_access(b)};
     s->fence = (struct server_fence){.exposed = true};
     explain(s, b->verdict.reason);
 }
@@ -190,7 +190,7 @@ static void compose_plain(struct backend_control *b, struct topology_backend *ou
     for (size_t i = 0; i < b->config->servers.count; i++) {
         struct server_control *s = &b->servers[i];
         out->servers[i] = (struct topology_server){
-            ROLE_UNKNOWN, s->up && !s->suspect ? ACCESS_OPEN : ACCESS_QUIET, false};
+            ROLE_UNKNOWN, s->up && !s->suspect ? ACCESS_OPEN : ACCESS_QUIET};
         explain(s, s->up ? "" : s->seen.reach == REACH_UNASKED ? "not asked yet" : s->seen.why);
     }
 }

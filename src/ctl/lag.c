@@ -8,7 +8,7 @@ static size_t kept(const struct lag_history *h)
     return h->count < LAG_SAMPLES ? h->count : LAG_SAMPLES;
 }
 
-void lag_record(struct lag_history *h, uint64_t now_ms, int64_t primary_offset)
+void lag_record(struct lag_history *h, uint64_t now_ms, int64_t primary_offset, uint64_t gap_ms)
 {
     if (h->count > 0) {
         size_t last = (h->count - 1) % LAG_SAMPLES;
@@ -18,6 +18,9 @@ void lag_record(struct lag_history *h, uint64_t now_ms, int64_t primary_offset)
         if (primary_offset < h->samples[last].offset) {
             h->count = 0; /* another history */
         }
+    }
+    if (h->count >= 2 && now_ms - h->samples[(h->count - 2) % LAG_SAMPLES].at_ms < gap_ms) {
+        h->count--; /* too close to be worth a place: the newer one takes it */
     }
     h->samples[h->count % LAG_SAMPLES].at_ms = now_ms;
     h->samples[h->count % LAG_SAMPLES].offset = primary_offset;

@@ -39,6 +39,7 @@ struct probe {
     uint64_t interval_ms;
     uint64_t due_ms; /* PROBE_WAIT: when the next turn is */
     uint64_t asked_ns;
+    uint64_t opened_ms; /* when the connection was begun */
     struct conn conn;
     uv_timer_t timer;
     struct observation seen;
@@ -242,7 +243,9 @@ static void on_gone(struct probe *p, const char *what, int status)
         fail_status(p, what, status);
         break;
     case PROBE_WAIT:
-        p->again = true;
+        /* Asked again at once, unless that would go round and round. */
+        p->again =
+            p->again || loop_now_ms(p->loop) - p->opened_ms >= p->backend->probe_fast_interval;
         close_connection(p);
         p->events->on_lost(p->context, p->server);
         break;
@@ -305,6 +308,7 @@ static void turn(struct probe *p)
         return;
     }
     p->state = PROBE_OPENING;
+    p->opened_ms = loop_now_ms(p->loop);
     p->handles++;
     set_timer(p, p->backend->probe_timeout);
     struct conn_tcp tcp = {p->backend->tcp_keepalive, p->backend->tcp_user_timeout};

@@ -45,7 +45,11 @@ void waiting_serve(struct backend_control *b)
 void waiting_add(struct backend_control *b, struct waiter *w)
 {
     w->queued = true;
-    list_append(&b->waiters, &w->node);
+    if (w->again) {
+        list_prepend(&b->waiters, &w->node);
+    } else {
+        list_append(&b->waiters, &w->node);
+    }
     waiting_serve(b);
 }
 

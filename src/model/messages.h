@@ -71,6 +71,7 @@ struct waiter {
     /* ---- */
     struct list node; /* control's queue */
     bool queued;
+    bool again; /* it had a server already that did not take the connect: back to the head */
     struct route_request request;
     size_t server; /* granted: claimed for the waiter */
 };

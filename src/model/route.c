@@ -167,7 +167,7 @@ enum route_result route_pick(const struct topology *t, struct shared *shared,
 bool route_allows(const struct topology *t, size_t backend, size_t server, enum route route)
 {
     const struct topology_backend *b = &t->backends[backend];
-    if (b->servers[server].fenced || b->servers[server].access < ACCESS_QUIET) {
+    if (b->servers[server].access < ACCESS_QUIET) {
         return false;
     }
     return route != ROUTE_PRIMARY || (b->primary >= 0 && (size_t)b->primary == server);

@@ -26,9 +26,6 @@ enum access {
 struct topology_server {
     enum role role;
     enum access access;
-    /* An old primary of this backend: every session on it is closed whatever its route. In all
-     * other cases ACCESS_NONE closes what the route no longer allows. */
-    bool fenced;
 };
 
 struct topology_backend {

@@ -133,9 +133,19 @@ int listener_bind(const struct address *at, const struct conn_tcp *tcp, int *fds
     return rc;
 }
 
-void listener_unbind(const struct address *at)
+struct listener_path listener_path_of(const struct address *at)
 {
-    if (at->sa.any.sa_family == AF_UNIX) {
+    struct stat st;
+    if (at->sa.any.sa_family != AF_UNIX || lstat(at->sa.path.sun_path, &st) != 0) {
+        return (struct listener_path){0};
+    }
+    return (struct listener_path){st.st_dev, st.st_ino};
+}
+
+void listener_unlink(const struct address *at, const struct listener_path *path)
+{
+    struct listener_path now = listener_path_of(at);
+    if (path->inode != 0 && now.inode == path->inode && now.device == path->device) {
         unlink(at->sa.path.sun_path);
     }
 }
@@ -200,7 +210,7 @@ void listener_close(struct listener *l)
     if (!l->open) {
         return;
     }
-    while (l->open && accept_one(l)) {
+    for (int i = 0; i < BACKLOG && accept_one(l); i++) {
     }
     l->open = false;
     uv_close((uv_handle_t *)&l->poll, on_close);

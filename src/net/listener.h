@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 #include <uv.h>
 
 #include "base/address.h"
@@ -15,8 +16,17 @@ struct loop;
  * the kernel spreads connections), for a unix path one shared by duplicates. Another program on the
  * address, a second router included, is UV_EADDRINUSE. 0 or a UV_* code; then nothing is open. */
 int listener_bind(const struct address *at, const struct conn_tcp *tcp, int *fds, size_t count);
-/* Closes descriptors that no listener took over, and removes the path of a unix socket. */
-void listener_unbind(const struct address *at);
+/* The socket file that a bind has made; zero for TCP. Somebody else may replace it meanwhile, so it
+ * is known by its inode (stat(2)). */
+struct listener_path {
+    dev_t device;
+    ino_t inode;
+};
+
+/* Right after a successful listener_bind(). */
+struct listener_path listener_path_of(const struct address *at);
+/* Removes the socket file if it is still the one that was bound. */
+void listener_unlink(const struct address *at, const struct listener_path *path);
 
 struct listener {
     uv_poll_t poll;

@@ -265,15 +265,15 @@ static void test_lag_counts_from_when_the_primary_passed_the_replica(void **stat
     (void)state;
     struct lag_history h = {0};
     assert_int_equal(lag_bytes(&h, 10), -1);
-    lag_record(&h, 1000, 100);
-    lag_record(&h, 2000, 200);
-    lag_record(&h, 3000, 300);
-    lag_record(&h, 9000, 300); /* nothing was written: who has 300 is not behind */
+    lag_record(&h, 1000, 100, 0);
+    lag_record(&h, 2000, 200, 0);
+    lag_record(&h, 3000, 300, 0);
+    lag_record(&h, 9000, 300, 0); /* nothing was written: who has 300 is not behind */
     assert_int_equal(lag_ms(&h, 9000, 300), 0);
     assert_int_equal(lag_ms(&h, 9000, 250), 6000);
     assert_int_equal(lag_ms(&h, 9000, 150), 7000);
     assert_int_equal(lag_bytes(&h, 250), 50);
-    lag_record(&h, 9500, 5); /* another history */
+    lag_record(&h, 9500, 5, 0); /* another history */
     assert_int_equal(lag_bytes(&h, 5), 0);
 }
 

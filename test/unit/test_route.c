@@ -336,15 +336,6 @@ static void a_promoted_replica_keeps_its_read_sessions(void **state)
     assert_false(route_allows(w->topology, 0, 0, ROUTE_PRIMARY));
 }
 
-static void nobody_stays_on_a_fenced_server(void **state)
-{
-    struct world *w = *state;
-    w->topology->backends[0].servers[0].fenced = true;
-    for (enum route r = ROUTE_PRIMARY; r < ROUTE_COUNT; r++) {
-        assert_false(route_allows(w->topology, 0, 0, r));
-    }
-}
-
 /* Threads that pick and release as fast as they can, and look whether a cap was exceeded. */
 #define CAP     3
 #define THREADS 4
@@ -433,7 +424,6 @@ int main(void)
         TEST(seeds_begin_round_robin_at_different_servers),
         TEST(a_session_stays_while_its_route_allows_its_server),
         TEST(a_promoted_replica_keeps_its_read_sessions),
-        TEST(nobody_stays_on_a_fenced_server),
         TEST(racing_threads_never_exceed_a_cap),
     };
     return cmocka_run_group_tests_name("route", tests, NULL, NULL);

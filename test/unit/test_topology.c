@@ -25,7 +25,6 @@ static void a_new_topology_lets_nobody_in(void **state)
     for (size_t i = 0; i < SERVERS; i++) {
         assert_int_equal(t->backends[0].servers[i].role, ROLE_UNKNOWN);
         assert_int_equal(t->backends[0].servers[i].access, ACCESS_NONE);
-        assert_false(t->backends[0].servers[i].fenced);
     }
     topology_unref(t);
     fixture_free(config);
