@@ -1,21 +1,22 @@
 """A fake Redis that plays a part of replication: its role, lineage, link and moods are set by the
 test. It takes every write as a real one would: not while it is a replica, unless it is `careless`."""
-from lib.fake import FakeServer, fake_redis
+from lib.fake import FakeServer, read_command
 
 NOBODY = "0" * 40
+QUESTIONS = 3  # INFO server, persistence, replication: one probe
 DENIAL = b"-NOPERM this user has no permissions to run the 'info' command\r\n"
 
 
 class Actor:
-    def __init__(self, home, name, role="slave", careless=False):
+    def __init__(self, home, name, role="slave", careless=False, cuts=False):
         self.name, self.role, self.careless = name, role, careless
         self.replid, self.replid2, self.second = "b" * 40, NOBODY, -1
         self.offset, self.link = 1000, "up"
         self.mood = "well"      # or "silent" or "denies": what INFO gets
-        self.cuts = False       # ends a connection after the last of a probe's three questions
+        self.cuts = cuts        # ends each connection after the last of a probe's questions
         self.infos = 0
         self.writes = []        # the keys it has acknowledged
-        self.fake = home.keep(FakeServer(fake_redis(self._answer), name))
+        self.fake = home.keep(FakeServer(self._serve, name))
 
     @property
     def text(self):
@@ -30,7 +31,17 @@ class Actor:
         self.replid, self.replid2, self.second = other.replid, other.replid2, other.second
         self.role = "slave"
 
-    def _answer(self, _server, args):
+    def _serve(self, server, sock):
+        buffer = b""
+        while True:
+            args, buffer = read_command(sock, buffer)
+            if args is None:
+                return
+            sock.sendall(self._answer([args[0].upper(), *args[1:]]))
+            if self.cuts and self.infos % QUESTIONS == 0:
+                return
+
+    def _answer(self, args):
         if args[0] == "INFO":
             return self._info()
         if args[0] != "SET":
@@ -59,10 +70,3 @@ class Actor:
                   f"master_repl_offset:{self.offset}", f"second_repl_offset:{self.second}"]
         text = "\r\n".join(lines).encode() + b"\r\n"
         return b"$%d\r\n%s\r\n" % (len(text), text)
-
-    def cut(self):
-        """Ends all its connections, as a proxy before it might."""
-        with self.fake.lock:
-            sockets = list(self.fake.open)
-        for sock in sockets:
-            sock.shutdown(2)
