@@ -1,5 +1,5 @@
 """A fake Redis that plays a part of replication: its role, lineage, link and moods are set by the
-test. It takes every write as a real one would: not while it is a replica, unless it is `careless`."""
+test. It takes writes as a real one would: not while it is a replica, unless it is `careless`."""
 from lib.fake import FakeServer, read_command
 
 NOBODY = "0" * 40
