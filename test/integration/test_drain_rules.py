@@ -9,6 +9,8 @@ from lib.resp import Resp, RespError
 from lib.sockets import local
 from lib.waiting import SLOW, Clock, holds, until
 
+pytestmark = pytest.mark.sanitize
+
 
 def access(router, name):
     return router.stats().server(name)["access"]

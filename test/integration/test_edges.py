@@ -2,6 +2,8 @@
 thread missing, no probe storm, nobody refused below a limit."""
 import os
 
+import pytest
+
 from lib.actor import Actor
 from lib.fake import echo
 from lib.ini import frontend, redis_backend, section, tcp_backend
@@ -16,7 +18,8 @@ FAST = 0.05
 
 
 def test_a_thread_that_cannot_be_started_fails_the_start(home):
-    """Its listener would take clients whom nobody serves."""
+    """Its listener would take clients whom nobody serves. (Not with a sanitizer build, which needs
+    the address space for itself.)"""
     port, path = free_port(), os.path.join(home.path, "s")
     text = (section("router", workers=100, admin="off")
             + frontend("w", port) + frontend("u", f"unix:{path}") + tcp_backend(home.fake(echo)))
@@ -32,6 +35,7 @@ def test_a_thread_that_cannot_be_started_fails_the_start(home):
     assert not os.path.exists(path)
 
 
+@pytest.mark.sanitize
 def test_a_server_that_cuts_its_probes_is_not_stormed(home):
     """It answers each probe and then ends the connection: in each probe_fast_interval it is asked
     twice at most, by the clock and because a lost connection is a doubt."""
@@ -45,6 +49,7 @@ def test_a_server_that_cuts_its_probes_is_not_stormed(home):
     assert 1 <= probes <= 2.2 * seconds / FAST + 2
 
 
+@pytest.mark.sanitize
 def test_nobody_below_the_limit_by_address_is_refused(home):
     """max_sessions clients, each from an address of its own: the table has room for all of them,
     wherever they fall."""

@@ -3,12 +3,16 @@ bytes still move; who waits when the drain is over is told so."""
 import signal
 import socket
 
+import pytest
+
 from lib.actor import Actor
 from lib.ini import frontend, redis_backend, tcp_backend
 from lib.process import free_port
 from lib.resp import connect, encode
 from lib.sockets import local, read_all
 from lib.waiting import SLOW, Clock, holds, until
+
+pytestmark = pytest.mark.sanitize
 
 
 class Leaver:

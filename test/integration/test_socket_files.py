@@ -4,12 +4,16 @@ import os
 import signal
 import socket
 
+import pytest
+
 from lib.fake import echo
 from lib.ini import frontend, tcp_backend
 from lib.process import free_port
 from lib.resp import connect
 from lib.router import run
 from lib.waiting import until
+
+pytestmark = pytest.mark.sanitize
 
 
 def echoes(sock, word=b"word"):
