@@ -220,7 +220,7 @@ def test_those_who_leave_in_the_middle_leave_nothing_behind(world):
         else:
             sock.close()
     until(lambda: admin_descriptors(world) == 0, "all to be gone", 15)
-    assert world.router.process.sockets() <= before
+    until(lambda: world.router.process.sockets() <= before, "no more sockets than before")
     assert world.get("/healthz")[0].status == 200
 
 
