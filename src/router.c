@@ -54,8 +54,7 @@ static int explain(struct router *r, int rc, const char *fmt, ...)
     return rc;
 }
 
-/* Limits
- * -------------------------------------------------------------------------------------------- */
+/* Limits ------------------------------------------------------------------------------------ */
 
 static int set_limits(struct router *r, unsigned *max_sessions)
 {
@@ -90,8 +89,7 @@ static int set_limits(struct router *r, unsigned *max_sessions)
     return 0;
 }
 
-/* Sockets
- * ------------------------------------------------------------------------------------------- */
+/* Sockets ----------------------------------------------------------------------------------- */
 
 static size_t count_binds(const struct config *c)
 {
@@ -168,8 +166,7 @@ static void unlink_paths(const struct router *r)
     }
 }
 
-/* Workers and control
- * ---------------------------------------------------------------------------------- */
+/* Workers and control ----------------------------------------------------------------------- */
 
 static int listen_all(struct router *r, struct worker *w)
 {

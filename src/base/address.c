@@ -172,8 +172,7 @@ bool address_equal(const struct address *a, const struct address *b)
     }
 }
 
-/* Ranges ----------------------------------------------------------------------------------------
- */
+/* Ranges ------------------------------------------------------------------------------------ */
 
 static bool prefix_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
@@ -253,8 +252,7 @@ bool cidr_contains(const struct cidr *range, const struct address *a)
            prefix_equal(range->bytes, a->sa.v6.sin6_addr.s6_addr, range->bits);
 }
 
-/* Keys ------------------------------------------------------------------------------------------
- */
+/* Keys -------------------------------------------------------------------------------------- */
 
 static uint64_t big_endian(const uint8_t *bytes, size_t count)
 {

@@ -33,8 +33,7 @@ static void fail(struct session *s, enum session_end why)
     session_kill(s, why);
 }
 
-/* Client to server -------------------------------------------------------------------------------
- */
+/* Client to server -------------------------------------------------------------------------- */
 
 void relay_client_data(struct session *s, const char *data, size_t len)
 {
@@ -63,8 +62,7 @@ void relay_client_drained(struct session *s)
     maybe_done(s);
 }
 
-/* Server to client -------------------------------------------------------------------------------
- */
+/* Server to client -------------------------------------------------------------------------- */
 
 static void notice_role_error(struct session *s)
 {

@@ -53,7 +53,7 @@ void session_arm(struct session *s, struct deadline_list *list)
     }
 }
 
-/* The end -------------------------------------------------------------------------------------- */
+/* The end ----------------------------------------------------------------------------------- */
 
 void session_drop_server(struct session *s, bool reset)
 {
@@ -166,8 +166,7 @@ void session_shut_down(struct session *s)
     }
 }
 
-/* The client's socket: what arrives goes to the part that is responsible in this state -----------
- */
+/* The client's socket: what arrives goes to the part that is responsible in this state ------ */
 
 static void on_client_data(struct conn *c, const char *data, size_t len)
 {
@@ -245,7 +244,7 @@ static const struct conn_ops client_ops = {
     .on_closed = on_client_closed,
 };
 
-/* The beginning -------------------------------------------------------------------------------- */
+/* The beginning ----------------------------------------------------------------------------- */
 
 static struct session *session_new(struct worker *w, const struct frontend_config *f)
 {
@@ -299,8 +298,7 @@ void session_accept(struct worker *w, const struct frontend_config *f, int fd,
     }
 }
 
-/* Finding a server ------------------------------------------------------------------------------
- */
+/* Finding a server -------------------------------------------------------------------------- */
 
 static void fill_request(const struct session *s, struct route_request *r)
 {
@@ -429,8 +427,7 @@ void session_on_tune(struct deadline *d)
     conn_tune(&link->conn, &(struct conn_tcp){b->tcp_keepalive, b->tcp_user_timeout});
 }
 
-/* A new topology ---------------------------------------------------------------------------------
- */
+/* A new topology ---------------------------------------------------------------------------- */
 
 static bool refuses_writes_itself(const struct session *s, const struct topology_server *t)
 {

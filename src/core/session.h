@@ -91,7 +91,7 @@ void session_shut_down(struct session *s);
 /* A new topology is in force: stay, pause, drain or be reset. */
 void session_reconsider(struct session *s);
 
-/* Between session.c, waiting.c and relay.c ------------------------------------------------- */
+/* Between session.c, waiting.c and relay.c -------------------------------------------------- */
 
 void session_set(struct session *s, enum session_state next);
 void session_arm(struct session *s, struct deadline_list *list); /* NULL: disarm */

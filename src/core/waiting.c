@@ -8,7 +8,7 @@
 #include "base/macros.h"
 #include "core/session.h"
 
-/* The queue ------------------------------------------------------------------------------------ */
+/* The queue --------------------------------------------------------------------------------- */
 
 static void on_granted(struct message *m, void *worker)
 {
@@ -137,8 +137,7 @@ void session_on_queue_expired(struct deadline *d)
     refuse_late(container_of(d, struct session, deadline));
 }
 
-/* The client meanwhile ---------------------------------------------------------------------------
- */
+/* The client meanwhile ---------------------------------------------------------------------- */
 
 static void on_client_left(struct session *s)
 {

@@ -14,8 +14,7 @@ static struct session *of_deadline(struct deadline *d)
     return container_of(d, struct session, deadline);
 }
 
-/* Deadlines --------------------------------------------------------------------------------------
- */
+/* Deadlines --------------------------------------------------------------------------------- */
 
 static void on_idle_expired(struct deadline *d)
 {
@@ -57,8 +56,7 @@ static void on_accept_again(struct deadline *d)
     }
 }
 
-/* Listeners --------------------------------------------------------------------------------------
- */
+/* Listeners --------------------------------------------------------------------------------- */
 
 static void on_accept(struct listener *l, int fd, const struct address *from)
 {
@@ -106,8 +104,7 @@ static void close_listeners(struct worker *w)
     deadline_disarm(&w->accept_rest, &w->accept_again);
 }
 
-/* What sessions tell control ----------------------------------------------------------------------
- */
+/* What sessions tell control ---------------------------------------------------------------- */
 
 void worker_doubt(struct worker *w, size_t backend, size_t server)
 {
@@ -139,8 +136,7 @@ void worker_release_place(struct worker *w, size_t backend, size_t server)
     }
 }
 
-/* Messages from control
- * ----------------------------------------------------------------------------- */
+/* Messages from control --------------------------------------------------------------------- */
 
 static void reconsider_all(struct worker *w)
 {
@@ -195,8 +191,7 @@ static void on_stop(struct message *m, void *worker)
 
 const struct worker_inbox worker_inbox = {.topology = on_topology, .stop = on_stop};
 
-/* Beginning and end -----------------------------------------------------------------------------
- */
+/* Beginning and end ------------------------------------------------------------------------- */
 
 static void init_deadlines(struct worker *w)
 {

@@ -69,7 +69,7 @@ static struct client *client_of(struct conn *c)
     return container_of(c, struct client, conn);
 }
 
-/* Room ---------------------------------------------------------------------------------------- */
+/* Room -------------------------------------------------------------------------------------- */
 
 static bool is_idle(const struct client *client)
 {

@@ -17,8 +17,7 @@ bool backend_has_roles(const struct backend_config *b)
     return b->protocol->has_roles && b->probe == PROBE_AUTO;
 }
 
-/* How fast to ask -------------------------------------------------------------------------------
- */
+/* How fast to ask --------------------------------------------------------------------------- */
 
 static void probe_all_now(struct backend_control *b)
 {
@@ -86,8 +85,7 @@ void backend_doubt(struct backend_control *b, size_t server)
     }
 }
 
-/* Up or down -------------------------------------------------------------------------------------
- */
+/* Up or down -------------------------------------------------------------------------------- */
 
 static void set_up(struct backend_control *b, struct server_control *s, bool up, const char *why)
 {
@@ -128,8 +126,7 @@ static void log_first_failure(const struct backend_control *b, const struct serv
     }
 }
 
-/* Who is the primary ------------------------------------------------------------------------------
- */
+/* Who is the primary ------------------------------------------------------------------------ */
 
 static void run_election(struct backend_control *b, struct verdict *out)
 {
@@ -305,8 +302,7 @@ bool backend_ready(const struct backend_control *b)
     return b->config->probe == PROBE_OFF || b->first_round_over;
 }
 
-/* Beginning and end -------------------------------------------------------------------------------
- */
+/* Beginning and end ------------------------------------------------------------------------- */
 
 int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config)
 {

@@ -10,8 +10,7 @@
 
 #define DRAIN_LOOK_MS 20
 
-/* Messages from workers
- * ---------------------------------------------------------------------------- */
+/* Messages from workers --------------------------------------------------------------------- */
 
 static void on_ack(struct message *m, void *control)
 {
@@ -89,8 +88,7 @@ const struct control_inbox control_inbox = {
     .stopped = on_stopped,
 };
 
-/* Draining
- * ------------------------------------------------------------------------------------------ */
+/* Draining ---------------------------------------------------------------------------------- */
 
 void control_stop(struct control *c)
 {
@@ -139,8 +137,7 @@ void control_drain(struct control *c)
     uv_timer_start(&c->drain_timer, on_drain_look, DRAIN_LOOK_MS, DRAIN_LOOK_MS);
 }
 
-/* Beginning and end
- * ----------------------------------------------------------------------------------- */
+/* Beginning and end ------------------------------------------------------------------------- */
 
 bool control_ready(const struct control *c)
 {

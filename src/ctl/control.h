@@ -130,7 +130,7 @@ void control_release(struct control *c);
 /* Whether clients are served in principle: /readyz. */
 bool control_ready(const struct control *c);
 
-/* backend.c: what the probes bring, and what follows from it ---------------------------------- */
+/* backend.c: what the probes bring, and what follows from it -------------------------------- */
 int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config);
 void backend_release(struct backend_control *b);
 bool backend_has_roles(const struct backend_config *b); /* protocol with roles and probe = auto */
@@ -140,7 +140,7 @@ void backend_doubt(struct backend_control *b, size_t server); /* or MESSAGE_WHOL
 void backend_acknowledged(struct backend_control *b); /* a worker has acted upon a topology */
 bool backend_ready(const struct backend_control *b);
 
-/* fence.c: from verdicts to topologies, in two steps ------------------------------------------- */
+/* fence.c: from verdicts to topologies, in two steps ---------------------------------------- */
 /* Publishes if anything changed since the last time, and lets waiters in. */
 void fence_publish(struct control *c);
 uint64_t fence_acked_by_all(const struct control *c);

@@ -25,8 +25,7 @@ static void explain(struct server_control *s, const char *why)
     snprintf(s->reason, sizeof s->reason, "%s", why);
 }
 
-/* Replicas ----------------------------------------------------------------------------------------
- */
+/* Replicas ---------------------------------------------------------------------------------- */
 
 static bool primary_is_known(const struct backend_control *b)
 {
@@ -109,8 +108,7 @@ static void judge_other(struct backend_control *b, struct server_control *s,
     }
 }
 
-/* The primary
- * -------------------------------------------------------------------------------------- */
+/* The primary ------------------------------------------------------------------------------- */
 
 static enum access primary_access(const struct backend_control *b)
 {
@@ -182,8 +180,7 @@ static void compose_roles(struct backend_control *b, struct topology_backend *ou
     explain(s, b->verdict.reason);
 }
 
-/* Without roles
- * ------------------------------------------------------------------------------------- */
+/* Without roles ----------------------------------------------------------------------------- */
 
 static void compose_plain(struct backend_control *b, struct topology_backend *out)
 {
@@ -195,8 +192,7 @@ static void compose_plain(struct backend_control *b, struct topology_backend *ou
     }
 }
 
-/* Publishing
- * ----------------------------------------------------------------------------------------- */
+/* Publishing -------------------------------------------------------------------------------- */
 
 static bool same_backend(const struct topology_backend *a, const struct topology_backend *b,
                          size_t count)

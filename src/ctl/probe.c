@@ -210,8 +210,7 @@ static void ask(struct probe *p)
     step(p, next, out, len);
 }
 
-/* The connection --------------------------------------------------------------------------------
- */
+/* The connection ---------------------------------------------------------------------------- */
 
 static void on_connected(struct conn *c)
 {
@@ -343,8 +342,7 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
-/* From outside -----------------------------------------------------------------------------------
- */
+/* From outside ------------------------------------------------------------------------------ */
 
 struct probe *probe_new(struct loop *l, const struct backend_config *backend, size_t server,
                         const struct probe_events *events, void *context, uint64_t *stamp)

@@ -33,8 +33,7 @@ void print_PROTOCOL(struct text *out, const struct proto *const *value, size_t i
     text_add(out, "%s", *value != NULL ? (*value)->name : "");
 }
 
-/* Sections --------------------------------------------------------------------------------------
- */
+/* Sections ---------------------------------------------------------------------------------- */
 
 static void set_defaults(struct loader *l, enum section_kind kind, size_t index)
 {
@@ -169,8 +168,7 @@ static void open_section(struct loader *l, const struct config_line *line)
     }
 }
 
-/* Values ----------------------------------------------------------------------------------------
- */
+/* Values ------------------------------------------------------------------------------------ */
 
 static void record(struct loader *l, const struct origin_setting *s)
 {
@@ -302,8 +300,7 @@ static void take_line(struct loader *l, const struct config_line *line)
     }
 }
 
-/* The whole -------------------------------------------------------------------------------------
- */
+/* The whole --------------------------------------------------------------------------------- */
 
 static struct config *load(const char *path, const char *data, size_t len,
                            struct config_errors *errors)

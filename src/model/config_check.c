@@ -29,8 +29,7 @@ static bool sound(const struct config *c, enum section_kind kind, size_t index, 
     return s == NULL || s->ok;
 }
 
-/* Every option that the file sets has an effect -------------------------------------------------
- */
+/* Every option that the file sets has an effect --------------------------------------------- */
 
 static bool backend_effect(const struct config *c, const struct option *o, size_t index,
                            char why[EFFECT_WHY_MAX])
@@ -93,8 +92,7 @@ static void check_required(const struct config *c, struct config_errors *errors)
     }
 }
 
-/* [router] --------------------------------------------------------------------------------------
- */
+/* [router] ---------------------------------------------------------------------------------- */
 
 static void check_admin(struct config *c, struct config_errors *errors)
 {
@@ -113,8 +111,7 @@ static void check_admin(struct config *c, struct config_errors *errors)
     }
 }
 
-/* Frontends -------------------------------------------------------------------------------------
- */
+/* Frontends --------------------------------------------------------------------------------- */
 
 static size_t find_backend(const struct config *c, const char *name, struct nearest *near)
 {
@@ -180,8 +177,7 @@ static void resolve_route(const struct config *c, struct frontend_config *f,
                  probe_words[b->probe], b->name);
 }
 
-/* Binds -----------------------------------------------------------------------------------------
- */
+/* Binds ------------------------------------------------------------------------------------- */
 
 static unsigned port_of(const struct address *a)
 {

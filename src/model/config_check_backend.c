@@ -40,8 +40,7 @@ static void check_servers(const struct config *c, const struct backend_config *b
     }
 }
 
-/* Passwords -------------------------------------------------------------------------------------
- */
+/* Passwords --------------------------------------------------------------------------------- */
 
 static void bad_file(struct config_errors *errors, unsigned line, const char *path, const char *why)
 {
@@ -103,8 +102,7 @@ static void check_password(const struct config *c, struct backend_config *b,
     }
 }
 
-/* The whole -------------------------------------------------------------------------------------
- */
+/* The whole --------------------------------------------------------------------------------- */
 
 static void finish_servers(struct config *c, struct backend_config *b)
 {

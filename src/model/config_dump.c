@@ -114,8 +114,7 @@ static void print_section(const struct config *c, enum section_kind kind, size_t
     }
 }
 
-/* How many connections a server may see ---------------------------------------------------------
- */
+/* How many connections a server may see ----------------------------------------------------- */
 
 /* Sessions that all frontends of the backend may have at once; 0 = no number is set. */
 static uint64_t most_sessions(const struct config *c, size_t backend, size_t *users)

@@ -90,8 +90,7 @@ const char *config_shown(const char *text, char out[SHOWN_MAX])
     return out;
 }
 
-/* Near words ------------------------------------------------------------------------------------
- */
+/* Near words -------------------------------------------------------------------------------- */
 
 static size_t least(size_t a, size_t b)
 {

@@ -18,7 +18,7 @@
 #define CONFIG_NAME_MAX  63
 #define SECRET_BYTES_MAX 4096
 
-/* Errors and words (config_errors.c) --------------------------------------------------------- */
+/* Errors and words (config_errors.c) -------------------------------------------------------- */
 
 struct config_error {
     unsigned line; /* 0 = the file as a whole */
@@ -56,7 +56,7 @@ void nearest_try(struct nearest *n, const char *candidate);
 #define SUGGESTION_MAX 128
 const char *nearest_words(const struct nearest *n, char out[SUGGESTION_MAX]);
 
-/* The table (config_table.c) ----------------------------------------------------------------- */
+/* The table (config_table.c) ---------------------------------------------------------------- */
 
 enum section_kind { SECTION_ROUTER, SECTION_FRONTEND, SECTION_BACKEND, SECTION_KINDS };
 
@@ -131,7 +131,7 @@ int parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out);
 /* [A-Za-z0-9_.-]+, at most CONFIG_NAME_MAX bytes. */
 bool config_name_valid(const char *name);
 
-/* Lines (config_read.c) ---------------------------------------------------------------------- */
+/* Lines (config_read.c) --------------------------------------------------------------------- */
 
 enum line_kind {
     LINE_PAIR,
@@ -156,19 +156,19 @@ void config_read(const char *data, size_t len, struct config_lines *out,
                  struct config_errors *errors);
 void config_lines_release(struct config_lines *lines);
 
-/* Files (config_file.c) ---------------------------------------------------------------------- */
+/* Files (config_file.c) --------------------------------------------------------------------- */
 
 /* The whole file in *data (owned by the caller, wipe it), NUL behind it. 0, -EFBIG if it has more
  * than `max` bytes, or what open(2) and read(2) said. */
 int config_read_file(const char *path, size_t max, char **data, size_t *len);
 
-/* The environment (config_expand.c) ---------------------------------------------------------- */
+/* The environment (config_expand.c) --------------------------------------------------------- */
 
 /* A copy of `value` with each ${NAME} and ${NAME:-default} replaced, once; NULL if that was not
  * possible: then the error was told. *used says whether there was one. */
 char *config_expand(const char *value, bool *used, struct config_errors *errors, unsigned line);
 
-/* Where values came from (config_origin.c) --------------------------------------------------- */
+/* Where values came from (config_origin.c) -------------------------------------------------- */
 
 struct origin_section {
     enum section_kind kind;
@@ -209,7 +209,7 @@ unsigned origin_item_line(const struct config_origin *o, enum section_kind kind,
                           const char *key, size_t item);
 void origin_free(struct config_origin *o);
 
-/* The whole (config_check.c, config_check_backend.c) ------------------------------------------ */
+/* The whole (config_check.c, config_check_backend.c) ---------------------------------------- */
 
 /* Whether an option has an effect where it stands; if not, `why` says with what it has none
  * ("probe = off"). */

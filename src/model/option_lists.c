@@ -45,8 +45,7 @@ bool config_name_valid(const char *name)
     return len > 0 && len <= CONFIG_NAME_MAX && strspn(name, bytes) == len;
 }
 
-/* Addresses -------------------------------------------------------------------------------------
- */
+/* Addresses --------------------------------------------------------------------------------- */
 
 static const char *path_why(const char *path)
 {
@@ -168,8 +167,7 @@ void release_BIND(struct bind_list *value)
     *value = (struct bind_list){0};
 }
 
-/* allow and deny: two keys, one list ------------------------------------------------------------
- */
+/* allow and deny: two keys, one list -------------------------------------------------------- */
 
 bool parse_ACCESS(struct parse *p, struct access_list *out)
 {
@@ -204,8 +202,7 @@ void release_ACCESS(struct access_list *value)
     *value = (struct access_list){0};
 }
 
-/* Servers ---------------------------------------------------------------------------------------
- */
+/* Servers ----------------------------------------------------------------------------------- */
 
 /* The value of "name=value" in `word`, NULL if it is another name. */
 static const char *value_of(const char *word, const char *name)
@@ -327,8 +324,7 @@ void release_SERVER(struct server_list *value)
     *value = (struct server_list){0};
 }
 
-/* Renamed commands ------------------------------------------------------------------------------
- */
+/* Renamed commands -------------------------------------------------------------------------- */
 
 static bool parse_rename_name(struct parse *p, char *name)
 {

@@ -125,8 +125,7 @@ WORDS_TYPE(CONFLICT, enum conflict, {"keep", CONFLICT_KEEP}, {"refuse", CONFLICT
 WORDS_TYPE(PROBE, enum probe_kind, {"auto", PROBE_AUTO}, {"connect", PROBE_CONNECT},
            {"off", PROBE_OFF})
 
-/* Numbers ---------------------------------------------------------------------------------------
- */
+/* Numbers ----------------------------------------------------------------------------------- */
 
 /* `zero`: the word that stands for 0, or NULL. */
 static bool parse_unsigned(struct parse *p, const char *zero, unsigned *out)
@@ -165,8 +164,7 @@ UNSIGNED_TYPE(COUNT, "none")
 UNSIGNED_TYPE(COUNT_AUTO, "auto")
 UNSIGNED_TYPE(NUMBER, NULL)
 
-/* Durations and sizes ---------------------------------------------------------------------------
- */
+/* Durations and sizes ----------------------------------------------------------------------- */
 
 #define SIZE_MAX_BYTES (UINT64_C(1) << 40)
 
@@ -343,8 +341,7 @@ void print_LAG(struct text *out, const struct lag_bound *value, size_t item)
     }
 }
 
-/* Texts -----------------------------------------------------------------------------------------
- */
+/* Texts ------------------------------------------------------------------------------------- */
 
 bool parse_TEXT(struct parse *p, char **out)
 {

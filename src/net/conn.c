@@ -63,7 +63,7 @@ void conn_tune_listener(int fd, int family, const struct conn_tcp *tcp)
     }
 }
 
-/* Reading ---------------------------------------------------------------------------------- */
+/* Reading ----------------------------------------------------------------------------------- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
@@ -135,7 +135,7 @@ void conn_resume(struct conn *c, enum conn_pause why)
     }
 }
 
-/* Writing ---------------------------------------------------------------------------------- */
+/* Writing ----------------------------------------------------------------------------------- */
 
 size_t conn_queued(const struct conn *c)
 {

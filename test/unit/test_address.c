@@ -130,8 +130,7 @@ static void addresses_are_equal_only_to_themselves(void **state)
     }
 }
 
-/* Ranges ----------------------------------------------------------------------------------------
- */
+/* Ranges ------------------------------------------------------------------------------------ */
 
 static bool contains(const char *range, const char *address)
 {
@@ -203,8 +202,7 @@ static void bits_behind_the_mask_are_told_and_cleared(void **state)
     }
 }
 
-/* Keys ------------------------------------------------------------------------------------------
- */
+/* Keys -------------------------------------------------------------------------------------- */
 
 static bool same_client(const char *one, const char *two)
 {

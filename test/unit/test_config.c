@@ -120,8 +120,7 @@ static void every_key_can_be_set(void **state)
     config_free(c);
 }
 
-/* Routes ----------------------------------------------------------------------------------------
- */
+/* Routes ------------------------------------------------------------------------------------ */
 
 static enum route route_of(const char *text)
 {
@@ -150,8 +149,7 @@ static void master_and_slave_mean_primary_and_replica(void **state)
     assert_int_equal(route_of(FILE_WITH("route = slave\nfallback = master\n", "")), ROUTE_REPLICA);
 }
 
-/* Lists -----------------------------------------------------------------------------------------
- */
+/* Lists ------------------------------------------------------------------------------------- */
 
 static void allow_and_deny_keep_their_order(void **state)
 {
@@ -198,8 +196,7 @@ static void servers_are_numbered_over_all_backends(void **state)
     config_free(c);
 }
 
-/* Text ------------------------------------------------------------------------------------------
- */
+/* Text -------------------------------------------------------------------------------------- */
 
 static void check_password(const char *written, const char *meant)
 {
@@ -269,8 +266,7 @@ static void names_may_be_63_bytes_long(void **state)
     config_free(c);
 }
 
-/* The environment -------------------------------------------------------------------------------
- */
+/* The environment --------------------------------------------------------------------------- */
 
 static void variables_are_replaced_once_and_their_values_are_text(void **state)
 {
@@ -302,8 +298,7 @@ static void an_optional_text_may_be_empty(void **state)
                      "server = one 10.0.0.1:1\nprobe_password = ${ROUTER_NONE:-}\n"));
 }
 
-/* Passwords in files ----------------------------------------------------------------------------
- */
+/* Passwords in files ------------------------------------------------------------------------ */
 
 static void check_password_file(const char *content, const char *meant)
 {

@@ -12,8 +12,7 @@
     "[frontend f]\nbind = 127.0.0.1:7000\nbackend = b\n" frontend                                  \
     "[backend b]\nprotocol = tcp\nserver = one 127.0.0.1:7001\n" backend
 
-/* Effects ---------------------------------------------------------------------------------------
- */
+/* Effects ----------------------------------------------------------------------------------- */
 
 /* `line` is the last line of a file that begins with `file`. */
 static void assert_no_effect(const char *file, const char *line, const char *with)
@@ -103,8 +102,7 @@ static void an_open_admin_address_must_be_meant(void **state)
         "127.0.0.1 or [::1]\n");
 }
 
-/* Passwords -------------------------------------------------------------------------------------
- */
+/* Passwords --------------------------------------------------------------------------------- */
 
 static void a_password_is_given_once_and_can_be_read(void **state)
 {
@@ -201,8 +199,7 @@ static void the_environment_is_asked_exactly(void **state)
                   "r.ini:7: the value of \"balance\" is empty\n");
 }
 
-/* The dump --------------------------------------------------------------------------------------
- */
+/* The dump ---------------------------------------------------------------------------------- */
 
 static char *dump(const struct config *c)
 {

@@ -241,8 +241,7 @@ static void two_binds_of_one_address_are_told(void **state)
     config_free(load(FILE_WITH("bind = [::1]:7000\nbind = 127.0.0.2:7000\nbind = :7002\n", "")));
 }
 
-/* The file as a whole ---------------------------------------------------------------------------
- */
+/* The file as a whole ----------------------------------------------------------------------- */
 
 static void what_is_required_is_asked_for(void **state)
 {

@@ -48,7 +48,7 @@ static void loop_end(struct loop *l)
     free(l);
 }
 
-/* Mailbox ---------------------------------------------------------------------------------- */
+/* Mailbox ----------------------------------------------------------------------------------- */
 
 struct inbox {
     unsigned next[POSTERS]; /* the number expected from each poster */
@@ -105,7 +105,7 @@ static void test_messages_arrive_once_and_in_the_order_of_each_poster(void **sta
     loop_end(l);
 }
 
-/* Deadlines ---------------------------------------------------------------------------------- */
+/* Deadlines --------------------------------------------------------------------------------- */
 
 struct alarm {
     struct deadline deadline;
@@ -158,7 +158,7 @@ static void test_deadlines_fire_in_time_and_only_while_armed(void **state)
     loop_end(l);
 }
 
-/* Connections ---------------------------------------------------------------------------------- */
+/* Connections ------------------------------------------------------------------------------- */
 
 struct end {
     struct conn conn;
