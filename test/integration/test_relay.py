@@ -98,7 +98,8 @@ def test_a_client_may_go_on_after_the_server_ended_its_side(home):
     assert got == [b"still here"]
 
 
-def test_a_reset_by_the_client_arrives_as_a_reset(home):
+def watcher():
+    """A server that greets and notes how each connection ends."""
     seen = []
 
     def watch(_server, sock):
@@ -110,6 +111,11 @@ def test_a_reset_by_the_client_arrives_as_a_reset(home):
         except ConnectionResetError:
             seen.append("reset")
 
+    return seen, watch
+
+
+def test_a_reset_by_the_client_arrives_as_a_reset(home):
+    seen, watch = watcher()
     _, router, address = relay(home, watch)
     client = connect(address)
     assert read_line(client) == "hello"
@@ -134,17 +140,7 @@ def test_a_reset_by_the_server_arrives_as_a_reset(home):
 
 def test_a_reset_right_behind_bytes_is_not_taken_for_an_end(home):
     """Both come in one event; libuv calls that the end."""
-    seen = []
-
-    def watch(_server, sock):
-        sock.sendall(b"hello\n")
-        try:
-            while sock.recv(100):
-                pass
-            seen.append("end")
-        except ConnectionResetError:
-            seen.append("reset")
-
+    seen, watch = watcher()
     _, router, address = relay(home, watch)
     client = connect(address)
     assert read_line(client) == "hello"
