@@ -330,11 +330,6 @@ int conn_connect(struct conn *c, struct loop *l, const struct conn_ops *ops,
     return rc < 0 ? failed_at_once(c, rc) : rc;
 }
 
-bool conn_is_open(const struct conn *c)
-{
-    return c->open;
-}
-
 bool conn_peer_left(const struct conn *c)
 {
     if (!c->open) {

@@ -77,7 +77,6 @@ void conn_resume(struct conn *c, enum conn_pause why);
 /* The socket is closed when these return; on_closed comes later from the loop. Idempotent. */
 void conn_close(struct conn *c);
 void conn_reset(struct conn *c); /* the same, as a RST to the peer */
-bool conn_is_open(const struct conn *c);
 /* Whether the peer of a conn that is not being read has sent FIN or RST. */
 bool conn_peer_left(const struct conn *c);
 
