@@ -252,7 +252,7 @@ static void set_value(struct loader *l, const struct option *o, const struct con
     const struct origin_section *in = &l->origin->sections[l->section];
     struct origin_setting s = {.section = l->section, .option = o, .line = line->number};
     bool repeats = (o->flags & OPTION_REPEAT) != 0;
-    const struct origin_setting *first =
+    struct origin_setting *first =
         repeats ? NULL : origin_find(l->origin, o->kind, in->index, o->key);
     if (first != NULL && !first->guess) {
         config_error(l->errors, line->number, "\"%s\" is set twice, first in line %u", o->key,
@@ -265,7 +265,11 @@ static void set_value(struct loader *l, const struct option *o, const struct con
         wipe(value, strlen(value));
         free(value);
     }
-    record(l, &s);
+    if (first != NULL) {
+        *first = s;
+    } else {
+        record(l, &s);
+    }
 }
 
 static void take_pair(struct loader *l, const struct config_line *line)

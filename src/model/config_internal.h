@@ -199,8 +199,8 @@ struct config_origin {
 const struct origin_section *origin_section(const struct config_origin *o, enum section_kind kind,
                                             size_t index);
 /* The first line that sets the key in this section, NULL if there is none. */
-const struct origin_setting *origin_find(const struct config_origin *o, enum section_kind kind,
-                                         size_t index, const char *key);
+struct origin_setting *origin_find(const struct config_origin *o, enum section_kind kind,
+                                   size_t index, const char *key);
 /* The line that filled item `item` of the list in which `option` keeps its values. */
 const struct origin_setting *origin_item(const struct config_origin *o, const struct option *option,
                                          size_t index, size_t item);

@@ -14,11 +14,11 @@ const struct origin_section *origin_section(const struct config_origin *o, enum 
     return NULL;
 }
 
-const struct origin_setting *origin_find(const struct config_origin *o, enum section_kind kind,
-                                         size_t index, const char *key)
+struct origin_setting *origin_find(const struct config_origin *o, enum section_kind kind,
+                                   size_t index, const char *key)
 {
     for (size_t i = 0; i < o->setting_count; i++) {
-        const struct origin_setting *s = &o->settings[i];
+        struct origin_setting *s = &o->settings[i];
         const struct origin_section *in = &o->sections[s->section];
         if (in->kind == kind && in->index == index && strcmp(s->option->key, key) == 0) {
             return s;

@@ -62,6 +62,11 @@ static void bad_values_come_with_what_is_expected(void **state)
          "ip_hash, random or first\n"},
         {FILE_WITH("", "protocol = redis\n"),
          "r.ini:7: \"protocol\" is set twice, first in line 5\n"},
+        /* The guess gives way to the real one, which then is the first. */
+        {"[frontend f]\nbind = :1\nbackend\nbackend = b\nbackend = b\n"
+         "[backend b]\nprotocol = tcp\nserver = a 10.0.0.1:1\n",
+         "r.ini:3: expected \"=\" after \"backend\"\n"
+         "r.ini:5: \"backend\" is set twice, first in line 4\n"},
         {FILE_WITH("", "probe_keep = true\n"),
          "r.ini:7: bad value \"true\" for \"probe_keep\": expected yes or no\n"},
         {FILE_WITH("route = split\n", ""),
