@@ -6,6 +6,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+from lib import clusters  # noqa: E402
 from lib.home import Home  # noqa: E402
 from lib.router import BINARY  # noqa: E402
 from lib.waiting import SLOW  # noqa: E402
@@ -14,6 +15,15 @@ from lib.waiting import SLOW  # noqa: E402
 def pytest_sessionstart(session):
     if not session.config.option.collectonly and not os.access(BINARY, os.X_OK):
         pytest.exit(f"{BINARY}: run `make` first", returncode=2)
+
+
+def pytest_collection_finish(session):
+    if not session.config.option.collectonly:
+        clusters.start_needed(session.items)
+
+
+def pytest_sessionfinish():
+    clusters.end_all()
 
 
 @pytest.fixture
