@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct observation;   /* src/model/observation.h: what a probe learnt */
-struct probe_account; /* below */
+struct observation; /* src/model/observation.h: what a probe learnt */
+struct probe_setup; /* below */
 
 /* Why a client is refused; a protocol may word each in its own error format. */
 enum refusal {
@@ -25,31 +25,76 @@ enum refusal {
 /* What a probe says next. */
 enum probe_step {
     PROBE_STEP_READ, /* send `out` if any, then feed the answer */
+    PROBE_STEP_TLS,  /* the same, but make the connection TLS first: feed() is called with no bytes
+                      * when it is */
     PROBE_STEP_DONE, /* the observation is complete; the connection may serve the next probe */
     PROBE_STEP_FAIL, /* the observation says why; close the connection */
 };
 
-struct probe_account {
+/* mysql_topology: how the servers of a MySQL backend hang together. */
+enum mysql_topology {
+    MYSQL_TOPOLOGY_AUTO, /* each server says it */
+    MYSQL_TOPOLOGY_REPLICATION,
+    MYSQL_TOPOLOGY_GROUP_REPLICATION,
+    MYSQL_TOPOLOGY_GALERA,
+};
+
+/* http_check: "GET /health". */
+struct http_check {
+    char *method; /* NULL = no check */
+    char *target;
+};
+
+#define HTTP_EXPECT_MAX 8
+
+/* http_expect: the good status codes, "200", "200-299" or several with commas. */
+struct http_expect {
+    struct {
+        unsigned first;
+        unsigned last;
+    } ranges[HTTP_EXPECT_MAX];
+    unsigned count;
+};
+
+/* What a dialogue asks with: borrowed, and read anew at each start(), so that a rotated password
+ * counts from the next login on. */
+struct probe_setup {
     const char *user;     /* NULL = none */
     const char *password; /* NULL = none */
+    const char *database; /* NULL = the protocol's default */
     /* The name under which the server knows `command`; the command itself if it is not renamed. */
     const char *(*command)(const void *renames, const char *command);
     const void *renames;
+    bool tls;   /* probe_tls: the connection is, or is to be made, TLS */
+    bool local; /* a unix socket: nobody listens */
+    enum mysql_topology mysql_topology;
+    const struct http_check *http;         /* http_probe only */
+    const struct http_expect *http_expect; /* http_probe only */
+    const char *host;                      /* http_probe, patroni_probe: the Host field */
+    uint64_t lag_bytes;                    /* patroni_probe: max_lag, 0 = none */
+    const char *master;                    /* sentinel_probe: the name the Sentinels know it by */
 };
 
 /* A dialogue that asks a server for its role. All strings are borrowed until the next call. */
 struct probe_dialogue {
     size_t state_size;
+    /* TLS, where it is wanted, begins inside the protocol (PROBE_STEP_TLS) and not with the
+     * connection. */
+    bool tls_inside;
     /* `state` is zeroed memory of state_size bytes. `greeting` says that the connection is new and
      * must log in first. Writes what to send to out/out_len (borrowed from the state). */
-    enum probe_step (*start)(void *state, const struct probe_account *account, bool greeting,
+    enum probe_step (*start)(void *state, const struct probe_setup *setup, bool greeting,
                              const char **out, size_t *out_len);
     enum probe_step (*feed)(void *state, const char *data, size_t len, struct observation *result,
                             const char **out, size_t *out_len);
     /* The polite end of a kept or single connection. */
-    void (*goodbye)(void *state, const struct probe_account *account, const char **out,
+    void (*goodbye)(void *state, const struct probe_setup *setup, const char **out,
                     size_t *out_len);
     void (*release)(void *state); /* frees what the state holds; the state itself is the caller's */
+    /* True while a connection that is cut would be held against our address (MySQL counts broken
+     * handshakes): it is kept, whatever the time-out says, until the login is over. Also true
+     * before the first byte of it came. NULL: never. */
+    bool (*unfinished)(const void *state);
 };
 
 struct proto {

@@ -57,9 +57,9 @@ static const char *renamed(const void *renames, const char *command)
     return command;
 }
 
-static struct probe_account account(const struct probe *p)
+static struct probe_setup account(const struct probe *p)
 {
-    return (struct probe_account){
+    return (struct probe_setup){
         .user = p->backend->probe_user,
         .password = p->backend->probe_password,
         .command = renamed,
@@ -152,7 +152,7 @@ static void leave(struct probe *p)
     const char *out = NULL;
     size_t len = 0;
     if (p->dialogue != NULL) {
-        struct probe_account who = account(p);
+        struct probe_setup who = account(p);
         p->dialogue->goodbye(p->talk, &who, &out, &len);
     }
     p->kept = false;
@@ -205,7 +205,7 @@ static void ask(struct probe *p)
     }
     const char *out = NULL;
     size_t len = 0;
-    struct probe_account who = account(p);
+    struct probe_setup who = account(p);
     enum probe_step next = p->dialogue->start(p->talk, &who, !p->kept, &out, &len);
     step(p, next, out, len);
 }

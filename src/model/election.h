@@ -45,10 +45,21 @@ struct election_memory {
     struct server_memory *servers;         /* borrowed */
 };
 
+/* Who is trusted to decide about primaries beside the servers themselves: all Sentinels, Patroni's
+ * lock, a group's majority. A server must claim the role itself all the same. */
+struct authority {
+    unsigned total;        /* how many there are to be asked; 0 = nobody decides but we */
+    unsigned heard;        /* how many have answered lately */
+    const unsigned *words; /* one for each server: how many name it as the primary */
+    const char *name;      /* "the Sentinels", "Patroni": for the reason */
+};
+
 struct election_input {
-    const struct server_config *servers; /* names, for the reason */
-    const struct observation *seen;      /* one for each server */
+    const struct server_config *servers; /* names and addresses */
+    struct observation *seen; /* one for each server; the census rewrites them in place */
     size_t count;
+    struct authority authority;
+    bool failback; /* Galera: back to the first server as soon as it is synced */
     unsigned probe_fall;
     uint64_t now_ms;
     uint64_t

@@ -64,14 +64,14 @@ static size_t command_write(const struct command *c, char *out, size_t size)
     return len;
 }
 
-static const char *alias(const struct probe_account *account, const char *command)
+static const char *alias(const struct probe_setup *setup, const char *command)
 {
-    return account->command != NULL ? account->command(account->renames, command) : command;
+    return setup->command != NULL ? setup->command(setup->renames, command) : command;
 }
 
-static const char *alias_or_name(const struct probe_account *account, const char *command)
+static const char *alias_or_name(const struct probe_setup *setup, const char *command)
 {
-    const char *name = alias(account, command);
+    const char *name = alias(setup, command);
     return name[0] != '\0' ? name : command;
 }
 
@@ -112,16 +112,15 @@ static void *on_string(const redisReadTask *task, char *text, size_t len)
 
 static redisReplyObjectFunctions on_reply = {.createString = on_string};
 
-static size_t collect(struct command commands[4], const struct probe_account *account,
-                      bool greeting)
+static size_t collect(struct command commands[4], const struct probe_setup *setup, bool greeting)
 {
     size_t count = 0;
-    if (greeting && (account->user != NULL || account->password != NULL)) {
+    if (greeting && (setup->user != NULL || setup->password != NULL)) {
         struct command *auth = &commands[count++];
-        const char *password = account->password != NULL ? account->password : "";
-        *auth = (struct command){.words = {alias_or_name(account, "AUTH"), password}, .count = 2};
-        if (account->user != NULL) {
-            auth->words[1] = account->user;
+        const char *password = setup->password != NULL ? setup->password : "";
+        *auth = (struct command){.words = {alias_or_name(setup, "AUTH"), password}, .count = 2};
+        if (setup->user != NULL) {
+            auth->words[1] = setup->user;
             auth->words[2] = password;
             auth->count = 3;
         }
@@ -129,19 +128,19 @@ static size_t collect(struct command commands[4], const struct probe_account *ac
     static const char *const sections[] = {"server", "persistence", "replication"};
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
         commands[count] =
-            (struct command){.words = {alias_or_name(account, "INFO"), sections[i]}, .count = 2};
+            (struct command){.words = {alias_or_name(setup, "INFO"), sections[i]}, .count = 2};
         count++;
     }
     return count;
 }
 
-static enum probe_step redis_start(void *state, const struct probe_account *account, bool greeting,
+static enum probe_step redis_start(void *state, const struct probe_setup *setup, bool greeting,
                                    const char **out, size_t *out_len)
 {
     struct dialogue *d = state;
     struct command commands[4];
-    size_t count = collect(commands, account, greeting);
-    const char *password = account->password != NULL ? account->password : "";
+    size_t count = collect(commands, setup, greeting);
+    const char *password = setup->password != NULL ? setup->password : "";
     size_t size = strlen(password) + 1;
     for (size_t i = 0; i < count; i++) {
         size += command_bound(&commands[i]);
@@ -342,11 +341,11 @@ static enum probe_step redis_feed(void *state, const char *data, size_t len,
     return step == PROBE_STEP_READ && d->expect == EXPECT_NOTHING ? finish(d, result) : step;
 }
 
-static void redis_goodbye(void *state, const struct probe_account *account, const char **out,
+static void redis_goodbye(void *state, const struct probe_setup *setup, const char **out,
                           size_t *out_len)
 {
     struct dialogue *d = state;
-    struct command quit = {.words = {alias(account, "QUIT")}, .count = 1};
+    struct command quit = {.words = {alias(setup, "QUIT")}, .count = 1};
     *out = NULL;
     *out_len = 0;
     free(d->bye);

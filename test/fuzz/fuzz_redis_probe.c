@@ -13,14 +13,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct probe_account accounts[] = {
+static const struct probe_setup accounts[] = {
     {.user = NULL},
     {.password = SECRET},
     {.user = "router", .password = SECRET},
 };
 
 /* Feeds pieces of `piece` bytes, each in memory of its own so that a sanitizer sees its ends. */
-static enum probe_step run(const struct probe_account *account, const uint8_t *data, size_t size,
+static enum probe_step run(const struct probe_setup *account, const uint8_t *data, size_t size,
                            size_t piece, struct observation *seen)
 {
     const char *out;
@@ -46,7 +46,7 @@ static enum probe_step run(const struct probe_account *account, const uint8_t *d
     return step;
 }
 
-static void check(const struct probe_account *account, enum probe_step step,
+static void check(const struct probe_setup *account, enum probe_step step,
                   const struct observation *o)
 {
     assert(o->failures == 7 && o->asked == 9);
@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 4 || size > 100000) {
         return 0;
     }
-    const struct probe_account *account =
+    const struct probe_setup *account =
         &accounts[data[0] % (sizeof(accounts) / sizeof(accounts[0]))];
     size_t piece = 1 + (data[1] | (size_t)data[2] << 8) % (size - 3);
     struct observation whole;

@@ -23,12 +23,12 @@ static const char *under_x_name(const void *renames, const char *command)
     return strcmp(command, "INFO") == 0 ? "XINFO" : strcmp(command, "AUTH") == 0 ? "XAUTH" : "";
 }
 
-static const struct probe_account nobody = {.command = under_own_name};
-static const struct probe_account with_password = {
+static const struct probe_setup nobody = {.command = under_own_name};
+static const struct probe_setup with_password = {
     .password = "s3cret",
     .command = under_own_name,
 };
-static const struct probe_account with_user = {
+static const struct probe_setup with_user = {
     .user = "router",
     .password = "s3cret",
     .command = under_own_name,
@@ -42,7 +42,7 @@ struct talk {
     size_t out_len;
 };
 
-static struct talk talk_new(const struct probe_account *account)
+static struct talk talk_new(const struct probe_setup *account)
 {
     struct talk t = {.state = calloc(1, redis_probe.state_size)};
     t.seen = (struct observation){.failures = 3, .asked = 5};
@@ -57,7 +57,7 @@ static void talk_free(struct talk *t)
     free(t->state);
 }
 
-static void again(struct talk *t, const struct probe_account *account)
+static void again(struct talk *t, const struct probe_setup *account)
 {
     t->step = redis_probe.start(t->state, account, false, &t->out, &t->out_len);
     assert_int_equal(t->step, PROBE_STEP_READ);
@@ -92,7 +92,7 @@ static char *answers(const char *before, const char *server, const char *persist
     return text;
 }
 
-static void assert_denied(const struct probe_account *account, const char *answer, const char *why)
+static void assert_denied(const struct probe_setup *account, const char *answer, const char *why)
 {
     struct talk t = talk_new(account);
     feed(&t, answer);
@@ -139,7 +139,7 @@ static void it_logs_in_once_on_a_new_connection(void **state)
 static void renamed_commands_are_asked_under_their_names(void **state)
 {
     (void)state;
-    const struct probe_account renamed = {.password = "s3cret", .command = under_x_name};
+    const struct probe_setup renamed = {.password = "s3cret", .command = under_x_name};
     struct talk t = talk_new(&renamed);
     assert_non_null(strstr(t.out, "*2\r\n$5\r\nXAUTH\r\n$6\r\ns3cret\r\n"));
     assert_non_null(strstr(t.out, "*2\r\n$5\r\nXINFO\r\n$6\r\nserver\r\n"));

@@ -47,7 +47,7 @@ static const char *info_renamed(const void *renames, const char *command)
     return strcmp(command, "INFO") == 0 ? "XINFO_a1b2" : command;
 }
 
-static const struct probe_account nobody = {.command = under_own_name};
+static const struct probe_setup nobody = {.command = under_own_name};
 
 static int free_port(void)
 {
@@ -158,7 +158,7 @@ static void tell(const struct server *s, const char *command)
 }
 
 /* One round of the dialogue, in small reads. */
-static enum probe_step ask(int fd, void *talk, const struct probe_account *account, bool greeting,
+static enum probe_step ask(int fd, void *talk, const struct probe_setup *account, bool greeting,
                            struct observation *o)
 {
     const char *out;
@@ -176,7 +176,7 @@ static enum probe_step ask(int fd, void *talk, const struct probe_account *accou
     return step;
 }
 
-static struct observation probe(const struct server *s, const struct probe_account *account)
+static struct observation probe(const struct server *s, const struct probe_setup *account)
 {
     struct observation o = {0};
     void *talk = calloc(1, redis_probe.state_size);
@@ -189,7 +189,7 @@ static struct observation probe(const struct server *s, const struct probe_accou
     return o;
 }
 
-static void assert_denied(const struct server *s, const struct probe_account *account,
+static void assert_denied(const struct server *s, const struct probe_setup *account,
                           const char *why)
 {
     struct observation o = probe(s, account);
@@ -227,8 +227,8 @@ static void a_kept_connection_is_asked_again_and_left(void **state)
 static void a_password_is_needed_and_suffices(void **state)
 {
     const char *const options[] = {"--requirepass", "s3cret", NULL};
-    const struct probe_account right = {.password = "s3cret", .command = under_own_name};
-    const struct probe_account wrong = {.password = "guess", .command = under_own_name};
+    const struct probe_setup right = {.password = "s3cret", .command = under_own_name};
+    const struct probe_setup wrong = {.password = "guess", .command = under_own_name};
     struct server *s = start(*state, 0, options);
     assert_int_equal(probe(s, &right).reach, REACH_ANSWERED);
     assert_denied(s, &wrong, "does not accept");
@@ -238,9 +238,10 @@ static void a_password_is_needed_and_suffices(void **state)
 static void a_user_needs_info_and_nothing_else(void **state)
 {
     const char *const options[] = {NULL};
-    const struct probe_account asker = {"asker", "pw", under_own_name, NULL};
-    const struct probe_account other = {"other", "pw", under_own_name, NULL};
-    const struct probe_account stranger = {"stranger", "pw", under_own_name, NULL};
+    const struct probe_setup asker = {.user = "asker", .password = "pw", .command = under_own_name};
+    const struct probe_setup other = {.user = "other", .password = "pw", .command = under_own_name};
+    const struct probe_setup stranger = {
+        .user = "stranger", .password = "pw", .command = under_own_name};
     struct server *s = start(*state, 0, options);
     tell(s, "ACL SETUSER asker on >pw -@all +info");
     tell(s, "ACL SETUSER other on >pw -@all +ping");
@@ -252,14 +253,14 @@ static void a_user_needs_info_and_nothing_else(void **state)
 static void a_password_that_nobody_asked_for_is_told(void **state)
 {
     const char *const options[] = {NULL};
-    const struct probe_account account = {.password = "s3cret", .command = under_own_name};
+    const struct probe_setup account = {.password = "s3cret", .command = under_own_name};
     assert_denied(start(*state, 0, options), &account, "has no password");
 }
 
 static void a_renamed_info_is_found_under_its_name(void **state)
 {
     const char *const options[] = {"--rename-command", "INFO", "XINFO_a1b2", NULL};
-    const struct probe_account renamed = {.command = info_renamed};
+    const struct probe_setup renamed = {.command = info_renamed};
     struct server *s = start(*state, 0, options);
     assert_int_equal(probe(s, &renamed).reach, REACH_ANSWERED);
     assert_denied(s, &nobody, "INFO is unknown there: probe_command = INFO=");
@@ -268,7 +269,7 @@ static void a_renamed_info_is_found_under_its_name(void **state)
 static void a_renamed_auth_does_not_tell_the_password(void **state)
 {
     const char *const options[] = {"--rename-command", "AUTH", "XAUTH", NULL};
-    const struct probe_account account = {.password = "s3cret", .command = under_own_name};
+    const struct probe_setup account = {.password = "s3cret", .command = under_own_name};
     struct observation o = probe(start(*state, 0, options), &account);
     assert_non_null(strstr(o.why, "AUTH is unknown there"));
     assert_null(strstr(o.why, "s3cret"));
