@@ -12,8 +12,7 @@
 
 #include "base/address.h"
 #include "base/log.h"
-
-struct proto;
+#include "router_proto.h"
 
 enum log_sessions { LOG_SESSIONS_NO, LOG_SESSIONS_ERRORS, LOG_SESSIONS_ALL };
 enum route { ROUTE_AUTO, ROUTE_PRIMARY, ROUTE_REPLICA, ROUTE_ANY, ROUTE_COUNT };
@@ -64,6 +63,16 @@ struct rename_rule {
 
 struct rename_list {
     struct rename_rule *items;
+    size_t count;
+};
+
+struct sentinel_config {
+    struct address address;
+    char *text; /* as written */
+};
+
+struct sentinel_list {
+    struct sentinel_config *items;
     size_t count;
 };
 
@@ -123,7 +132,7 @@ struct frontend_config {
 struct backend_config {
     char *name;
     size_t index;
-    /* probe_password holds the secret wherever it came from. */
+    /* probe_password and sentinel_password hold the secrets wherever they came from. */
 #define ROUTER   NO_MEMBER
 #define FRONTEND NO_MEMBER
 #define BACKEND  MEMBER

@@ -10,71 +10,10 @@
 
 #define NO_BACKEND ((size_t)-1)
 
-static const char *const probe_words[] = {
-    [PROBE_AUTO] = "auto", [PROBE_CONNECT] = "connect", [PROBE_OFF] = "off"};
-static const char *const route_words[ROUTE_COUNT] = {[ROUTE_AUTO] = "auto",
-                                                     [ROUTE_PRIMARY] = "primary",
-                                                     [ROUTE_REPLICA] = "replica",
-                                                     [ROUTE_ANY] = "any"};
-
 bool backend_roles_known(const struct backend_config *b)
 {
-    return b->protocol != NULL && b->protocol->has_roles && b->probe == PROBE_AUTO;
-}
-
-/* Whether the key was left out or has a good value. */
-static bool sound(const struct config *c, enum section_kind kind, size_t index, const char *key)
-{
-    const struct origin_setting *s = origin_find(c->origin, kind, index, key);
-    return s == NULL || s->ok;
-}
-
-/* Every option that the file sets has an effect --------------------------------------------- */
-
-static bool backend_effect(const struct config *c, const struct option *o, size_t index,
-                           char why[EFFECT_WHY_MAX])
-{
-    const struct backend_config *b = &c->backends[index];
-    if (b->protocol == NULL || !sound(c, SECTION_BACKEND, index, "probe")) {
-        return true;
-    }
-    if ((o->flags & OPTION_ROLES) != 0 && !b->protocol->has_roles) {
-        snprintf(why, EFFECT_WHY_MAX, "protocol = %s", b->protocol->name);
-        return false;
-    }
-    if (((o->flags & OPTION_ROLES) != 0 && b->probe != PROBE_AUTO) ||
-        ((o->flags & OPTION_PROBED) != 0 && b->probe == PROBE_OFF)) {
-        snprintf(why, EFFECT_WHY_MAX, "probe = %s", probe_words[b->probe]);
-        return false;
-    }
-    return true;
-}
-
-bool config_has_effect(const struct config *c, const struct option *o, size_t index,
-                       char why[EFFECT_WHY_MAX])
-{
-    if (o->kind == SECTION_BACKEND) {
-        return backend_effect(c, o, index, why);
-    }
-    if (o->kind == SECTION_FRONTEND && (o->flags & OPTION_REPLICA) != 0 &&
-        sound(c, SECTION_FRONTEND, index, "route") && c->frontends[index].route != ROUTE_REPLICA) {
-        snprintf(why, EFFECT_WHY_MAX, "route = %s", route_words[c->frontends[index].route]);
-        return false;
-    }
-    return true;
-}
-
-static void check_effects(const struct config *c, struct config_errors *errors)
-{
-    for (size_t i = 0; i < c->origin->setting_count; i++) {
-        const struct origin_setting *s = &c->origin->settings[i];
-        const struct origin_section *in = &c->origin->sections[s->section];
-        char why[EFFECT_WHY_MAX];
-        /* An empty value means that the option is not used. */
-        if (s->ok && !in->repeated && !config_has_effect(c, s->option, in->index, why)) {
-            config_error(errors, s->line, "\"%s\" has no effect with %s", s->option->key, why);
-        }
-    }
+    return b->protocol != NULL && b->protocol->has_roles && b->probe == PROBE_AUTO &&
+           b->http_check.method == NULL;
 }
 
 static void check_required(const struct config *c, struct config_errors *errors)
@@ -103,7 +42,8 @@ static void check_admin(struct config *c, struct config_errors *errors)
     if (s == NULL || !s->ok || r->admin == NULL || address_parse(&at, r->admin) != 0) {
         return;
     }
-    if (!address_is_loopback(&at) && !r->admin_open && sound(c, SECTION_ROUTER, 0, "admin_open")) {
+    if (!address_is_loopback(&at) && !r->admin_open &&
+        config_sound(c, SECTION_ROUTER, 0, "admin_open")) {
         config_error(errors, s->line,
                      "admin = %s is open to other machines and asks for no password: write "
                      "\"admin_open = yes\" if that is meant, or a loopback address",
@@ -153,8 +93,8 @@ static void resolve_route(const struct config *c, struct frontend_config *f,
     const struct origin_setting *s = origin_find(c->origin, SECTION_FRONTEND, f->index, "route");
     unsigned line =
         s != NULL ? s->line : origin_section(c->origin, SECTION_FRONTEND, f->index)->line;
-    if (b->protocol == NULL || !sound(c, SECTION_FRONTEND, f->index, "route") ||
-        !sound(c, SECTION_BACKEND, b->index, "probe")) {
+    if (b->protocol == NULL || !config_sound(c, SECTION_FRONTEND, f->index, "route") ||
+        !config_sound(c, SECTION_BACKEND, b->index, "probe")) {
         return;
     }
     if (f->route_auto) {
@@ -167,14 +107,15 @@ static void resolve_route(const struct config *c, struct frontend_config *f,
         config_error(errors, line,
                      "route = %s needs roles, and protocol = %s of [backend %s] has none: write "
                      "\"route = any\"",
-                     route_words[f->route], b->protocol->name, b->name);
+                     config_route_words[f->route], b->protocol->name, b->name);
         return;
     }
     config_error(errors, line,
                  "route = %s%s needs roles, and with probe = %s nobody asks [backend %s] for them: "
                  "write \"probe = auto\" there, or \"route = any\" here",
-                 route_words[f->route], f->route_auto ? " (that is what auto means here)" : "",
-                 probe_words[b->probe], b->name);
+                 config_route_words[f->route],
+                 f->route_auto ? " (that is what auto means here)" : "",
+                 config_probe_words[b->probe], b->name);
 }
 
 /* Binds ------------------------------------------------------------------------------------- */
@@ -281,7 +222,7 @@ void config_check(struct config *c, struct config_errors *errors)
         }
     }
     check_binds(c, errors);
-    check_effects(c, errors);
+    config_check_effects(c, errors);
     config_check_backends(c, errors);
     if (c->frontend_count == 0 && !c->origin->skipped) {
         config_error(errors, 0, "there is no [frontend NAME], so nobody could connect");

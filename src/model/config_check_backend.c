@@ -1,12 +1,8 @@
-/* Servers, passwords and caps of each backend. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
+/* Servers, passwords, probes and caps of each backend. */
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/mem.h"
 #include "model/config_internal.h"
+#include "model/secret.h"
 
 static unsigned server_line(const struct config *c, const struct backend_config *b, size_t i)
 {
@@ -42,63 +38,100 @@ static void check_servers(const struct config *c, const struct backend_config *b
 
 /* Passwords --------------------------------------------------------------------------------- */
 
-static void bad_file(struct config_errors *errors, unsigned line, const char *path, const char *why)
-{
-    char shown[SHOWN_MAX];
-    config_error(errors, line, "cannot read the password from %s: %s", config_shown(path, shown),
-                 why);
-}
+/* The keys of one account. */
+struct account {
+    const char *user;
+    const char *password;
+    const char *file;
+    bool needs_password; /* with a user */
+};
 
-/* NULL: the error was told. A pipe or a terminal would make the start wait for somebody. */
-static char *read_secret(const char *path, unsigned line, struct config_errors *errors)
-{
-    struct stat st;
-    char *data;
-    size_t len;
-    if (stat(path, &st) != 0) {
-        bad_file(errors, line, path, strerror(errno));
-        return NULL;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        bad_file(errors, line, path, S_ISDIR(st.st_mode) ? "it is a directory" : "it is no file");
-        return NULL;
-    }
-    int rc = config_read_file(path, SECRET_BYTES_MAX, &data, &len);
-    if (rc != 0) {
-        bad_file(errors, line, path, rc == -EFBIG ? "it has more than 4096 bytes" : strerror(-rc));
-        return NULL;
-    }
-    len -= len > 0 && data[len - 1] == '\n';
-    len -= len > 0 && data[len - 1] == '\r';
-    data[len] = '\0';
-    if (len > 0 && strlen(data) == len) {
-        return data;
-    }
-    bad_file(errors, line, path, len == 0 ? "it is empty" : "it has a NUL byte");
-    wipe(data, SECRET_BYTES_MAX);
-    free(data);
-    return NULL;
-}
-
-static void check_password(const struct config *c, struct backend_config *b,
+static void check_password(const struct config *c, const struct backend_config *b,
+                           const struct account *keys, char **password,
                            struct config_errors *errors)
 {
     const struct config_origin *o = c->origin;
-    const struct origin_setting *file =
-        origin_find(o, SECTION_BACKEND, b->index, "probe_password_file");
-    const struct origin_setting *plain =
-        origin_find(o, SECTION_BACKEND, b->index, "probe_password");
-    const struct origin_setting *user = origin_find(o, SECTION_BACKEND, b->index, "probe_user");
+    const struct origin_setting *file = origin_find(o, SECTION_BACKEND, b->index, keys->file);
+    const struct origin_setting *plain = origin_find(o, SECTION_BACKEND, b->index, keys->password);
+    const struct origin_setting *user = origin_find(o, SECTION_BACKEND, b->index, keys->user);
     bool has_file = file != NULL && file->ok;
-    if (has_file && plain != NULL && plain->ok) {
-        config_error(errors, file->line,
-                     "\"probe_password_file\" and \"probe_password\" (line %u) are both set",
-                     plain->line);
+    bool has_plain = plain != NULL && plain->ok;
+    if (has_file && has_plain) {
+        config_error(errors, file->line, "\"%s\" and \"%s\" (line %u) are both set", keys->file,
+                     keys->password, plain->line);
     } else if (has_file) {
-        b->probe_password = read_secret(b->probe_password_file, file->line, errors);
-    } else if (user != NULL && user->ok && (plain == NULL || !plain->ok)) {
-        config_error(errors, user->line,
-                     "\"probe_user\" needs \"probe_password\" or \"probe_password_file\"");
+        const char *path = *(char **)config_member(c, file->option, b->index);
+        char why[SECRET_WHY_MAX];
+        char shown[SHOWN_MAX];
+        *password = secret_read(path, why);
+        if (*password == NULL) {
+            config_error(errors, file->line, "cannot read the password from %s: %s",
+                         config_shown(path, shown), why);
+        }
+    } else if (user != NULL && user->ok && !has_plain && keys->needs_password) {
+        config_error(errors, user->line, "\"%s\" needs \"%s\" or \"%s\"", keys->user,
+                     keys->password, keys->file);
+    }
+}
+
+static void check_passwords(const struct config *c, struct backend_config *b,
+                            struct config_errors *errors)
+{
+    bool redis = b->protocol != NULL && strcmp(b->protocol->name, "redis") == 0;
+    struct account probe = {"probe_user", "probe_password", "probe_password_file", redis};
+    struct account sentinel = {"sentinel_user", "sentinel_password", "sentinel_password_file",
+                               true};
+    check_password(c, b, &probe, &b->probe_password, errors);
+    check_password(c, b, &sentinel, &b->sentinel_password, errors);
+}
+
+/* Probes ------------------------------------------------------------------------------------ */
+
+/* MySQL and PostgreSQL tell nothing to a stranger. */
+static void check_probe_user(const struct config *c, const struct backend_config *b,
+                             struct config_errors *errors)
+{
+    bool asks = backend_roles_known(b) && strcmp(b->protocol->name, "redis") != 0;
+    const struct origin_setting *s =
+        origin_find(c->origin, SECTION_BACKEND, b->index, "probe_user");
+    if (asks && b->probe_user == NULL && (s == NULL || s->ok)) {
+        config_error(errors, origin_section(c->origin, SECTION_BACKEND, b->index)->line,
+                     "[backend %s] asks its servers for their roles: it needs \"probe_user\" (and "
+                     "\"probe_password\"), or \"probe = connect\"",
+                     b->name);
+    }
+}
+
+static void check_probe_port(const struct config *c, const struct backend_config *b,
+                             struct config_errors *errors)
+{
+    for (size_t i = 0; i < b->servers.count && (b->probe_port > 0 || b->patroni > 0); i++) {
+        if (b->servers.items[i].address.sa.any.sa_family == AF_UNIX) {
+            config_error(errors, server_line(c, b, i),
+                         "server \"%s\" is a unix socket: it has no other port to be asked at (%s)",
+                         b->servers.items[i].name, b->probe_port > 0 ? "probe_port" : "patroni");
+        }
+    }
+}
+
+static void check_sentinels(const struct config *c, const struct backend_config *b,
+                            struct config_errors *errors)
+{
+    const struct sentinel_list *list = &b->sentinels;
+    for (size_t i = 0; i < list->count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            /* It would have two votes. */
+            if (address_equal(&list->items[i].address, &list->items[j].address)) {
+                config_error(errors,
+                             origin_item_line(c->origin, SECTION_BACKEND, b->index, "sentinel", i),
+                             "sentinel %s is there twice", list->items[i].text);
+            }
+        }
+    }
+    if (list->count > 0 && b->sentinel_master == NULL &&
+        config_sound(c, SECTION_BACKEND, b->index, "sentinel_master")) {
+        config_error(errors, origin_item_line(c->origin, SECTION_BACKEND, b->index, "sentinel", 0),
+                     "\"sentinel\" needs \"sentinel_master\", the name that the Sentinels use");
     }
 }
 
@@ -121,7 +154,10 @@ void config_check_backends(struct config *c, struct config_errors *errors)
         struct backend_config *b = &c->backends[i];
         if (!origin_section(c->origin, SECTION_BACKEND, i)->repeated) {
             check_servers(c, b, errors);
-            check_password(c, b, errors);
+            check_passwords(c, b, errors);
+            check_probe_user(c, b, errors);
+            check_probe_port(c, b, errors);
+            check_sentinels(c, b, errors);
         }
         finish_servers(c, b);
     }

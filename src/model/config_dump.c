@@ -38,7 +38,7 @@ static void add_source(const struct dump *d, struct text *out, const struct orig
         text_add(out, "%s:%u%s", path, s->line, s->environment ? " (environment)" : "");
     } else {
         /* A secret has no default: it came from its file. */
-        text_add(out, "%s", d->option->type->secret && set ? "probe_password_file" : "default");
+        text_add(out, d->option->type->secret && set ? "%s_file" : "default", d->option->key);
     }
 }
 

@@ -1,10 +1,10 @@
 /* What the files of the configuration share; nobody else includes this.
  *
  * The way of a file: config_file.c reads it, config_read.c makes lines of it, config.c puts each
- * value through config_expand.c and its type's parser (option_types.c, option_lists.c) into the
- * member that options.def names, config_check.c looks at the whole. Each adds to one list of
- * errors and goes on, so that one run tells everything. config_origin keeps where each value came
- * from; it lives as long as the config. */
+ * value through config_expand.c and its type's parser (option_types.c, option_lists.c,
+ * option_probes.c) into the member that options.def names, config_check.c looks at the whole. Each
+ * adds to one list of errors and goes on, so that one run tells everything. config_origin keeps
+ * where each value came from; it lives as long as the config. */
 #ifndef ROUTER_MODEL_CONFIG_INTERNAL_H
 #define ROUTER_MODEL_CONFIG_INTERNAL_H
 
@@ -16,7 +16,6 @@
 #define CONFIG_LINE_MAX  4096
 #define CONFIG_LIST_MAX  1024 /* items of one list, sections of the file */
 #define CONFIG_NAME_MAX  63
-#define SECRET_BYTES_MAX 4096
 
 /* Errors and words (config_errors.c) -------------------------------------------------------- */
 
@@ -66,6 +65,14 @@ enum option_flag {
     OPTION_ROLES = 4,
     OPTION_PROBED = 8,
     OPTION_REPLICA = 16,
+    OPTION_ASKED = 32,
+    OPTION_REDIS = 64,
+    OPTION_MYSQL = 128,
+    OPTION_PGSQL = 256,
+    OPTION_TLS = 512,
+    OPTION_HTTP = 1024,
+    OPTION_SENTINEL = 2048,
+    OPTION_AUTO = 4096,
 };
 
 struct parse;
@@ -128,6 +135,11 @@ void parse_error(struct parse *p, const char *text, const char *fmt, ...) PRINTF
 void parse_expected(struct parse *p, const char *text);
 /* Digits only, min to max. 0, -EINVAL or -ERANGE. */
 int parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out);
+/* An address; says what is wrong with it. */
+bool parse_address(struct parse *p, const char *text, struct address *out);
+/* Room for one more item of `size` bytes in the list that `items` points to; false if it is full.
+ */
+bool parse_grow(struct parse *p, void *items, size_t count, size_t size);
 /* [A-Za-z0-9_.-]+, at most CONFIG_NAME_MAX bytes. */
 bool config_name_valid(const char *name);
 
@@ -209,13 +221,22 @@ unsigned origin_item_line(const struct config_origin *o, enum section_kind kind,
                           const char *key, size_t item);
 void origin_free(struct config_origin *o);
 
-/* The whole (config_check.c, config_check_backend.c) ---------------------------------------- */
+/* Effects (config_effect.c) ----------------------------------------------------------------- */
 
 /* Whether an option has an effect where it stands; if not, `why` says with what it has none
  * ("probe = off"). */
 #define EFFECT_WHY_MAX 64
 bool config_has_effect(const struct config *c, const struct option *o, size_t index,
                        char why[EFFECT_WHY_MAX]);
+/* Every option that the file sets has an effect. */
+void config_check_effects(const struct config *c, struct config_errors *errors);
+/* Whether the key was left out or has a good value. */
+bool config_sound(const struct config *c, enum section_kind kind, size_t index, const char *key);
+extern const char *const config_route_words[ROUTE_COUNT];
+extern const char *const config_probe_words[];
+
+/* The whole (config_check.c, config_check_backend.c) ---------------------------------------- */
+
 /* Finds backends, reads secrets, resolves auto, numbers servers, and adds what is wrong. */
 void config_check(struct config *c, struct config_errors *errors);
 void config_check_backends(struct config *c, struct config_errors *errors);

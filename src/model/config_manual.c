@@ -38,6 +38,34 @@ static void put_sentences(const char *text, FILE *out)
     }
 }
 
+/* Where the option has an effect, by its flags. */
+static const struct {
+    enum option_flag flag;
+    const char *words;
+} conditions[] = {
+    {OPTION_REDIS, "Only with\n.Ql protocol = redis .\n"},
+    {OPTION_MYSQL, "Only with\n.Ql protocol = mysql .\n"},
+    {OPTION_PGSQL, "Only with\n.Ql protocol = pgsql .\n"},
+    {OPTION_ROLES, "Only where roles are probed: with a protocol that knows roles and\n"
+                   ".Ql probe = auto .\n"},
+    {OPTION_ASKED, "Only where roles are probed, or with\n.Ic http_check .\n"},
+    {OPTION_PROBED, "Not with\n.Ql probe = off .\n"},
+    {OPTION_AUTO, "Only with\n.Ql probe = auto .\n"},
+    {OPTION_TLS, "Only with\n.Ql probe_tls = yes .\n"},
+    {OPTION_HTTP, "Only with\n.Ic http_check .\n"},
+    {OPTION_SENTINEL, "Only with\n.Ic sentinel .\n"},
+    {OPTION_REPLICA, "Only with\n.Ql route = replica .\n"},
+};
+
+static void put_conditions(const struct option *o, FILE *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
+        if ((o->flags & conditions[i].flag) != 0) {
+            fputs(conditions[i].words, out);
+        }
+    }
+}
+
 static void put_option(const struct option *o, FILE *out)
 {
     struct text words = {0};
@@ -59,17 +87,7 @@ static void put_option(const struct option *o, FILE *out)
     if (o->default_[0] != '\0' && o->example[0] != '\0') {
         fprintf(out, "Example: %s.\n", o->example);
     }
-    if ((o->flags & OPTION_ROLES) != 0) {
-        fputs("Only where roles are probed: with a protocol that knows roles and\n"
-              ".Ql probe = auto .\n",
-              out);
-    }
-    if ((o->flags & OPTION_PROBED) != 0) {
-        fputs("Not with\n.Ql probe = off .\n", out);
-    }
-    if ((o->flags & OPTION_REPLICA) != 0) {
-        fputs("Only with\n.Ql route = replica .\n", out);
-    }
+    put_conditions(o, out);
     text_free(&words);
 }
 

@@ -1,5 +1,5 @@
-/* Parsers and printers of addresses, and of options that repeat: each line adds an item. */
-#include <ctype.h>
+/* Parsers and printers of addresses and servers, and of what else repeats: each line adds an item.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,7 @@
 #define WEIGHT_MAX      256
 #define CONNECTIONS_MAX 10000000
 
-/* Room for one more item. */
-static bool grow(struct parse *p, void *items, size_t count, size_t size)
+bool parse_grow(struct parse *p, void *items, size_t count, size_t size)
 {
     void **list = items;
     if (count == CONFIG_LIST_MAX) {
@@ -107,7 +106,7 @@ static const char *address_why(const char *text, char why[ADDRESS_WHY_MAX])
     return host_why(text, (size_t)(colon - text), why);
 }
 
-static bool parse_address(struct parse *p, const char *text, struct address *out)
+bool parse_address(struct parse *p, const char *text, struct address *out)
 {
     char why[ADDRESS_WHY_MAX];
     if (address_parse(out, text) == 0) {
@@ -145,7 +144,7 @@ bool parse_BIND(struct parse *p, struct bind_list *out)
 {
     struct bind_config bind = {0};
     if (!parse_address(p, p->value, &bind.address) ||
-        !grow(p, &out->items, out->count, sizeof(*out->items))) {
+        !parse_grow(p, &out->items, out->count, sizeof(*out->items))) {
         return false;
     }
     bind.text = xstrdup(p->value);
@@ -183,7 +182,7 @@ bool parse_ACCESS(struct parse *p, struct access_list *out)
         parse_expected(p, p->value);
         return false;
     }
-    if (!grow(p, &out->items, out->count, sizeof(*out->items))) {
+    if (!parse_grow(p, &out->items, out->count, sizeof(*out->items))) {
         return false;
     }
     out->items[out->count++] = rule;
@@ -293,7 +292,8 @@ static bool parse_server_words(struct parse *p, struct server_config *s)
 bool parse_SERVER(struct parse *p, struct server_list *out)
 {
     struct server_config s = {.weight = 1};
-    if (!grow(p, &out->items, out->count, sizeof(*out->items)) || !parse_server_words(p, &s)) {
+    if (!parse_grow(p, &out->items, out->count, sizeof(*out->items)) ||
+        !parse_server_words(p, &s)) {
         return false;
     }
     out->items[out->count++] = s;
@@ -322,66 +322,4 @@ void release_SERVER(struct server_list *value)
     }
     free(value->items);
     *value = (struct server_list){0};
-}
-
-/* Renamed commands -------------------------------------------------------------------------- */
-
-static bool parse_rename_name(struct parse *p, char *name)
-{
-    /* What the probe of include/router_proto.h asks the names of. */
-    static const char *const commands[] = {"AUTH", "INFO", "QUIT"};
-    for (char *c = name; *c != '\0'; c++) {
-        *c = (char)toupper((unsigned char)*c);
-    }
-    struct nearest near = {.word = name};
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        if (strcmp(name, commands[i]) == 0) {
-            return true;
-        }
-        nearest_try(&near, commands[i]);
-    }
-    char suggestion[SUGGESTION_MAX];
-    parse_error(p, name, ": the probe uses AUTH, INFO and QUIT only%s",
-                nearest_words(&near, suggestion));
-    return false;
-}
-
-bool parse_RENAME(struct parse *p, struct rename_list *out)
-{
-    char *equals = strchr(p->value, '=');
-    if (equals == NULL || equals[1] == '\0' || strpbrk(p->value, " \t") != NULL) {
-        parse_expected(p, p->value);
-        return false;
-    }
-    *equals = '\0';
-    if (!parse_rename_name(p, p->value)) {
-        return false;
-    }
-    for (size_t i = 0; i < out->count; i++) {
-        if (strcmp(out->items[i].name, p->value) == 0) {
-            config_error(p->errors, p->line, "%s is renamed twice", p->value);
-            return false;
-        }
-    }
-    if (!grow(p, &out->items, out->count, sizeof(*out->items))) {
-        return false;
-    }
-    out->items[out->count++] =
-        (struct rename_rule){.name = xstrdup(p->value), .alias = xstrdup(equals + 1)};
-    return true;
-}
-
-void print_RENAME(struct text *out, const struct rename_list *value, size_t item)
-{
-    text_add(out, "%s=%s", value->items[item].name, value->items[item].alias);
-}
-
-void release_RENAME(struct rename_list *value)
-{
-    for (size_t i = 0; i < value->count; i++) {
-        free(value->items[i].name);
-        free(value->items[i].alias);
-    }
-    free(value->items);
-    *value = (struct rename_list){0};
 }

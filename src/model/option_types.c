@@ -125,6 +125,11 @@ WORDS_TYPE(CONFLICT, enum conflict, {"keep", CONFLICT_KEEP}, {"refuse", CONFLICT
 WORDS_TYPE(PROBE, enum probe_kind, {"auto", PROBE_AUTO}, {"connect", PROBE_CONNECT},
            {"off", PROBE_OFF})
 
+WORDS_TYPE(MYSQL_TOPOLOGY, enum mysql_topology, {"auto", MYSQL_TOPOLOGY_AUTO},
+           {"replication", MYSQL_TOPOLOGY_REPLICATION},
+           {"group_replication", MYSQL_TOPOLOGY_GROUP_REPLICATION},
+           {"galera", MYSQL_TOPOLOGY_GALERA})
+
 /* Numbers ----------------------------------------------------------------------------------- */
 
 /* `zero`: the word that stands for 0, or NULL. */

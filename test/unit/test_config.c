@@ -5,6 +5,7 @@
 
 #include "base/macros.h"
 #include "model/config_internal.h"
+#include "model/secret.h"
 #include "proto/proto.h"
 
 static const char shortest[] = SHORTEST;

@@ -1,6 +1,7 @@
 /* Promise: no option is accepted and ignored; what excludes each other is told; no message and no
  * dump shows a password; the dump is a configuration again and says where each value came from. */
 #include "config_fixture.h"
+#include "model/secret.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -86,9 +86,10 @@ static void bad_values_come_with_what_is_expected(void **state)
         {FILE_WITH("", "balance = \"\"\n"), "r.ini:7: the value of \"balance\" is empty\n"},
         {FILE_WITH("", "probe_user = a\tb\x1b[0m\nprobe_password = x\n"),
          "r.ini:7: bad value \"a\\x09b\\x1b[0m\" for \"probe_user\": it has a control byte\n"},
-        {"[frontend f]\nbind = :1\nbackend = b\n[backend b]\nprotocol = mysql\n"
+        {"[frontend f]\nbind = :1\nbackend = b\n[backend b]\nprotocol = memcached\n"
          "server = a 10.0.0.1:1\n",
-         "r.ini:5: bad value \"mysql\" for \"protocol\": expected tcp or redis\n"},
+         "r.ini:5: bad value \"memcached\" for \"protocol\": expected tcp, redis, "
+         "mysql, pgsql or http\n"},
     };
     (void)state;
     check(cases, ARRAY_LEN(cases));

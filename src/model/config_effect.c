@@ -1,0 +1,145 @@
+/* Which options have an effect where they stand: each flag of options.def is a condition that the
+ * section must meet, and the words for where it does not. */
+#include <stdio.h>
+#include <string.h>
+
+#include "model/config_internal.h"
+
+const char *const config_probe_words[] = {
+    [PROBE_AUTO] = "auto", [PROBE_CONNECT] = "connect", [PROBE_OFF] = "off"};
+const char *const config_route_words[ROUTE_COUNT] = {[ROUTE_AUTO] = "auto",
+                                                     [ROUTE_PRIMARY] = "primary",
+                                                     [ROUTE_REPLICA] = "replica",
+                                                     [ROUTE_ANY] = "any"};
+
+bool config_sound(const struct config *c, enum section_kind kind, size_t index, const char *key)
+{
+    const struct origin_setting *s = origin_find(c->origin, kind, index, key);
+    return s == NULL || s->ok;
+}
+
+/* Each condition writes into `why` what it is that leaves the option without an effect. */
+typedef bool (*condition)(const struct backend_config *b, char why[EFFECT_WHY_MAX]);
+
+static bool has_protocol(const struct backend_config *b, const char *name, char *why)
+{
+    snprintf(why, EFFECT_WHY_MAX, "protocol = %s", b->protocol->name);
+    return strcmp(b->protocol->name, name) == 0;
+}
+
+static bool is_redis(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    return has_protocol(b, "redis", why);
+}
+
+static bool is_mysql(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    return has_protocol(b, "mysql", why);
+}
+
+static bool is_pgsql(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    return has_protocol(b, "pgsql", why);
+}
+
+static bool is_probed(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    snprintf(why, EFFECT_WHY_MAX, "probe = %s", config_probe_words[b->probe]);
+    return b->probe != PROBE_OFF;
+}
+
+static bool is_probed_auto(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    snprintf(why, EFFECT_WHY_MAX, "probe = %s", config_probe_words[b->probe]);
+    return b->probe == PROBE_AUTO;
+}
+
+static bool has_roles(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    if (!b->protocol->has_roles) {
+        snprintf(why, EFFECT_WHY_MAX, "protocol = %s", b->protocol->name);
+        return false;
+    }
+    snprintf(why, EFFECT_WHY_MAX, "http_check");
+    return b->http_check.method == NULL && is_probed_auto(b, why);
+}
+
+static bool is_asked(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    if (!b->protocol->has_roles && b->http_check.method == NULL) {
+        snprintf(why, EFFECT_WHY_MAX, "protocol = %s", b->protocol->name);
+        return false;
+    }
+    return is_probed_auto(b, why);
+}
+
+static bool has_tls(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    snprintf(why, EFFECT_WHY_MAX, "probe_tls = no");
+    return b->probe_tls;
+}
+
+static bool has_http_check(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    snprintf(why, EFFECT_WHY_MAX, "no \"http_check\"");
+    return b->http_check.method != NULL;
+}
+
+static bool has_sentinels(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    snprintf(why, EFFECT_WHY_MAX, "no \"sentinel\"");
+    return b->sentinels.count > 0;
+}
+
+static const struct {
+    enum option_flag flag;
+    condition holds;
+} conditions[] = {
+    {OPTION_REDIS, is_redis},      {OPTION_MYSQL, is_mysql}, {OPTION_PGSQL, is_pgsql},
+    {OPTION_ROLES, has_roles},     {OPTION_ASKED, is_asked}, {OPTION_PROBED, is_probed},
+    {OPTION_HTTP, has_http_check}, {OPTION_TLS, has_tls},    {OPTION_SENTINEL, has_sentinels},
+    {OPTION_AUTO, is_probed_auto},
+};
+
+static bool backend_effect(const struct config *c, const struct option *o, size_t index,
+                           char why[EFFECT_WHY_MAX])
+{
+    const struct backend_config *b = &c->backends[index];
+    if (b->protocol == NULL || !config_sound(c, SECTION_BACKEND, index, "probe")) {
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
+        if ((o->flags & conditions[i].flag) != 0 && !conditions[i].holds(b, why)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool config_has_effect(const struct config *c, const struct option *o, size_t index,
+                       char why[EFFECT_WHY_MAX])
+{
+    if (o->kind == SECTION_BACKEND) {
+        return backend_effect(c, o, index, why);
+    }
+    if (o->kind == SECTION_FRONTEND && (o->flags & OPTION_REPLICA) != 0 &&
+        config_sound(c, SECTION_FRONTEND, index, "route") &&
+        c->frontends[index].route != ROUTE_REPLICA) {
+        snprintf(why, EFFECT_WHY_MAX, "route = %s", config_route_words[c->frontends[index].route]);
+        return false;
+    }
+    return true;
+}
+
+void config_check_effects(const struct config *c, struct config_errors *errors)
+{
+    for (size_t i = 0; i < c->origin->setting_count; i++) {
+        const struct origin_setting *s = &c->origin->settings[i];
+        const struct origin_section *in = &c->origin->sections[s->section];
+        char why[EFFECT_WHY_MAX];
+        /* An empty value means that the option is not used. */
+        if (s->ok && !in->repeated && !config_has_effect(c, s->option, in->index, why)) {
+            config_error(errors, s->line, "\"%s\" has no effect with %s", s->option->key, why);
+        }
+    }
+}
