@@ -28,6 +28,7 @@ enum probe_step {
     PROBE_STEP_TLS,  /* the same, but make the connection TLS first: feed() is called with no bytes
                       * when it is */
     PROBE_STEP_DONE, /* the observation is complete; the connection may serve the next probe */
+    PROBE_STEP_LAST, /* the observation is complete; the connection is at its end */
     PROBE_STEP_FAIL, /* the observation says why; close the connection */
 };
 
@@ -95,6 +96,9 @@ struct probe_dialogue {
      * handshakes): it is kept, whatever the time-out says, until the login is over. Also true
      * before the first byte of it came. NULL: never. */
     bool (*unfinished)(const void *state);
+    /* Bytes that come between two probes: whether they are part of the protocol, and say that a
+     * question is worth while now. NULL: nothing comes unasked. */
+    bool (*unasked)(void *state, const char *data, size_t len);
 };
 
 struct proto {
