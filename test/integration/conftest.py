@@ -6,7 +6,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from lib import clusters  # noqa: E402
+from lib import clusters, galera as galera_lib, mariadb as mariadb_lib  # noqa: E402
 from lib.home import Home  # noqa: E402
 from lib.router import BINARY  # noqa: E402
 from lib.waiting import SLOW  # noqa: E402
@@ -33,6 +33,10 @@ def home():
         yield place
     finally:
         place.close()
+
+
+mariadb = clusters.fixture("mariadb", mariadb_lib.replicated)  # a, read-only b and c follow it
+galera = clusters.fixture("galera", galera_lib.galera)  # nodes a, b, c
 
 
 @pytest.fixture(scope="module")

@@ -95,8 +95,9 @@ def connect(host=None, port=None, unix=None, user="root", password="", timeout=5
 
 
 class MariaDB:
-    def __init__(self, directory, name, server_id=1, options=None, port=None):
+    def __init__(self, directory, name, server_id=1, options=None, port=None, source=template):
         self.name = name
+        self.source = source  # makes the directory to copy
         self.directory = os.path.join(directory, name)
         os.makedirs(self.directory)
         self.port = port or free_port()
@@ -125,7 +126,7 @@ class MariaDB:
         """Makes the data as new, while it does not run."""
         assert not self.running()
         shutil.rmtree(self.data_directory, ignore_errors=True)
-        shutil.copytree(template(), self.data_directory, copy_function=shutil.copy)
+        shutil.copytree(self.source(), self.data_directory, copy_function=shutil.copy)
         self.primary = None
 
     def _write_config(self):
@@ -140,11 +141,13 @@ class MariaDB:
     def start(self, wait=True, arguments=()):
         assert not self.running()
         argv = ["mariadbd", f"--defaults-file={self._write_config()}", *arguments]
-        self.process = Process(argv, os.path.join(self.directory, "log"),
-                               env={**os.environ, "PATH": PATH})
+        self.process = Process(argv, os.path.join(self.directory, "log"), env=self.environment())
         if wait:
             self.wait_up()
         return self
+
+    def environment(self):
+        return {**os.environ, "PATH": PATH}
 
     def running(self):
         return self.process is not None and self.process.running()
@@ -202,6 +205,17 @@ class MariaDB:
     def gtid(self):
         """What it has: its own writes and those it replicated."""
         return self.value("SELECT @@GLOBAL.gtid_current_pos")
+
+    def fingerprint(self):
+        """Whatever a test may change: the process, data, accounts, settings, the layout."""
+        volatile = ("timestamp", "rand_seed1", "rand_seed2", "identity", "last_insert_id")
+        settings = dict(self.sql("SHOW GLOBAL VARIABLES"))
+        status = self.replication()
+        link = [status.get(key) for key in ("Master_Port", "Slave_IO_Running", "Slave_SQL_Running",
+                                            "Using_Gtid", "SQL_Delay")]
+        tables = self.sql("CHECKSUM TABLE test.writes, mysql.global_priv")
+        return (self.process.pid, link, tables, self.sql("SHOW DATABASES"),
+                {key: value for key, value in settings.items() if key not in volatile})
 
     def add_user(self, name, password="", plugin=None, grants=(), host="%"):
         """On a primary it reaches the replicas. grants: "SELECT ON *.*" and the like."""
@@ -299,55 +313,28 @@ class MariaDB:
             self.process.kill()
 
 
-class Replicated:
-    """Servers the first of which is the primary. What it learnt about itself when it was new
-    tells reset() whether a test changed anything."""
+class Group:
+    """Servers that belong together. What they tell of themselves when they are new tells reset()
+    whether a test changed anything. A subclass says how they come up: _birth()."""
 
-    def __init__(self, home, names=("a", "b", "c"), options=None):
-        directory = home.directory("mariadb")
-        self.servers = [home.keep(MariaDB(directory, name, server_id=n, options=options))
-                        for n, name in enumerate(names, 1)]
-        self.born = None
-        self._birth()
-
-    @property
-    def primary(self):
-        """Of the first layout."""
-        return self.servers[0]
-
-    @property
-    def replicas(self):
-        return self.servers[1:]
+    def __init__(self, servers):
+        self.servers = servers
+        self._start()
 
     def server(self, name):
         return next(s for s in self.servers if s.name == name)
 
     def _birth(self):
-        for server in self.servers:
-            server.start(wait=False)
-        for server in self.servers:
-            server.wait_up()
-        for replica in self.replicas:
-            replica.follow(self.primary)
-        for replica in self.replicas:
-            replica.wait_linked()
-        self.born = [self._fingerprint(s) for s in self.servers]
+        raise NotImplementedError
 
-    def _fingerprint(self, server):
-        """Whatever a test may change: the process, data, accounts, settings, the layout."""
-        volatile = ("timestamp", "rand_seed1", "rand_seed2", "identity", "last_insert_id")
-        settings = dict(server.sql("SHOW GLOBAL VARIABLES"))
-        status = server.replication()
-        link = [status.get(key) for key in ("Master_Port", "Slave_IO_Running", "Slave_SQL_Running",
-                                            "Using_Gtid", "SQL_Delay")]
-        tables = server.sql("CHECKSUM TABLE test.writes, mysql.global_priv")
-        return (server.process.pid, link, tables, server.sql("SHOW DATABASES"),
-                {key: value for key, value in settings.items() if key not in volatile})
+    def _start(self):
+        self._birth()
+        self.born = [server.fingerprint() for server in self.servers]
 
     def _as_born(self):
         try:
-            return all(s.running() and self._fingerprint(s) == born
-                       for s, born in zip(self.servers, self.born))
+            return all(server.running() and server.fingerprint() == born
+                       for server, born in zip(self.servers, self.born))
         except pymysql.MySQLError:
             return False
 
@@ -361,7 +348,35 @@ class Replicated:
             server.close()
         for server in self.servers:
             server.refill()
-        self._birth()
+        self._start()
+
+
+class Replicated(Group):
+    """The first is the primary, the others follow it and are read-only."""
+
+    def __init__(self, home, names=("a", "b", "c"), options=None):
+        directory = home.directory("mariadb")
+        super().__init__([home.keep(MariaDB(directory, name, server_id=n, options=options))
+                          for n, name in enumerate(names, 1)])
+
+    @property
+    def primary(self):
+        """Of the first layout."""
+        return self.servers[0]
+
+    @property
+    def replicas(self):
+        return self.servers[1:]
+
+    def _birth(self):
+        for server in self.servers:
+            server.start(wait=False)
+        for server in self.servers:
+            server.wait_up()
+        for replica in self.replicas:
+            replica.follow(self.primary)
+        for replica in self.replicas:
+            replica.wait_linked()
 
 
 def replicated(home):
