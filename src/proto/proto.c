@@ -4,7 +4,7 @@
 
 #include "base/macros.h"
 
-static const struct proto *const protos[] = {&proto_tcp, &proto_redis};
+static const struct proto *const protos[] = {&proto_tcp, &proto_redis, &proto_mysql, &proto_pgsql};
 
 const struct proto *proto_find(const char *name)
 {

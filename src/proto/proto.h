@@ -6,6 +6,8 @@
 
 extern const struct proto proto_tcp;
 extern const struct proto proto_redis;
+extern const struct proto proto_mysql;
+extern const struct proto proto_pgsql;
 
 /* NULL if there is no such protocol. */
 const struct proto *proto_find(const char *name);
