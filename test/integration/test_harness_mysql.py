@@ -1,5 +1,5 @@
-"""Promise: the harness of the MariaDB and Galera tests sees a lost write and whose fault it is. HAProxy
-with the usual check must show it, or a router that loses nothing proves nothing."""
+"""Promise: the harness of the MariaDB and Galera tests sees a lost write and whose fault it is.
+HAProxy with the usual check must show it, or a router that loses nothing proves nothing."""
 import time
 
 import pytest
@@ -113,3 +113,58 @@ def test_haproxy_sends_writers_to_a_galera_node_outside_the_cluster(home, galera
     b.wait_caught_up(a)
     report = compare(writers, b, [a, c])
     assert (report.lost, report.wrong_value) == ([], [])
+
+
+def leave_a_write(group):
+    group.primary.sql("INSERT INTO test.writes VALUES ('left', 'over')")
+
+
+def leave_an_account(group):
+    with group.server("c").connect("root", "") as connection, connection.cursor() as cursor:
+        cursor.execute("SET sql_log_bin = 0")
+        cursor.execute("CREATE USER leftover")
+
+
+CHANGES = {
+    "nothing": lambda group: None,
+    "write": leave_a_write,
+    "account": leave_an_account,
+    "killed": lambda group: group.primary.kill(),
+    "paused": lambda group: group.server("b").pause(),
+    "setting": lambda group: group.server("b").sql("SET GLOBAL max_connections = 17"),
+    "link": lambda group: group.server("c").stop_replication("SQL_THREAD"),
+    "handover": lambda group: (group.server("b").promote(), group.server("c").demote()),
+}
+NO_TRACE = (CHANGES["nothing"], CHANGES["paused"])  # no reason to start anew
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_what_a_test_changed_is_undone_before_the_next(mariadb, change):
+    pids = [server.process.pid for server in mariadb.servers]
+    change(mariadb)
+    mariadb.reset()
+    a, b, c = mariadb.servers
+    assert [s.value("SELECT @@read_only") for s in (a, b, c)] == [0, 1, 1]
+    assert [s.data() for s in (a, b, c)] == [{}, {}, {}]
+    assert [s.value("SELECT @@max_connections") for s in (a, b, c)] == [200, 200, 200]
+    accounts = [s.sql("SELECT User FROM mysql.user ORDER BY User, Host") for s in (a, b, c)]
+    assert ("leftover",) not in accounts[0] and accounts[0] == accounts[1] == accounts[2]
+    for replica in (b, c):
+        assert replica.linked() and replica.replication()["Master_Port"] == a.port
+    same = [server.process.pid for server in mariadb.servers] == pids
+    assert same == (change in NO_TRACE)
+
+
+def test_a_galera_cluster_that_was_killed_comes_back_with_its_data_or_as_new(galera):
+    a, b, c = galera.nodes
+    a.sql("INSERT INTO test.writes VALUES ('kept', 'x')")
+    for node in (b, c):
+        node.wait_caught_up(a)
+        node.kill()
+    a.kill()
+    galera.bootstrap_again()
+    assert [node.data() for node in galera.nodes] == [{"kept": "x"}] * 3
+    c.kill()
+    galera.reset()
+    assert [node.data() for node in galera.nodes] == [{}] * 3
+    galera.wait_synced()

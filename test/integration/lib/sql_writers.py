@@ -1,9 +1,10 @@
 """Writers of unique keys for servers that speak SQL; compare() of lib/writers.py judges them.
 
-What differs between families is a dialect: connect(address, timeout) gives an object with
-insert(key) -> port of the server that took it, by its own word and stored with the row, and close().
-It raises Refused for an answer that is an error and OSError for a lost connection. The servers'
-data() gives {key: value} with the value stored_value(key, port)."""
+What differs between families is a dialect: connect(address, timeout) gives an object with close()
+and insert(key) -> port of the server that took it, by its own word and stored with the row. Both
+raise Refused for an answer that is an error and OSError for a lost connection. The servers' data()
+gives {key: value} with the value stored_value(key, port)."""
+import contextlib
 import itertools
 import time
 
@@ -68,6 +69,17 @@ class SqlWriters(Writers):
 LOST = (2003, 2006, 2013, 2014, 2055)  # the client library's own errors: the connection is gone
 
 
+@contextlib.contextmanager
+def _errors():
+    """Tells a lost connection from an answer."""
+    try:
+        yield
+    except pymysql.MySQLError as error:
+        if error.args and error.args[0] in LOST:
+            raise ConnectionError(str(error)) from error
+        raise Refused(str(error)) from error
+
+
 class MySQLDialect:
     """MySQL and MariaDB, through PyMySQL. `returning`: INSERT ... RETURNING, which MariaDB has;
     without it the insert and the question who took it are one transaction."""
@@ -107,17 +119,3 @@ class _MySQLClient:
 
     def close(self):
         self.connection.close()
-
-
-class _errors:
-    """Tells a lost connection from an answer."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, _kind, error, _trace):
-        if isinstance(error, pymysql.MySQLError):
-            if error.args and error.args[0] in LOST:
-                raise ConnectionError(str(error)) from error
-            raise Refused(str(error)) from error
-        return False
