@@ -26,7 +26,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -pthread $(WARN) -Isrc -Iinclude -MMD -MP \
     -fno-omit-frame-pointer -fstack-protector-strong \
     $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -O1 -g,$(CFLAGS))
-LIBS := -luv -lhiredis -linih -lcrypto -lm -pthread
+LIBS := -luv -lhiredis -linih -lssl -lcrypto -lm -pthread
 ALL_LDFLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
 SOURCES := $(sort $(wildcard src/*.c src/*/*.c))

@@ -268,9 +268,10 @@ static int init_control(struct router *r, unsigned max_sessions)
         .tell = &worker_inbox,
         .worker_count = r->worker_count,
     };
-    int rc = control_init(&r->control, &setup);
+    char why[PROBES_WHY_MAX];
+    int rc = control_init(&r->control, &setup, why);
     if (rc != 0) {
-        return explain(r, rc, "cannot start: %s", uv_strerror(rc));
+        return explain(r, rc, "cannot start: %s", why);
     }
     r->control_ready = true;
     return 0;

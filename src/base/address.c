@@ -141,6 +141,30 @@ const char *address_print(const struct address *a, char out[ADDRESS_TEXT_MAX])
     return out;
 }
 
+const char *address_print_host(const struct address *a, char out[ADDRESS_TEXT_MAX])
+{
+    const uint8_t *v4 = ipv4_bytes(a);
+    if (v4 != NULL) {
+        inet_ntop(AF_INET, v4, out, ADDRESS_TEXT_MAX);
+    } else if (a->sa.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &a->sa.v6.sin6_addr, out, ADDRESS_TEXT_MAX);
+    } else {
+        snprintf(out, ADDRESS_TEXT_MAX, "localhost");
+    }
+    return out;
+}
+
+struct address address_with_port(const struct address *a, unsigned port)
+{
+    struct address other = *a;
+    if (a->sa.any.sa_family == AF_INET) {
+        other.sa.v4.sin_port = htons((uint16_t)port);
+    } else if (a->sa.any.sa_family == AF_INET6) {
+        other.sa.v6.sin6_port = htons((uint16_t)port);
+    }
+    return other;
+}
+
 bool address_is_loopback(const struct address *a)
 {
     const uint8_t *v4 = ipv4_bytes(a);

@@ -32,6 +32,10 @@ struct cidr {
 int address_parse(struct address *out, const char *text);
 /* Always ends in NUL; returns out. Mapped IPv4 is printed as IPv4. */
 const char *address_print(const struct address *a, char out[ADDRESS_TEXT_MAX]);
+/* The same without port and brackets; "localhost" for a unix path. */
+const char *address_print_host(const struct address *a, char out[ADDRESS_TEXT_MAX]);
+/* The same host at another port; a unix path stays as it is. */
+struct address address_with_port(const struct address *a, unsigned port);
 bool address_is_loopback(const struct address *a); /* unix paths are */
 bool address_equal(const struct address *a, const struct address *b);
 

@@ -14,19 +14,10 @@
 
 bool backend_has_roles(const struct backend_config *b)
 {
-    return b->protocol->has_roles && b->probe == PROBE_AUTO;
+    return b->protocol->has_roles && b->probe == PROBE_AUTO && b->http_check.method == NULL;
 }
 
 /* How fast to ask --------------------------------------------------------------------------- */
-
-static void probe_all_now(struct backend_control *b)
-{
-    for (size_t i = 0; i < b->config->servers.count; i++) {
-        if (b->servers[i].probe != NULL) {
-            probe_now(b->servers[i].probe);
-        }
-    }
-}
 
 /* A contested primary gets no more writes once every worker has paused its sessions: what it says
  * of itself from then on is its last word. */
@@ -35,21 +26,7 @@ void backend_acknowledged(struct backend_control *b)
     if (b->paused_in > 0 && b->paused == UINT64_MAX &&
         fence_acked_by_all(b->control) >= b->paused_in) {
         b->paused = ++b->control->stamp;
-        probe_all_now(b);
-    }
-}
-
-static void set_pace(struct backend_control *b, bool fast)
-{
-    if (b->fast == fast) {
-        return;
-    }
-    b->fast = fast;
-    for (size_t i = 0; i < b->config->servers.count; i++) {
-        if (b->servers[i].probe != NULL) {
-            probe_set_interval(b->servers[i].probe,
-                               fast ? b->config->probe_fast_interval : b->config->probe_interval);
-        }
+        probes_all_now(&b->probes);
     }
 }
 
@@ -59,10 +36,10 @@ static void set_pace(struct backend_control *b, bool fast)
 static void doubt_all(struct backend_control *b)
 {
     uint64_t now = loop_now_ms(&b->control->loop);
-    set_pace(b, true);
+    probes_set_pace(&b->probes, true);
     if (now >= b->doubted_ms + b->config->probe_fast_interval) {
         b->doubted_ms = now;
-        probe_all_now(b);
+        probes_all_now(&b->probes);
     }
 }
 
@@ -80,8 +57,8 @@ void backend_doubt(struct backend_control *b, size_t server)
     }
     if (backend_has_roles(b->config)) {
         doubt_all(b);
-    } else if (server != MESSAGE_WHOLE_BACKEND && b->servers[server].probe != NULL) {
-        probe_now(b->servers[server].probe);
+    } else if (server != MESSAGE_WHOLE_BACKEND) {
+        probes_now(&b->probes, server);
     }
 }
 
@@ -99,7 +76,7 @@ static void set_up(struct backend_control *b, struct server_control *s, bool up,
 
 static void judge_health(struct backend_control *b, struct server_control *s)
 {
-    const struct observation *o = &s->seen;
+    const struct observation *o = &s->told;
     /* Cannot ask is not down: what was proven once keeps its role while it answers at all. */
     bool was_stale = s->stale;
     s->stale = o->reach == REACH_DENIED && b->memory.servers[s - b->servers].proven && s->up;
@@ -128,21 +105,50 @@ static void log_first_failure(const struct backend_control *b, const struct serv
 
 /* Who is the primary ------------------------------------------------------------------------ */
 
+/* Patroni's word on a server counts as long as it can be had. */
+static void add_word(const struct backend_control *b, const struct server_control *s,
+                     struct observation *seen)
+{
+    if (b->config->patroni > 0 && s->word.reach == REACH_ANSWERED) {
+        seen->authority = s->word.authority;
+        seen->readable = s->word.readable;
+    }
+}
+
+static struct authority patroni(const struct backend_control *b, unsigned *words)
+{
+    struct authority a = {.total = 1, .words = words, .name = "Patroni"};
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        const struct observation *word = &b->servers[i].word;
+        words[i] = word->reach == REACH_ANSWERED && word->authority == WORD_YES;
+        a.heard = a.heard > 0 || word->reach == REACH_ANSWERED;
+    }
+    return a;
+}
+
+static struct authority authority(const struct backend_control *b, unsigned *words)
+{
+    return b->config->patroni > 0 ? patroni(b, words) : (struct authority){0};
+}
+
 static void run_election(struct backend_control *b, struct verdict *out)
 {
     const struct control *c = b->control;
     size_t count = b->config->servers.count;
     struct observation *seen = xcalloc(count, sizeof *seen);
+    unsigned *words = xcalloc(count, sizeof *words);
     for (size_t i = 0; i < count; i++) {
-        seen[i] = b->servers[i].seen;
-        if (!b->servers[i].up) {
-            seen[i].usable = false; /* probe_rise: its claim counts once it is up */
-        }
+        seen[i] = b->servers[i].told;
+        seen[i].probation = !b->servers[i].up;
+        seen[i].usable = seen[i].usable && b->servers[i].up;
+        add_word(b, &b->servers[i], &seen[i]);
     }
     struct election_input in = {
         .servers = b->config->servers.items,
         .seen = seen,
         .count = count,
+        .authority = authority(b, words),
+        .failback = b->config->failback,
         .probe_fall = b->config->probe_fall,
         .now_ms = loop_now_ms(&c->loop),
         .start_timeout_ms = c->config->router.start_timeout,
@@ -151,6 +157,10 @@ static void run_election(struct backend_control *b, struct verdict *out)
         .paused = b->paused,
     };
     election_run(&in, &b->memory, out);
+    for (size_t i = 0; i < count; i++) {
+        b->servers[i].seen = seen[i];
+    }
+    free(words);
     free(seen);
 }
 
@@ -179,6 +189,7 @@ static bool is_news(const struct backend_control *b, const struct verdict *v)
 
 static void note_verdict(struct backend_control *b, const struct verdict *v)
 {
+    changes_verdict(b, v);
     if (is_news(b, v)) {
         events_add(&b->control->events, b->config->name, kind_word(v), "%s", v->reason);
         b->told = *v;
@@ -195,7 +206,7 @@ static void note_verdict(struct backend_control *b, const struct verdict *v)
 static bool everybody_was_asked(const struct backend_control *b)
 {
     for (size_t i = 0; i < b->config->servers.count; i++) {
-        const struct observation *o = &b->servers[i].seen;
+        const struct observation *o = &b->servers[i].told;
         if (o->reach != REACH_ANSWERED && o->failures < b->config->probe_fall) {
             return false;
         }
@@ -203,19 +214,44 @@ static bool everybody_was_asked(const struct backend_control *b)
     return true;
 }
 
+static bool is_same_channel(const struct channel *a, const struct channel *b)
+{
+    return a->running == b->running && strcmp(a->source, b->source) == 0;
+}
+
+static bool follows_as_before(const struct observation *a, const struct observation *b)
+{
+    bool same = a->channel_count == b->channel_count;
+    for (unsigned i = 0; i < a->channel_count && same; i++) {
+        same = is_same_channel(&a->channels[i], &b->channels[i]);
+    }
+    return same;
+}
+
+/* What a server says of itself, but for how far it is. */
+static bool says_the_same(const struct observation *a, const struct observation *b)
+{
+    return a->claim == b->claim && a->usable == b->usable && a->writable == b->writable &&
+           a->link_up == b->link_up && a->term == b->term && follows_as_before(a, b) &&
+           strcmp(a->identity, b->identity) == 0 && strcmp(a->lineage.id, b->lineage.id) == 0;
+}
+
+static bool has_lost_its_link(const struct observation *o)
+{
+    bool linked = o->part == PART_SOURCE ? o->channel_count > 0 && o->channels[0].running
+                                         : o->claim != CLAIM_REPLICA || o->link_up;
+    return !linked;
+}
+
 /* Where one thing changes, more does: the next steps are not missed. */
 static void note_change(struct backend_control *b, struct server_control *s,
                         const struct observation *o)
 {
-    const struct observation *before = &s->seen;
-    bool known = before->reach == REACH_ANSWERED;
-    bool changed = !known || before->claim != o->claim || before->usable != o->usable ||
-                   before->link_up != o->link_up || strcmp(before->identity, o->identity) != 0 ||
-                   strcmp(before->lineage.id, o->lineage.id) != 0;
-    if (o->reach != REACH_ANSWERED || !changed) {
+    bool known = s->told.reach == REACH_ANSWERED;
+    if (o->reach != REACH_ANSWERED || (known && says_the_same(&s->told, o))) {
         return;
     }
-    if (o->claim == CLAIM_REPLICA && !o->link_up) {
+    if (has_lost_its_link(o)) {
         s->link_lost = o->answered;
     }
     b->watch_until_ms = loop_now_ms(&b->control->loop) + WATCH_MS;
@@ -241,7 +277,7 @@ static void decide(struct backend_control *b)
     if (new_doubt) {
         doubt_all(b);
     } else {
-        set_pace(b, doubt || watch);
+        probes_set_pace(&b->probes, doubt || watch);
     }
 }
 
@@ -249,7 +285,7 @@ static void decide(struct backend_control *b)
 static bool is_any_in_doubt(const struct backend_control *b)
 {
     for (size_t i = 0; i < b->config->servers.count; i++) {
-        unsigned failures = b->servers[i].seen.failures;
+        unsigned failures = b->servers[i].told.failures;
         if (failures > 0 && failures < b->config->probe_fall) {
             return true;
         }
@@ -268,15 +304,19 @@ static void on_observation(void *context, size_t server, const struct observatio
     if (roles) {
         note_change(b, s, o);
     }
-    s->seen = *o;
+    s->told = *o;
     s->suspect =
         s->suspect && o->asked <= s->suspected; /* it was asked before: that says nothing */
     judge_health(b, s);
     log_first_failure(b, s);
+    if (o->reach == REACH_DENIED) {
+        probes_refresh_secret(&b->probes);
+    }
     if (roles) {
         decide(b);
     } else {
-        set_pace(b, is_any_in_doubt(b));
+        s->seen = *o;
+        probes_set_pace(&b->probes, is_any_in_doubt(b));
     }
     b->first_round_over =
         b->first_round_over || everybody_was_asked(b) || b->verdict.kind == VERDICT_PRIMARY;
@@ -292,10 +332,33 @@ static void on_lost(void *context, size_t server)
     backend_doubt(b, backend_has_roles(b->config) ? MESSAGE_WHOLE_BACKEND : server);
 }
 
-static const struct probe_events probe_events = {
-    .on_observation = on_observation,
-    .on_lost = on_lost,
+/* Patroni said something, or could not be asked. */
+static void on_word(void *context, size_t server, const struct observation *o)
+{
+    struct backend_control *b = context;
+    struct server_control *s = &b->servers[server];
+    if (b->control->stopping) {
+        return;
+    }
+    bool changed = s->word.reach != o->reach || s->word.authority != o->authority;
+    s->word = *o;
+    if (changed) {
+        b->watch_until_ms = loop_now_ms(&b->control->loop) + WATCH_MS;
+        doubt_all(b);
+    }
+    decide(b);
+    fence_publish(b->control);
+}
+
+static const struct probes_events probes_events = {
+    .role = {.on_observation = on_observation, .on_lost = on_lost},
+    .witness = {.on_observation = on_word, .on_lost = on_lost},
 };
+
+void backend_look_at_files(struct backend_control *b)
+{
+    probes_refresh_secret(&b->probes);
+}
 
 bool backend_ready(const struct backend_control *b)
 {
@@ -304,7 +367,8 @@ bool backend_ready(const struct backend_control *b)
 
 /* Beginning and end ------------------------------------------------------------------------- */
 
-int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config)
+int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config,
+                 char *why)
 {
     size_t count = config->servers.count;
     *b = (struct backend_control){
@@ -317,7 +381,6 @@ int backend_init(struct backend_control *b, struct control *c, const struct back
                     .primary = ELECTION_NOBODY,
                     .reason = "no server was asked yet"},
         .told = {.kind = VERDICT_NOBODY, .primary = ELECTION_NOBODY},
-        .fast = true,
         .paused = UINT64_MAX,
     };
     list_init(&b->waiters);
@@ -325,11 +388,13 @@ int backend_init(struct backend_control *b, struct control *c, const struct back
         b->servers[i].config = &config->servers.items[i];
         b->servers[i].up = config->probe == PROBE_OFF;
     }
-    return balance_state_init(&b->balance, count, uv_hrtime());
+    int rc = probes_init(&b->probes, config, why);
+    return rc != 0 ? rc : balance_state_init(&b->balance, count, uv_hrtime());
 }
 
 void backend_release(struct backend_control *b)
 {
+    probes_release(&b->probes);
     balance_state_release(&b->balance);
     free(b->memory.servers);
     free(b->servers);
@@ -337,28 +402,12 @@ void backend_release(struct backend_control *b)
 
 void backend_start(struct backend_control *b)
 {
-    if (b->config->probe == PROBE_OFF) {
-        return;
-    }
-    for (size_t i = 0; i < b->config->servers.count; i++) {
-        struct control *c = b->control;
-        struct probe *p = probe_new(&c->loop, b->config, i, &probe_events, b, &c->stamp);
-        b->servers[i].probe = p;
-        if (p != NULL) {
-            probe_start(p);
-        } else {
-            log_error("backend=%s out of memory: one of its servers is not probed",
-                      b->config->name);
-        }
+    if (b->config->probe != PROBE_OFF) {
+        probes_start(&b->probes, &b->control->loop, &probes_events, b, &b->control->stamp);
     }
 }
 
 void backend_stop(struct backend_control *b)
 {
-    for (size_t i = 0; i < b->config->servers.count; i++) {
-        if (b->servers[i].probe != NULL) {
-            probe_close(b->servers[i].probe);
-            b->servers[i].probe = NULL;
-        }
-    }
+    probes_stop(&b->probes);
 }

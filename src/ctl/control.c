@@ -1,5 +1,6 @@
 #include "ctl/control.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -9,6 +10,7 @@
 #include "net/mailbox.h"
 
 #define DRAIN_LOOK_MS 20
+#define FILES_LOOK_MS 1000
 
 /* Messages from workers --------------------------------------------------------------------- */
 
@@ -40,6 +42,14 @@ static void on_freed(struct message *m, void *control)
     free(freed);
 }
 
+static void on_written(struct message *m, void *control)
+{
+    struct control *c = control;
+    struct message_written *written = container_of(m, struct message_written, message);
+    changes_written(&c->backends[written->backend]);
+    free(written);
+}
+
 static void on_wait(struct message *m, void *control)
 {
     struct control *c = control;
@@ -65,6 +75,7 @@ void control_end(struct control *c)
     }
     uv_close((uv_handle_t *)&c->start_timer, NULL);
     uv_close((uv_handle_t *)&c->drain_timer, NULL);
+    uv_close((uv_handle_t *)&c->files_timer, NULL);
     loop_stop(&c->loop);
 }
 
@@ -85,6 +96,7 @@ const struct control_inbox control_inbox = {
     .freed = on_freed,
     .wait = on_wait,
     .cancel = on_cancel,
+    .written = on_written,
     .stopped = on_stopped,
 };
 
@@ -154,7 +166,15 @@ static void on_start_timeout(uv_timer_t *timer)
     c->start_over = true;
 }
 
-int control_init(struct control *c, const struct control_setup *setup)
+static void on_files_look(uv_timer_t *timer)
+{
+    struct control *c = container_of(timer, struct control, files_timer);
+    for (size_t i = 0; i < c->config->backend_count; i++) {
+        backend_look_at_files(&c->backends[i]);
+    }
+}
+
+int control_init(struct control *c, const struct control_setup *setup, char *why)
 {
     const struct config *config = setup->config;
     *c = (struct control){
@@ -168,12 +188,14 @@ int control_init(struct control *c, const struct control_setup *setup)
         .started_unix = (uint64_t)time(NULL),
     };
     int rc = c->published == NULL ? UV_ENOMEM : loop_init(&c->loop, c);
+    snprintf(why, PROBES_WHY_MAX, "out of memory");
     for (size_t i = 0; i < config->backend_count && rc == 0; i++) {
-        rc = backend_init(&c->backends[i], c, &config->backends[i]);
+        rc = backend_init(&c->backends[i], c, &config->backends[i], why);
     }
     if (rc == 0) {
         uv_timer_init(&c->loop.uv, &c->start_timer);
         uv_timer_init(&c->loop.uv, &c->drain_timer);
+        uv_timer_init(&c->loop.uv, &c->files_timer);
         c->started_ms = loop_now_ms(&c->loop);
     }
     return rc;
@@ -185,6 +207,7 @@ void control_start(struct control *c)
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_start(&c->backends[i]);
     }
+    uv_timer_start(&c->files_timer, on_files_look, FILES_LOOK_MS, FILES_LOOK_MS);
     fence_publish(c);
 }
 

@@ -9,7 +9,8 @@
 
 #include "base/list.h"
 #include "ctl/events.h"
-#include "ctl/probe.h"
+#include "ctl/probes.h"
+#include "ctl/recorder.h"
 #include "model/election.h"
 #include "model/messages.h"
 #include "model/metrics.h"
@@ -47,8 +48,9 @@ struct server_fence {
 
 struct server_control {
     const struct server_config *config;
-    struct probe *probe;     /* owned; NULL with probe = off */
-    struct observation seen; /* the newest */
+    struct observation told; /* the newest, as the server told it */
+    struct observation seen; /* the same, as the election read it beside those of the others */
+    struct observation word; /* Patroni's newest on this server */
     uint64_t link_lost;      /* stamp of the answer that told so; see fence.c */
     struct server_fence fence;
     enum role role; /* as published last */
@@ -71,7 +73,7 @@ struct backend_control {
     struct list waiters;    /* struct waiter, first come first */
     struct balance_state balance;
     struct lag_history lag;
-    bool fast;               /* probing at probe_fast_interval */
+    struct probes probes;
     uint64_t doubted_ms;     /* when all servers were asked at once last */
     uint64_t watch_until_ms; /* something changed: probing fast until then */
     bool fencing;            /* the fence's first step is out, not yet acknowledged by all */
@@ -92,11 +94,13 @@ struct control {
     const struct worker_inbox *tell;
     uv_timer_t start_timer; /* start_timeout */
     uv_timer_t drain_timer; /* looks whether the drain is over */
+    uv_timer_t files_timer; /* looks whether files with passwords have changed */
     uint64_t drain_until_ms;
     bool stopping;              /* the workers were told to end */
     struct topology *published; /* ref */
     struct backend_control *backends;
     struct events events;
+    struct recorder recorder;
     struct admin *admin; /* owned; NULL if off */
     uint64_t stamp;      /* counts questions and answers of probes */
     uint64_t started_ms; /* loop time */
@@ -114,8 +118,9 @@ struct control_setup {
 
 extern const struct control_inbox control_inbox;
 
-/* Prepares; the first topology is made, with every server unknown. 0 or a UV_* code. */
-int control_init(struct control *c, const struct control_setup *setup);
+/* Prepares; the first topology is made, with every server unknown. 0, or a UV_* code with words in
+ * `why` (PROBES_WHY_MAX bytes). */
+int control_init(struct control *c, const struct control_setup *setup, char *why);
 /* Begins to probe. The workers' mailboxes and metrics are filled in by then. */
 void control_start(struct control *c);
 /* Loop thread: stops the probes and ends the loop; no worker may run any more. */
@@ -131,7 +136,9 @@ void control_release(struct control *c);
 bool control_ready(const struct control *c);
 
 /* backend.c: what the probes bring, and what follows from it -------------------------------- */
-int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config);
+int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config,
+                 char *why);
+void backend_look_at_files(struct backend_control *b);
 void backend_release(struct backend_control *b);
 bool backend_has_roles(const struct backend_config *b); /* protocol with roles and probe = auto */
 void backend_start(struct backend_control *b);
@@ -144,6 +151,14 @@ bool backend_ready(const struct backend_control *b);
 /* Publishes if anything changed since the last time, and lets waiters in. */
 void fence_publish(struct control *c);
 uint64_t fence_acked_by_all(const struct control *c);
+
+/* changes.c: for the flight recorder --------------------------------------------------------- */
+void changes_verdict(struct backend_control *b,
+                     const struct verdict *v);  /* before it is b->verdict */
+void changes_fenced(struct backend_control *b); /* no worker writes to the old primary any more */
+void changes_published(struct backend_control *b); /* the workers are told about the primary */
+void changes_written(struct backend_control *b);   /* a client's bytes went to it */
+struct record_counts changes_counts(const struct backend_control *b);
 
 /* lag.c */
 /* Samples closer than gap_ms are thinned out, so that the memory reaches back far enough. */

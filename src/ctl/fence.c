@@ -32,11 +32,20 @@ static bool primary_is_known(const struct backend_control *b)
     return b->verdict.kind == VERDICT_PRIMARY;
 }
 
+/* By what the server says itself where it has no position that could be compared. */
+static uint64_t lag_in_ms(struct backend_control *b, const struct observation *o)
+{
+    if (o->part != PART_LINEAGE && o->lineage.offset <= 0) {
+        return o->behind_ms > 0 ? (uint64_t)o->behind_ms : 0;
+    }
+    return lag_ms(&b->lag, loop_now_ms(&b->control->loop), o->lineage.offset);
+}
+
 static bool lags(struct backend_control *b, const struct observation *o, char *why, size_t size)
 {
     const struct lag_bound *bound = &b->config->max_lag;
     int64_t bytes = lag_bytes(&b->lag, o->lineage.offset);
-    uint64_t ms = lag_ms(&b->lag, loop_now_ms(&b->control->loop), o->lineage.offset);
+    uint64_t ms = lag_in_ms(b, o);
     if (bound->bytes > 0 && bytes > (int64_t)bound->bytes) {
         snprintf(why, size, "%lld bytes behind its primary", (long long)bytes);
         return true;
@@ -48,20 +57,36 @@ static bool lags(struct backend_control *b, const struct observation *o, char *w
     return false;
 }
 
+/* The replica has the data that the primary here writes. */
+static bool has_our_data(const struct backend_control *b, const struct observation *o)
+{
+    if (b->memory.incumbent < 0) {
+        return true;
+    }
+    if (o->part == PART_GROUP) {
+        return strcmp(o->group, b->servers[b->memory.incumbent].seen.group) == 0;
+    }
+    return strcmp(o->lineage.id, b->memory.elected.id) == 0;
+}
+
 /* What an answering replica may be used for. */
 static enum access replica_access(struct backend_control *b, struct server_control *s)
 {
     const struct observation *o = &s->seen;
     char why[ELECTION_REASON_MAX] = "";
     if (!o->link_up || o->syncing) {
-        snprintf(why, sizeof why, "%s %s", o->syncing ? "synchronises with" : "has no link to",
-                 o->follows);
-    } else if (o->lineage.offset <= 0) {
+        snprintf(why, sizeof why, "%s %s%s%.80s",
+                 o->syncing ? "synchronises with" : "has no link to",
+                 o->follows[0] != '\0' ? o->follows : "a primary", o->why[0] != '\0' ? ": " : "",
+                 o->why);
+    } else if (o->part == PART_LINEAGE && o->lineage.offset <= 0) {
         snprintf(why, sizeof why, "has received nothing yet");
-    } else if (b->memory.incumbent >= 0 && strcmp(o->lineage.id, b->memory.elected.id) != 0) {
+    } else if (!has_our_data(b, o)) {
         snprintf(why, sizeof why, "follows %s, which is not the primary here", o->follows);
+    } else if (o->readable == WORD_NO) {
+        snprintf(why, sizeof why, "Patroni says that it is not to be read");
     } else if (!lags(b, o, why, sizeof why)) {
-        snprintf(why, sizeof why, "follows %s", o->follows);
+        snprintf(why, sizeof why, "follows %s", o->follows[0] != '\0' ? o->follows : "the primary");
         explain(s, why);
         return s->suspect || !s->up ? ACCESS_QUIET : ACCESS_OPEN;
     }
@@ -90,6 +115,10 @@ static void judge_other(struct backend_control *b, struct server_control *s,
     if (o->reach == REACH_ANSWERED && o->claim == CLAIM_REPLICA) {
         out->role = ROLE_REPLICA;
         out->access = replica_access(b, s);
+    } else if (o->reach == REACH_ANSWERED && o->part == PART_GALERA && o->usable) {
+        out->role = ROLE_REPLICA; /* it has everything, and takes no writes from us */
+        out->access = s->suspect || !s->up ? ACCESS_QUIET : ACCESS_OPEN;
+        explain(s, "synced; another one takes the writes");
     } else if (is_promoted_in_contest(b, s)) {
         out->role = ROLE_REPLICA;
         out->access = ACCESS_PAUSE;
@@ -141,7 +170,8 @@ static bool take_back(struct server_control *s, struct topology_server *out, uin
         *f = (struct server_fence){0};
         return false;
     }
-    bool says_replica = out->role == ROLE_REPLICA && out->access != ACCESS_NONE;
+    bool says_replica =
+        out->role == ROLE_REPLICA && out->access != ACCESS_NONE && s->seen.claim == CLAIM_REPLICA;
     if (!says_replica) {
         out->role = ROLE_UNKNOWN;
         out->access = ACCESS_NONE;
@@ -265,6 +295,7 @@ static void note_fence(struct backend_control *b, bool was_fencing)
     if (b->fencing && !was_fencing) {
         b->fencing_since_ms = now;
     } else if (!b->fencing && was_fencing) {
+        changes_fenced(b);
         events_add(e, b->config->name, "fence",
                    "no worker writes to the old primary any more (%llu ms)",
                    (unsigned long long)(now - b->fencing_since_ms));
@@ -308,6 +339,9 @@ void fence_publish(struct control *c)
     remember_published(c);
     send_to_workers(c);
     for (size_t i = 0; i < c->config->backend_count; i++) {
+        if (t->backends[i].primary >= 0) {
+            changes_published(&c->backends[i]);
+        }
         waiting_serve(&c->backends[i]);
     }
 }

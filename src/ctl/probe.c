@@ -1,8 +1,12 @@
-/* The happy path is: WAIT -> CONNECT -> ASK -> (report) WAIT, and from then on WAIT -> ASK -> WAIT
- * on the kept connection. With probe_keep = no, and for plain connects, LEAVE stands between ASK
- * and WAIT. Whatever fails is reported and ends in CLOSE, which waits for the socket's close
- * callback before the next WAIT. One timer serves the state: the interval in WAIT, the time-out
- * elsewhere. */
+/* The happy path is: WAIT -> OPENING -> ASK -> (report) WAIT, and from then on WAIT -> ASK -> WAIT
+ * on the kept connection. SHAKE stands where a TLS handshake goes on: before ASK, or in its midst
+ * for protocols that upgrade inside. With probe_keep = no, and for plain connects, LEAVE stands
+ * between ASK and WAIT. Whatever fails is reported and ends in CLOSE, which waits for the socket's
+ * close callback before the next WAIT. One timer serves the state: the interval in WAIT, the
+ * time-out elsewhere.
+ *
+ * A login that must not be cut (probe_dialogue.unfinished) outlives its time-out: that it is late
+ * is reported each time it passes, and the connection stays. */
 #include "ctl/probe.h"
 
 #include <stdio.h>
@@ -10,13 +14,13 @@
 #include <string.h>
 
 #include "base/macros.h"
-#include "net/conn.h"
 #include "net/loop.h"
-#include "router_proto.h"
+#include "net/wire.h"
 
 enum probe_state {
     PROBE_WAIT,    /* waits for the next turn */
     PROBE_OPENING, /* waits for the connect */
+    PROBE_SHAKE,   /* waits for the TLS handshake */
     PROBE_ASK,     /* waits for the answer */
     PROBE_LEAVE,   /* waits for the server's FIN after our goodbye */
     PROBE_CLOSE,   /* waits for the close callback */
@@ -24,48 +28,27 @@ enum probe_state {
 
 struct probe {
     struct loop *loop;
-    const struct backend_config *backend;
-    const struct server_config *config;
-    size_t server;
-    const struct probe_dialogue *dialogue; /* NULL: only connect */
+    struct probe_target target;
+    size_t number;
     const struct probe_events *events;
     void *context;
     uint64_t *stamp;
     enum probe_state state;
     bool kept;    /* the connection is open and logged in */
     bool again;   /* asked for while busy */
+    bool upgrade; /* PROBE_SHAKE: in the midst of the dialogue */
+    bool last;    /* the connection is at its end */
     bool closing; /* probe_close() was called */
     unsigned handles;
     uint64_t interval_ms;
     uint64_t due_ms; /* PROBE_WAIT: when the next turn is */
     uint64_t asked_ns;
     uint64_t opened_ms; /* when the connection was begun */
-    struct conn conn;
+    struct wire wire;
     uv_timer_t timer;
     struct observation seen;
     void *talk; /* the dialogue's state */
 };
-
-static const char *renamed(const void *renames, const char *command)
-{
-    const struct rename_list *list = renames;
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->items[i].name, command) == 0) {
-            return list->items[i].alias;
-        }
-    }
-    return command;
-}
-
-static struct probe_setup account(const struct probe *p)
-{
-    return (struct probe_setup){
-        .user = p->backend->probe_user,
-        .password = p->backend->probe_password,
-        .command = renamed,
-        .renames = &p->backend->probe_commands,
-    };
-}
 
 static void on_timer(uv_timer_t *timer);
 
@@ -86,9 +69,9 @@ static void wait_for_turn(struct probe *p)
 /* The next connection begins with a clean dialogue. */
 static void forget_dialogue(struct probe *p)
 {
-    if (p->dialogue != NULL) {
-        p->dialogue->release(p->talk);
-        memset(p->talk, 0, p->dialogue->state_size);
+    if (p->target.dialogue != NULL) {
+        p->target.dialogue->release(p->talk);
+        memset(p->talk, 0, p->target.dialogue->state_size);
     }
 }
 
@@ -98,7 +81,7 @@ static void close_connection(struct probe *p)
     forget_dialogue(p);
     p->state = PROBE_CLOSE;
     uv_timer_stop(&p->timer);
-    conn_close(&p->conn);
+    wire_close(&p->wire);
 }
 
 /* Reporting may lead to probe_now() or probe_close() on this very probe: it is the last thing a
@@ -112,7 +95,9 @@ static void report(struct probe *p)
     o->answered = ++*p->stamp;
     o->at_ms = loop_now_ms(p->loop);
     o->latency_us = (uv_hrtime() - p->asked_ns) / 1000;
-    p->events->on_observation(p->context, p->server, o);
+    if (!p->closing) {
+        p->events->on_observation(p->context, p->number, o);
+    }
 }
 
 /* A new observation that remembers how the last ones went. */
@@ -126,7 +111,7 @@ static void begin_observation(struct probe *p)
     };
 }
 
-static void fail(struct probe *p, enum reach reach, const char *why)
+static void note_failure(struct probe *p, enum reach reach, const char *why)
 {
     struct observation clean = {
         .failures = p->seen.failures,
@@ -136,6 +121,11 @@ static void fail(struct probe *p, enum reach reach, const char *why)
     };
     snprintf(clean.why, sizeof clean.why, "%s", why);
     p->seen = clean;
+}
+
+static void fail(struct probe *p, enum reach reach, const char *why)
+{
+    note_failure(p, reach, why);
     close_connection(p);
     report(p);
 }
@@ -151,23 +141,22 @@ static void leave(struct probe *p)
 {
     const char *out = NULL;
     size_t len = 0;
-    if (p->dialogue != NULL) {
-        struct probe_setup who = account(p);
-        p->dialogue->goodbye(p->talk, &who, &out, &len);
+    if (p->target.dialogue != NULL) {
+        p->target.dialogue->goodbye(p->talk, p->target.setup, &out, &len);
     }
     p->kept = false;
-    if (len > 0 && conn_write(&p->conn, out, len) != 0) {
+    if (wire_write(&p->wire, out, len) != 0) {
         close_connection(p);
         return;
     }
     p->state = PROBE_LEAVE;
-    conn_finish(&p->conn);
-    set_timer(p, p->backend->probe_timeout);
+    wire_finish(&p->wire);
+    set_timer(p, p->target.timeout_ms);
 }
 
 static void done(struct probe *p)
 {
-    if (p->dialogue == NULL || !p->backend->probe_keep) {
+    if (p->target.dialogue == NULL || !p->target.keep || p->last || p->closing) {
         leave(p);
     } else {
         p->kept = true;
@@ -176,77 +165,145 @@ static void done(struct probe *p)
     report(p);
 }
 
+static void fail_dialogue(struct probe *p)
+{
+    if (p->seen.reach == REACH_UNASKED) {
+        p->seen.reach = REACH_DENIED; /* the dialogue had not even a word for it */
+    }
+    close_connection(p);
+    report(p);
+}
+
+static void begin_tls(struct probe *p, bool upgrade)
+{
+    char host[ADDRESS_TEXT_MAX];
+    p->upgrade = upgrade;
+    p->state = PROBE_SHAKE;
+    address_print_host(&p->target.address, host);
+    int rc = wire_secure(&p->wire, p->target.tls, host);
+    if (rc == UV_ENOMEM) {
+        fail(p, REACH_DENIED, "TLS cannot be begun with it: no tls_server_name, or no memory");
+    } else if (rc != 0) {
+        fail_status(p, "the connection was cut", rc);
+    }
+}
+
 static void step(struct probe *p, enum probe_step next, const char *out, size_t len)
 {
     if (next == PROBE_STEP_FAIL) {
-        if (p->seen.reach == REACH_UNASKED) {
-            p->seen.reach = REACH_DENIED; /* the dialogue had not even a word for it */
-        }
-        close_connection(p);
-        report(p);
+        /* What a protocol owes the server before the end. */
+        wire_write(&p->wire, out, len);
+        fail_dialogue(p);
         return;
     }
-    int rc = len > 0 ? conn_write(&p->conn, out, len) : 0;
+    int rc = wire_write(&p->wire, out, len);
     if (rc != 0) {
         fail_status(p, "the connection was cut", rc);
-    } else if (next == PROBE_STEP_DONE) {
+    } else if (next == PROBE_STEP_TLS) {
+        begin_tls(p, true);
+    } else if (next == PROBE_STEP_DONE || next == PROBE_STEP_LAST) {
+        p->last = next == PROBE_STEP_LAST;
         done(p);
     }
+}
+
+static void feed(struct probe *p, const char *data, size_t len)
+{
+    const char *out = NULL;
+    size_t out_len = 0;
+    enum probe_step next = p->target.dialogue->feed(p->talk, data, len, &p->seen, &out, &out_len);
+    step(p, next, out, out_len);
 }
 
 static void ask(struct probe *p)
 {
     p->state = PROBE_ASK;
     begin_observation(p);
-    if (p->dialogue == NULL) {
+    if (p->target.dialogue == NULL) {
         p->seen.reach = REACH_ANSWERED;
         done(p);
         return;
     }
     const char *out = NULL;
     size_t len = 0;
-    struct probe_setup who = account(p);
-    enum probe_step next = p->dialogue->start(p->talk, &who, !p->kept, &out, &len);
+    enum probe_step next =
+        p->target.dialogue->start(p->talk, p->target.setup, !p->kept, &out, &len);
     step(p, next, out, len);
 }
 
 /* The connection ---------------------------------------------------------------------------- */
 
-static void on_connected(struct conn *c)
+static void connected(struct probe *p)
 {
-    ask(container_of(c, struct probe, conn));
+    const struct probe_dialogue *d = p->target.dialogue;
+    if (p->target.tls != NULL && d != NULL && !d->tls_inside) {
+        begin_observation(p);
+        begin_tls(p, false);
+    } else {
+        ask(p);
+    }
 }
 
-static void on_data(struct conn *c, const char *data, size_t len)
+static void on_connected(struct wire *w)
 {
-    struct probe *p = container_of(c, struct probe, conn);
-    const char *out = NULL;
-    size_t out_len = 0;
+    connected(container_of(w, struct probe, wire));
+}
+
+/* The dialogue begins, or goes on. */
+static void on_secured(struct wire *w)
+{
+    struct probe *p = container_of(w, struct probe, wire);
+    if (p->upgrade) {
+        p->state = PROBE_ASK;
+        feed(p, NULL, 0);
+    } else {
+        ask(p);
+    }
+}
+
+static void on_data(struct wire *w, const char *data, size_t len)
+{
+    struct probe *p = container_of(w, struct probe, wire);
+    const struct probe_dialogue *d = p->target.dialogue;
     if (p->state == PROBE_ASK) {
-        enum probe_step next = p->dialogue->feed(p->talk, data, len, &p->seen, &out, &out_len);
-        step(p, next, out, out_len);
+        feed(p, data, len);
+    } else if (p->state == PROBE_WAIT && d->unasked != NULL && d->unasked(p->talk, data, len)) {
+        p->events->on_lost(p->context, p->number);
     } else if (p->state == PROBE_WAIT) {
         begin_observation(p);
         fail(p, REACH_DENIED, "it sent an answer that was not asked for");
     }
 }
 
-static void on_gone(struct probe *p, const char *what, int status)
+static void fail_end(struct probe *p, int status)
 {
+    if (status == UV_EPROTO) {
+        char why[TLS_WHY_MAX];
+        snprintf(why, sizeof why, "%s", wire_why(&p->wire)); /* it goes with the wire */
+        fail(p, REACH_DENIED, why);
+    } else {
+        fail_status(p, status == UV_EOF ? "the connection was closed" : "the connection was cut",
+                    status);
+    }
+}
+
+static void on_gone(struct wire *w, int status)
+{
+    struct probe *p = container_of(w, struct probe, wire);
     switch (p->state) {
     case PROBE_OPENING:
         begin_observation(p);
         fail_status(p, "cannot connect", status);
         break;
+    case PROBE_SHAKE:
     case PROBE_ASK:
-        fail_status(p, what, status);
+        fail_end(p, status);
         break;
     case PROBE_WAIT:
         /* Asked again at once, unless that would go round and round. */
-        p->again =
-            p->again || loop_now_ms(p->loop) - p->opened_ms >= p->backend->probe_fast_interval;
+        p->again = p->again || loop_now_ms(p->loop) - p->opened_ms >= p->target.fast_interval_ms;
         close_connection(p);
-        p->events->on_lost(p->context, p->server);
+        p->events->on_lost(p->context, p->number);
         break;
     case PROBE_LEAVE:
         close_connection(p);
@@ -256,20 +313,7 @@ static void on_gone(struct probe *p, const char *what, int status)
     }
 }
 
-static void on_eof(struct conn *c)
-{
-    on_gone(container_of(c, struct probe, conn), "the connection was closed", UV_EOF);
-}
-
-static void on_drained(struct conn *c)
-{
-    (void)c; /* questions are small: nothing waits for room */
-}
-
-static void on_error(struct conn *c, int status)
-{
-    on_gone(container_of(c, struct probe, conn), "the connection was cut", status);
-}
+static void on_timer_closed(uv_handle_t *handle);
 
 static void release(struct probe *p)
 {
@@ -281,42 +325,65 @@ static void release(struct probe *p)
     free(p);
 }
 
-static void on_closed(struct conn *c)
+static void on_closed(struct wire *w)
 {
-    struct probe *p = container_of(c, struct probe, conn);
+    struct probe *p = container_of(w, struct probe, wire);
     if (!p->closing) {
         wait_for_turn(p);
+    } else if (!uv_is_closing((uv_handle_t *)&p->timer)) {
+        uv_close((uv_handle_t *)&p->timer, on_timer_closed); /* it has finished its login */
     }
     release(p);
 }
 
-static const struct conn_ops ops = {
+static const struct wire_ops ops = {
     .on_connected = on_connected,
+    .on_secured = on_secured,
     .on_data = on_data,
-    .on_eof = on_eof,
-    .on_drained = on_drained,
-    .on_error = on_error,
+    .on_gone = on_gone,
     .on_closed = on_closed,
 };
 
 static void turn(struct probe *p)
 {
     if (p->kept) {
-        set_timer(p, p->backend->probe_timeout);
+        set_timer(p, p->target.timeout_ms);
         ask(p);
         return;
     }
     p->state = PROBE_OPENING;
     p->opened_ms = loop_now_ms(p->loop);
     p->handles++;
-    set_timer(p, p->backend->probe_timeout);
-    struct conn_tcp tcp = {p->backend->tcp_keepalive, p->backend->tcp_user_timeout};
-    int rc = conn_connect(&p->conn, p->loop, &ops, &p->config->address, &tcp);
+    p->last = false;
+    set_timer(p, p->target.timeout_ms);
+    int rc = wire_open(&p->wire, p->loop, &ops, &p->target.address, &p->target.tcp);
     if (rc == CONN_CONNECTED) {
-        on_connected(&p->conn);
+        connected(p);
     } else if (rc < 0) {
         begin_observation(p);
         fail_status(p, "cannot connect", rc);
+    }
+}
+
+/* Cut now, it would be held against our address. */
+static bool is_unfinished(const struct probe *p)
+{
+    const struct probe_dialogue *d = p->target.dialogue;
+    return p->state == PROBE_ASK && d != NULL && d->unfinished != NULL && d->unfinished(p->talk);
+}
+
+static void on_late(struct probe *p)
+{
+    const char *why = "accepts connections but does not answer in time";
+    if (!is_unfinished(p) || p->closing) {
+        fail(p, REACH_SILENT, why);
+        return;
+    }
+    note_failure(p, REACH_SILENT, why);
+    set_timer(p, p->target.timeout_ms);
+    report(p);
+    if (p->state == PROBE_ASK) {
+        begin_observation(p); /* nothing has been asked yet: the login is still under way */
     }
 }
 
@@ -331,8 +398,11 @@ static void on_timer(uv_timer_t *timer)
         begin_observation(p);
         fail(p, REACH_SILENT, "does not answer the connect in time");
         break;
+    case PROBE_SHAKE:
+        fail(p, REACH_SILENT, "accepts connections but does not answer the TLS handshake in time");
+        break;
     case PROBE_ASK:
-        fail(p, REACH_SILENT, "accepts connections but does not answer in time");
+        on_late(p);
         break;
     case PROBE_LEAVE:
         close_connection(p);
@@ -344,7 +414,7 @@ static void on_timer(uv_timer_t *timer)
 
 /* From outside ------------------------------------------------------------------------------ */
 
-struct probe *probe_new(struct loop *l, const struct backend_config *backend, size_t server,
+struct probe *probe_new(struct loop *l, const struct probe_target *target, size_t number,
                         const struct probe_events *events, void *context, uint64_t *stamp)
 {
     struct probe *p = calloc(1, sizeof *p);
@@ -352,16 +422,14 @@ struct probe *probe_new(struct loop *l, const struct backend_config *backend, si
         return NULL;
     }
     p->loop = l;
-    p->backend = backend;
-    p->config = &backend->servers.items[server];
-    p->server = server;
-    p->dialogue = backend->probe == PROBE_AUTO ? backend->protocol->dialogue : NULL;
+    p->target = *target;
+    p->number = number;
     p->events = events;
     p->context = context;
     p->stamp = stamp;
-    p->interval_ms = backend->probe_fast_interval;
-    if (p->dialogue != NULL) {
-        p->talk = calloc(1, p->dialogue->state_size);
+    p->interval_ms = target->fast_interval_ms;
+    if (target->dialogue != NULL) {
+        p->talk = calloc(1, target->dialogue->state_size);
         if (p->talk == NULL) {
             free(p);
             return NULL;
@@ -403,12 +471,21 @@ static void on_timer_closed(uv_handle_t *handle)
     release(container_of((uv_timer_t *)handle, struct probe, timer));
 }
 
+static void end(struct probe *p)
+{
+    p->state = PROBE_CLOSE;
+    if (p->handles > 1) {
+        wire_close(&p->wire);
+    }
+    uv_close((uv_handle_t *)&p->timer, on_timer_closed);
+}
+
 void probe_close(struct probe *p)
 {
     p->closing = true;
-    p->state = PROBE_CLOSE;
-    if (p->handles > 1) {
-        conn_close(&p->conn);
+    if (is_unfinished(p)) {
+        set_timer(p, p->target.timeout_ms); /* whatever ends it, on_closed() comes */
+    } else {
+        end(p);
     }
-    uv_close((uv_handle_t *)&p->timer, on_timer_closed);
 }

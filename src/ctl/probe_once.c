@@ -83,8 +83,9 @@ int probe_once(const struct config *config)
     static struct once o; /* a loop is too large for the stack */
     struct shared *shared = shared_new(config, 0);
     struct control_setup setup = {.config = config, .shared = shared};
-    if (shared == NULL || control_init(&o.control, &setup) != 0) {
-        fputs("router: out of memory\n", stderr);
+    char why[PROBES_WHY_MAX] = "out of memory";
+    if (shared == NULL || control_init(&o.control, &setup, why) != 0) {
+        fprintf(stderr, "router: %s\n", why);
         return 1;
     }
     uv_timer_init(&o.control.loop.uv, &o.look);

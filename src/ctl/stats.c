@@ -127,19 +127,62 @@ static void add_backend(const struct control *c, size_t i, struct text *out)
     text_add(out, "]}");
 }
 
-static void add_event(const struct event *e, struct text *out)
+static void add_stamp(struct text *out, uint64_t unix_ms)
 {
-    time_t at = (time_t)(e->at_unix_ms / 1000);
+    time_t at = (time_t)(unix_ms / 1000);
     struct tm utc;
     char stamp[32];
     gmtime_r(&at, &utc);
     strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
-    text_add(out, "{\"number\":%" PRIu64 ",\"at\":\"%s.%03uZ\"", e->number, stamp,
-             (unsigned)(e->at_unix_ms % 1000));
+    text_add(out, ",\"at\":\"%s.%03uZ\"", stamp, (unsigned)(unix_ms % 1000));
+}
+
+static void add_event(const struct event *e, struct text *out)
+{
+    text_add(out, "{\"number\":%" PRIu64, e->number);
+    add_stamp(out, e->at_unix_ms);
     add_string(out, "backend", e->backend);
     add_string(out, "kind", e->kind);
     add_string(out, "text", e->text);
     text_add(out, "}");
+}
+
+static void add_time(struct text *out, const char *key, uint64_t us)
+{
+    if (us == RECORD_NEVER) {
+        text_add(out, ",\"%s\":null", key);
+    } else {
+        text_add(out, ",\"%s\":%" PRIu64 ".%03u", key, us / 1000, (unsigned)(us % 1000));
+    }
+}
+
+static void add_change(const struct control *c, const struct record *r, struct text *out)
+{
+    struct record_counts counts = record_since(r, changes_counts(&c->backends[r->backend]));
+    text_add(out, "{\"number\":%" PRIu64, r->number);
+    add_stamp(out, r->at_unix_ms);
+    add_string(out, "backend", c->config->backends[r->backend].name);
+    add_string(out, "from", r->from[0] != '\0' ? r->from : NULL);
+    add_string(out, "to", r->to[0] != '\0' ? r->to : NULL);
+    add_string(out, "evidence", r->evidence);
+    add_string(out, "claims", r->claims);
+    add_time(out, "elected_ms", r->elected_us);
+    add_time(out, "fenced_ms", r->fenced_us);
+    add_time(out, "published_ms", r->published_us);
+    add_time(out, "written_ms", r->written_us);
+    add_number(out, "held", counts.held);
+    add_number(out, "closed", counts.closed);
+    text_add(out, "}");
+}
+
+static void add_changes(const struct control *c, struct text *out)
+{
+    const struct record *r;
+    text_add(out, "],\n\"changes\":[");
+    for (size_t i = 0; (r = recorder_newest(&c->recorder, i)) != NULL; i++) {
+        text_add(out, "%s", i > 0 ? ",\n" : "");
+        add_change(c, r, out);
+    }
 }
 
 void stats_json(const struct control *c, struct text *out)
@@ -155,6 +198,7 @@ void stats_json(const struct control *c, struct text *out)
         text_add(out, "%s", i > 0 ? ",\n" : "");
         add_backend(c, i, out);
     }
+    add_changes(c, out);
     text_add(out, "],\n\"events\":[");
     const struct event *e;
     for (size_t i = 0; (e = events_newest(&c->events, i)) != NULL; i++) {

@@ -102,6 +102,16 @@ static void check_probe_user(const struct config *c, const struct backend_config
     }
 }
 
+/* MySQL counts transactions, not bytes. */
+static void check_lag(const struct config *c, const struct backend_config *b,
+                      struct config_errors *errors)
+{
+    const struct origin_setting *s = origin_find(c->origin, SECTION_BACKEND, b->index, "max_lag");
+    if (b->protocol != NULL && strcmp(b->protocol->name, "mysql") == 0 && b->max_lag.bytes > 0) {
+        config_error(errors, s->line, "max_lag is a duration with protocol = mysql (like 10s)");
+    }
+}
+
 static void check_probe_port(const struct config *c, const struct backend_config *b,
                              struct config_errors *errors)
 {
@@ -156,6 +166,7 @@ void config_check_backends(struct config *c, struct config_errors *errors)
             check_servers(c, b, errors);
             check_passwords(c, b, errors);
             check_probe_user(c, b, errors);
+            check_lag(c, b, errors);
             check_probe_port(c, b, errors);
             check_sentinels(c, b, errors);
         }

@@ -22,6 +22,7 @@ struct control_inbox {
     void (*freed)(struct message *m, void *control);   /* struct message_freed */
     void (*wait)(struct message *m, void *control);    /* struct waiter, by .message */
     void (*cancel)(struct message *m, void *control);  /* struct waiter, by .cancel */
+    void (*written)(struct message *m, void *control); /* struct message_written */
     void (*stopped)(struct message *m, void *control); /* struct message_stop, come back */
 };
 
@@ -53,6 +54,12 @@ struct message_doubt {
 
 /* worker -> control: a place on a server was freed and somebody waits. */
 struct message_freed {
+    struct message message;
+    size_t backend;
+};
+
+/* worker -> control: a client's bytes went to the new primary (shared_backend.write_awaited). */
+struct message_written {
     struct message message;
     size_t backend;
 };

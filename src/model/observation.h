@@ -64,6 +64,8 @@ enum word {
 struct observation {
     enum reach reach;
     enum part part;
+    bool probation;            /* set for the election: not up yet (probe_rise), so its claim does
+                                * not count */
     enum claim claim;          /* what it says it is; valid if reach is ANSWERED */
     bool usable;               /* CLAIM_PRIMARY: could take writes now (not loading, no failover) */
     bool link_up;              /* CLAIM_REPLICA: master_link_status:up */

@@ -49,12 +49,16 @@ void topology_unref(struct topology *t);
 /* Counters shared by all threads, each with one purpose. */
 struct shared_server {
     _Alignas(CACHE_LINE) atomic_uint connections; /* open or opening sockets */
+    atomic_uint settling; /* those that were granted to waiters and are not logged in yet, as far as
+                           * that can be seen */
 };
 
 struct shared_backend {
     _Alignas(CACHE_LINE) atomic_uint waiting[ROUTE_COUNT]; /* clients in the queue, by route;
                                                             * at ROUTE_AUTO all of them */
     atomic_bool doubted; /* a role error was seen in passing; control clears it when it looks */
+    atomic_bool write_awaited; /* a primary is new: control wants to hear of the first write to it,
+                                * from whoever clears this */
 };
 
 struct shared_frontend {

@@ -87,7 +87,8 @@ static int setup(void **state)
         (struct config){.backends = &w->backend, .backend_count = 1, .server_count = SERVERS};
     w->shared = shared_new(&w->config, 0);
     struct control_setup setup = {&w->config, w->shared, &inbox, WORKERS};
-    assert_int_equal(control_init(&w->control, &setup), 0);
+    char why[PROBES_WHY_MAX];
+    assert_int_equal(control_init(&w->control, &setup, why), 0);
     for (int i = 0; i < WORKERS; i++) {
         assert_int_equal(loop_init(&w->loops[i], &the_world), 0);
         w->control.workers[i].mailbox = &w->loops[i].mailbox;

@@ -1,0 +1,124 @@
+/* What a backend's changes of its primary look like in the flight recorder: backend.c and fence.c
+ * tell what happens, the record is written here. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "ctl/control.h"
+
+struct record_counts changes_counts(const struct backend_control *b)
+{
+    const struct control *c = b->control;
+    struct record_counts sum = {0};
+    for (unsigned w = 0; w < c->worker_count; w++) {
+        for (size_t i = 0; i < c->config->frontend_count; i++) {
+            if (c->config->frontends[i].backend == b->config->index) {
+                sum.held += metric_read(&c->workers[w].metrics->frontends[i].at[FRONTEND_HELD]);
+            }
+        }
+        for (size_t i = 0; i < b->config->servers.count; i++) {
+            size_t id = b->config->servers.items[i].id;
+            sum.closed += metric_read(&c->workers[w].metrics->servers[id].at[SERVER_FENCED]);
+        }
+    }
+    return sum;
+}
+
+static const char *words_of(const struct observation *o)
+{
+    static const char *const reach[] = {
+        [REACH_UNASKED] = "not asked yet", [REACH_ANSWERED] = "does not say its role",
+        [REACH_SILENT] = "silent",         [REACH_REFUSED] = "not reached",
+        [REACH_DENIED] = "does not tell",
+    };
+    if (o->reach == REACH_ANSWERED && o->claim == CLAIM_PRIMARY) {
+        return o->usable ? "primary" : "primary, not ready";
+    }
+    if (o->reach == REACH_ANSWERED && o->claim == CLAIM_REPLICA) {
+        return o->link_up ? "replica of" : "replica, no link to";
+    }
+    return reach[o->reach];
+}
+
+/* "redis-0: silent; redis-1: primary; redis-2: replica of 10.0.0.3:6379" */
+static void tell_claims(const struct backend_control *b, char *out, size_t size)
+{
+    size_t len = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < b->config->servers.count && len < size; i++) {
+        const struct observation *o = &b->servers[i].seen;
+        bool replica = o->reach == REACH_ANSWERED && o->claim == CLAIM_REPLICA;
+        int n = snprintf(out + len, size - len, "%s%s: %s%s%s", i > 0 ? "; " : "",
+                         b->config->servers.items[i].name, words_of(o), replica ? " " : "",
+                         !replica                ? ""
+                         : o->follows[0] != '\0' ? o->follows
+                                                 : "anybody");
+        len += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static void set_name(char out[64], const struct backend_control *b, int server)
+{
+    snprintf(out, 64, "%s", server >= 0 ? b->config->servers.items[server].name : "");
+}
+
+static void explain(struct record *r, const struct backend_control *b, const struct verdict *v)
+{
+    snprintf(r->evidence, sizeof r->evidence, "%s", v->reason);
+    tell_claims(b, r->claims, sizeof r->claims);
+}
+
+void changes_verdict(struct backend_control *b, const struct verdict *v)
+{
+    struct recorder *recorder = &b->control->recorder;
+    const struct verdict *before = &b->verdict;
+    bool wrote = before->kind == VERDICT_PRIMARY;
+    bool writes = v->kind == VERDICT_PRIMARY;
+    struct record *r = recorder_current(recorder, b->config->index);
+    if (r == NULL && ((wrote && !writes) || (writes && v->primary != before->primary))) {
+        r = recorder_open(recorder, b->config->index, changes_counts(b));
+        set_name(r->from, b, wrote ? before->primary : ELECTION_NOBODY);
+        explain(r, b, v);
+    }
+    if (r != NULL && writes && r->elected_us == RECORD_NEVER) {
+        set_name(r->to, b, v->primary);
+        record_mark(r, &r->elected_us);
+        explain(r, b, v);
+    } else if (r != NULL && !writes) {
+        /* The election took it back before anybody wrote. */
+        r->to[0] = '\0';
+        r->elected_us = r->published_us = RECORD_NEVER;
+    }
+}
+
+void changes_fenced(struct backend_control *b)
+{
+    struct record *r = recorder_current(&b->control->recorder, b->config->index);
+    if (r != NULL) {
+        record_mark(r, &r->fenced_us);
+    }
+}
+
+void changes_published(struct backend_control *b)
+{
+    struct record *r = recorder_current(&b->control->recorder, b->config->index);
+    if (r != NULL && r->elected_us != RECORD_NEVER && r->published_us == RECORD_NEVER) {
+        record_mark(r, &r->published_us);
+        atomic_store(&b->control->shared->backends[b->config->index].write_awaited, true);
+    }
+}
+
+void changes_written(struct backend_control *b)
+{
+    struct record *r = recorder_current(&b->control->recorder, b->config->index);
+    if (r != NULL && r->published_us != RECORD_NEVER) {
+        record_mark(r, &r->written_us);
+        r->counts = record_since(r, changes_counts(b));
+        r->complete = true;
+        events_add(&b->control->events, b->config->name, "written",
+                   "the first write after %llu ms went to %s; %llu sessions had waited, %llu were "
+                   "closed",
+                   (unsigned long long)(r->written_us / 1000), r->to,
+                   (unsigned long long)r->counts.held, (unsigned long long)r->counts.closed);
+    }
+}

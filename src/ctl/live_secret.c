@@ -1,0 +1,76 @@
+#include "ctl/live_secret.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "model/secret.h"
+
+void live_secret_init(struct live_secret *s, const char *path, const char *value)
+{
+    *s = (struct live_secret){.path = path, .value = value};
+}
+
+static void forget(char *secret)
+{
+    if (secret != NULL) {
+        wipe(secret, strlen(secret));
+        free(secret);
+    }
+}
+
+void live_secret_release(struct live_secret *s)
+{
+    forget(s->read);
+    *s = (struct live_secret){0};
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static void tell_unreadable(struct live_secret *s, const char *whose, const char *why)
+{
+    if (!s->unreadable) {
+        log_warn("%s the password in %s cannot be read again (%s): the old one stays in use", whose,
+                 s->path, why);
+    }
+    s->unreadable = true;
+}
+
+static bool replace(struct live_secret *s, char *fresh)
+{
+    if (s->value != NULL && strcmp(s->value, fresh) == 0) {
+        forget(fresh);
+        return false;
+    }
+    forget(s->read);
+    s->read = fresh;
+    s->value = fresh;
+    return true;
+}
+
+bool live_secret_refresh(struct live_secret *s, const char *whose)
+{
+    struct stat now;
+    char why[SECRET_WHY_MAX];
+    if (s->path == NULL || (stat(s->path, &now) == 0 && is_same_file(&now, &s->stat))) {
+        return false;
+    }
+    char *fresh = secret_read(s->path, why);
+    if (fresh == NULL) {
+        tell_unreadable(s, whose, why);
+        return false;
+    }
+    /* Written while it was read, it is looked at again. */
+    s->stat = now;
+    s->unreadable = false;
+    bool changed = replace(s, fresh);
+    if (changed) {
+        log_info("%s the password in %s has changed", whose, s->path);
+    }
+    return changed;
+}

@@ -1,0 +1,186 @@
+#include "ctl/probes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/tls.h"
+#include "proto/http_probe.h"
+
+static const char *renamed(const void *renames, const char *command)
+{
+    const struct rename_list *list = renames;
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i].name, command) == 0) {
+            return list->items[i].alias;
+        }
+    }
+    return command;
+}
+
+static const struct probe_dialogue *dialogue_of(const struct backend_config *b)
+{
+    if (b->probe != PROBE_AUTO) {
+        return NULL;
+    }
+    return b->http_check.method != NULL ? &http_probe : b->protocol->dialogue;
+}
+
+/* What a server is asked with; the password follows its file. */
+static void set_up(struct probes *p, size_t server)
+{
+    const struct backend_config *b = p->config;
+    const struct address *at = &b->servers.items[server].address;
+    struct server_probes *s = &p->servers[server];
+    snprintf(s->host, sizeof s->host, "%s", b->servers.items[server].address_text);
+    s->setup = (struct probe_setup){
+        .user = b->probe_user,
+        .password = p->secret.value,
+        .database = b->probe_database,
+        .command = renamed,
+        .renames = &b->probe_commands,
+        .tls = b->probe_tls,
+        .local = at->sa.any.sa_family == AF_UNIX,
+        .mysql_topology = b->mysql_topology,
+        .http = &b->http_check,
+        .http_expect = &b->http_expect,
+        .host = s->host,
+        .lag_bytes = b->max_lag.bytes,
+    };
+}
+
+static int init_tls(struct probes *p, char why[PROBES_WHY_MAX])
+{
+    const struct backend_config *b = p->config;
+    struct tls_setup setup = {.verify = b->tls_verify, .ca = b->tls_ca, .name = b->tls_server_name};
+    char tls_why[TLS_WHY_MAX];
+    int rc = b->probe_tls ? tls_context_new(&p->tls, &setup, tls_why) : 0;
+    if (rc != 0) {
+        snprintf(why, PROBES_WHY_MAX, "backend %s: %s", b->name, tls_why);
+    }
+    return rc;
+}
+
+int probes_init(struct probes *p, const struct backend_config *config, char why[PROBES_WHY_MAX])
+{
+    *p = (struct probes){
+        .config = config,
+        .servers = xcalloc(config->servers.count, sizeof *p->servers),
+        .fast = true,
+    };
+    live_secret_init(&p->secret, config->probe_password_file, config->probe_password);
+    for (size_t i = 0; i < config->servers.count; i++) {
+        set_up(p, i);
+    }
+    return init_tls(p, why);
+}
+
+void probes_release(struct probes *p)
+{
+    live_secret_release(&p->secret);
+    tls_context_free(p->tls);
+    free(p->servers);
+}
+
+static struct probe *start_one(struct loop *l, const struct probe_target *target, size_t server,
+                               const struct probe_events *events, void *context, uint64_t *stamp)
+{
+    struct probe *p = probe_new(l, target, server, events, context, stamp);
+    if (p != NULL) {
+        probe_start(p);
+    } else {
+        log_error("out of memory: a server is not probed");
+    }
+    return p;
+}
+
+void probes_start(struct probes *p, struct loop *l, const struct probes_events *events,
+                  void *context, uint64_t *stamp)
+{
+    const struct backend_config *b = p->config;
+    for (size_t i = 0; i < b->servers.count; i++) {
+        const struct address *at = &b->servers.items[i].address;
+        struct probe_target target = {
+            .address = b->probe_port > 0 ? address_with_port(at, b->probe_port) : *at,
+            .dialogue = dialogue_of(b),
+            .setup = &p->servers[i].setup,
+            .tls = p->tls,
+            .keep = b->probe_keep,
+            .timeout_ms = b->probe_timeout,
+            .fast_interval_ms = b->probe_fast_interval,
+            .tcp = {b->tcp_keepalive, b->tcp_user_timeout},
+        };
+        p->servers[i].probe = start_one(l, &target, i, &events->role, context, stamp);
+        if (b->patroni > 0 && target.dialogue == b->protocol->dialogue && target.dialogue != NULL) {
+            target.address = address_with_port(at, b->patroni);
+            target.dialogue = &patroni_probe;
+            target.tls = NULL;
+            p->servers[i].witness = start_one(l, &target, i, &events->witness, context, stamp);
+        }
+    }
+}
+
+static void stop_one(struct probe **p)
+{
+    if (*p != NULL) {
+        probe_close(*p);
+        *p = NULL;
+    }
+}
+
+void probes_stop(struct probes *p)
+{
+    for (size_t i = 0; i < p->config->servers.count; i++) {
+        stop_one(&p->servers[i].probe);
+        stop_one(&p->servers[i].witness);
+    }
+}
+
+void probes_now(struct probes *p, size_t server)
+{
+    struct server_probes *s = &p->servers[server];
+    if (s->probe != NULL) {
+        probe_now(s->probe);
+    }
+    if (s->witness != NULL) {
+        probe_now(s->witness);
+    }
+}
+
+void probes_all_now(struct probes *p)
+{
+    for (size_t i = 0; i < p->config->servers.count; i++) {
+        probes_now(p, i);
+    }
+}
+
+void probes_set_pace(struct probes *p, bool fast)
+{
+    uint64_t ms = fast ? p->config->probe_fast_interval : p->config->probe_interval;
+    if (p->fast == fast) {
+        return;
+    }
+    p->fast = fast;
+    for (size_t i = 0; i < p->config->servers.count; i++) {
+        if (p->servers[i].probe != NULL) {
+            probe_set_interval(p->servers[i].probe, ms);
+        }
+        if (p->servers[i].witness != NULL) {
+            probe_set_interval(p->servers[i].witness, ms);
+        }
+    }
+}
+
+void probes_refresh_secret(struct probes *p)
+{
+    char whose[96];
+    snprintf(whose, sizeof whose, "backend=%s", p->config->name);
+    if (live_secret_refresh(&p->secret, whose)) {
+        for (size_t i = 0; i < p->config->servers.count; i++) {
+            p->servers[i].setup.password = p->secret.value;
+        }
+        probes_all_now(p);
+    }
+}

@@ -1,0 +1,48 @@
+/* Who of a backend is asked what, and how often: one probe for each server, a second one for
+ * Patroni where it runs, the account they log in with. What they bring is backend.c's business. */
+#ifndef ROUTER_CTL_PROBES_H
+#define ROUTER_CTL_PROBES_H
+
+#include "ctl/live_secret.h"
+#include "ctl/probe.h"
+#include "model/config.h"
+
+struct tls_context;
+
+struct server_probes {
+    struct probe *probe;      /* owned; NULL with probe = off */
+    struct probe *witness;    /* owned: Patroni's word on this server; NULL = nobody is asked */
+    struct probe_setup setup; /* for both */
+    char host[ADDRESS_TEXT_MAX];
+};
+
+struct probes {
+    const struct backend_config *config;
+    struct server_probes *servers; /* owned */
+    struct live_secret secret;
+    struct tls_context *tls; /* owned; NULL = without */
+    bool fast;
+};
+
+struct probes_events {
+    struct probe_events role;    /* of server_probes.probe */
+    struct probe_events witness; /* of server_probes.witness */
+};
+
+#define PROBES_WHY_MAX 256
+
+/* 0, or a UV_* code with words in `why`. */
+int probes_init(struct probes *p, const struct backend_config *config, char why[PROBES_WHY_MAX]);
+void probes_release(struct probes *p);
+
+/* They begin at the fast pace. `events` is borrowed for as long as they run. */
+void probes_start(struct probes *p, struct loop *l, const struct probes_events *events,
+                  void *context, uint64_t *stamp);
+void probes_stop(struct probes *p);
+void probes_now(struct probes *p, size_t server); /* this one, or */
+void probes_all_now(struct probes *p);
+void probes_set_pace(struct probes *p, bool fast);
+/* Looks whether the password's file has changed. */
+void probes_refresh_secret(struct probes *p);
+
+#endif
