@@ -29,6 +29,8 @@ enum probe_step {
                       * when it is */
     PROBE_STEP_DONE, /* the observation is complete; the connection may serve the next probe */
     PROBE_STEP_LAST, /* the observation is complete; the connection is at its end */
+    PROBE_STEP_ANEW, /* the connection is at its end, the observation is not: on the next connection
+                      * of this probe feed() is called with no bytes in place of start() */
     PROBE_STEP_FAIL, /* the observation says why; close the connection */
 };
 

@@ -4,7 +4,8 @@
 
 #include "base/macros.h"
 
-static const struct proto *const protos[] = {&proto_tcp, &proto_redis, &proto_mysql, &proto_pgsql};
+static const struct proto *const protos[] = {&proto_tcp, &proto_redis, &proto_mysql, &proto_pgsql,
+                                             &proto_http};
 
 const struct proto *proto_find(const char *name)
 {
