@@ -7,6 +7,8 @@
 #include "base/macros.h"
 #include "model/observation.h"
 
+#define REDIS_ID_MAX 40 /* CONFIG_RUN_ID_SIZE */
+
 static const struct {
     enum redis_info_section section;
     const char *name;
@@ -98,7 +100,7 @@ static bool id(const struct redis_info *info, enum redis_info_field field, char 
 {
     const char *text = info->values[field].text;
     size_t len = strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    if (len == 0 || len >= REPLID_MAX || text[len] != '\0') {
+    if (len == 0 || len > REDIS_ID_MAX || text[len] != '\0') {
         return false;
     }
     memcpy(out, text, len + 1);
