@@ -56,6 +56,23 @@ bool ballot_claims(const struct ballot *b, size_t i)
     return o->reach == REACH_ANSWERED && o->claim == CLAIM_PRIMARY && o->usable;
 }
 
+bool ballot_is_kin(const struct ballot *b, size_t i)
+{
+    const char *elected = b->memory->elected_group;
+    const char *group = seen(b, i)->group;
+    return elected[0] == '\0' || group[0] == '\0' || strcmp(group, elected) == 0;
+}
+
+bool ballot_is_extinct(const struct ballot *b)
+{
+    for (size_t i = 0; i < b->in->count; i++) {
+        if (seen(b, i)->reach != REACH_ANSWERED || ballot_is_kin(b, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool ballot_promoted(const struct ballot *b, size_t i, struct lineage_path *path)
 {
     if (!ballot_claims(b, i) || (is_incumbent(b, i) && b->standing == STANDING_HOLDS)) {
@@ -75,7 +92,8 @@ bool ballot_disputes(const struct ballot *b, size_t i)
 {
     const struct server_memory *memory = &b->memory->servers[i];
     const char *id = seen(b, i)->lineage.id;
-    if (b->memory->incumbent == ELECTION_NOBODY || is_incumbent(b, i) || !ballot_claims(b, i)) {
+    if (b->memory->incumbent == ELECTION_NOBODY || is_incumbent(b, i) || !ballot_claims(b, i) ||
+        !ballot_is_kin(b, i)) {
         return false;
     }
     const char *incumbent = seen(b, (size_t)b->memory->incumbent)->lineage.id;
@@ -87,7 +105,8 @@ bool ballot_disputes(const struct ballot *b, size_t i)
 bool ballot_follows(const struct ballot *b, size_t i)
 {
     const struct observation *o = seen(b, i);
-    return o->reach == REACH_ANSWERED && o->claim == CLAIM_REPLICA && o->link_up;
+    return o->reach == REACH_ANSWERED && o->claim == CLAIM_REPLICA && o->link_up &&
+           ballot_is_kin(b, i);
 }
 
 size_t ballot_votes(const struct ballot *b, const char *id)
@@ -171,18 +190,43 @@ bool ballot_strays(const struct ballot *b, size_t i)
            !lineage_trace(&b->memory->histories, elected, id, NULL);
 }
 
+static bool is_read_since(const struct ballot *b, size_t i, size_t other)
+{
+    return seen(b, other)->asked > b->memory->servers[i].claimed_since;
+}
+
 bool ballot_comparable(const struct ballot *b, size_t i, size_t other)
 {
-    uint64_t asked = seen(b, other)->asked;
-    return asked > b->memory->servers[i].claimed_since &&
-           (!is_incumbent(b, other) || asked > b->in->paused);
+    return is_read_since(b, i, other) &&
+           (!is_incumbent(b, other) || seen(b, other)->asked > b->in->paused);
+}
+
+bool ballot_covers(const struct ballot *b, size_t i, size_t other)
+{
+    return is_read_since(b, i, other) && gtid_contains(&seen(b, i)->gtids, &seen(b, other)->gtids);
+}
+
+/* Offsets of one history can be compared: Redis', and positions in PostgreSQL's log. A number of
+ * transactions says how many, not which. */
+static bool tells_offset(const struct observation *o)
+{
+    return o->part == PART_LINEAGE || (o->part == PART_SOURCE && o->position > 0);
 }
 
 bool ballot_supersedes(const struct ballot *b, size_t i, size_t other)
 {
-    return ballot_comparable(b, i, other) &&
-           lineage_supersedes(&b->memory->histories, &seen(b, i)->lineage,
-                              &seen(b, other)->lineage);
+    const struct observation *one = seen(b, i);
+    const struct observation *two = seen(b, other);
+    if (!ballot_comparable(b, i, other)) {
+        return false;
+    }
+    if (one->gtids.known || two->gtids.known) {
+        /* Equal sets decide nothing: neither has anything that the other lacks. */
+        return gtid_contains(&one->gtids, &two->gtids) &&
+               gtid_missing(&one->gtids, &two->gtids) > 0;
+    }
+    return tells_offset(one) && tells_offset(two) &&
+           lineage_supersedes(&b->memory->histories, &one->lineage, &two->lineage);
 }
 
 bool ballot_settled(const struct ballot *b, size_t i)

@@ -31,6 +31,13 @@ struct ballot ballot_open(const struct election_input *in, const struct election
 /* Server `i` says that it is the primary and could take writes. */
 bool ballot_claims(const struct ballot *b, size_t i);
 
+/* Nothing says that server `i` has other data than the elected one: PostgreSQL's system identifier,
+ * the name of a group. */
+bool ballot_is_kin(const struct ballot *b, size_t i);
+
+/* Every server has answered, and none of them has the elected data any more: all was made anew. */
+bool ballot_is_extinct(const struct ballot *b);
+
 /* Server `i` claims, and was promoted from the elected history: its own leads there. (Only of a
  * process that was seen to replicate is that remembered.) The incumbent is none as long as it
  * holds. `path` (may be NULL) says how its history leads there. */
@@ -61,9 +68,15 @@ int ballot_contradiction(const struct ballot *b, size_t i);
 /* Server `i` follows neither the elected history nor one that it was branched off. */
 bool ballot_strays(const struct ballot *b, size_t i);
 
-/* Everything that claimant `other` has acknowledged is also on claimant `i`, as far as it was read
- * after `i` was first seen to claim. */
+/* Everything that claimant `other` has acknowledged is also on claimant `i`, and more, as far as it
+ * was read after `i` was first seen to claim. By the sets of transactions where both have one; else
+ * by the promotions remembered, where offsets tell how far each was. Of servers that tell neither,
+ * nothing is known. */
 bool ballot_supersedes(const struct ballot *b, size_t i, size_t other);
+
+/* The set of transactions of claimant `i` has all that server `other` had when it was read after
+ * `i` was first seen to claim. */
+bool ballot_covers(const struct ballot *b, size_t i, size_t other);
 
 /* A promotion branched off claimant `i` that the followers are with, although it lost before.
  * ELECTION_NOBODY if there is none. */

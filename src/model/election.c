@@ -1,9 +1,14 @@
-/* How an election runs: first the memory is brought up to date with what was seen, then the rule
- * for the incumbent's standing decides, then what is decided is remembered.
+/* How an election runs: the census says what the observations mean together, the memory is brought
+ * up to date with them, then the rule for the incumbent's standing decides, then what is decided is
+ * remembered.
  *
- *   nobody was elected yet    first_election()
- *   it stepped down           after_demotion()
- *   otherwise                 succession(): a promotion that succeeds it, or a contest, or it stays
+ *   nobody was elected yet    election_first()
+ *   it stepped down           election_after_demotion()
+ *   otherwise                 election_succession(): a promotion that succeeds it, or a contest, or
+ *                             it stays
+ *
+ * Where an authority decides too, where a group elects its primary, or all may write (Galera),
+ * others rule: election_authority.c, election_group.c.
  *
  * Two thoughts run through all rules. A claim is believed for the history that it continues, never
  * for being the only one: a server that was restarted, or lost an election, has the same
@@ -14,15 +19,8 @@
 #include <assert.h>
 #include <string.h>
 
-#include "model/ballot.h"
-#include "model/election_words.h"
-
-struct round {
-    struct ballot ballot;
-    struct election_memory *memory;
-    struct verdict *out;
-    bool contested; /* the contest goes on */
-};
+#include "model/census.h"
+#include "model/election_round.h"
 
 /* ---- what is remembered of each observation ---- */
 
@@ -67,104 +65,9 @@ static void remember_server(struct round *r, size_t i)
     }
 }
 
-/* ---- the ways an election ends ---- */
-
-static void conclude(struct round *r, enum verdict_kind kind)
-{
-    r->out->kind = kind;
-    r->out->primary = kind == VERDICT_NOBODY ? ELECTION_NOBODY : r->memory->incumbent;
-}
-
-/* Whoever claims beside the winner has lost. It does not win later by the winner's silence, and
- * neither does what is branched off its history. */
-static void lose_others(struct round *r)
-{
-    const struct election_input *in = r->ballot.in;
-    for (size_t i = 0; i < in->count; i++) {
-        if (r->memory->incumbent != (int)i && ballot_claims(&r->ballot, i)) {
-            lineage_lose(&r->memory->histories, in->seen[i].lineage.id);
-            memcpy(r->memory->servers[i].lost_id, in->seen[i].lineage.id, REPLID_MAX);
-        }
-    }
-}
-
-/* From now on, `i` in its present process and history is the elected one. */
-static void adopt(struct election_memory *memory, int i, const struct observation *o)
-{
-    memory->incumbent = i;
-    memory->elected = o->lineage;
-    memcpy(memory->elected_identity, o->identity, sizeof(memory->elected_identity));
-    memory->stepped_down = false;
-}
-
-/* Server `i` is the primary, by its own word. */
-static void seat(struct round *r, int i)
-{
-    adopt(r->memory, i, &r->ballot.in->seen[i]);
-    lose_others(r);
-    conclude(r, VERDICT_PRIMARY);
-    words_primary(&r->ballot, r->out);
-}
-
-static void elect(struct round *r, int i, enum words_merit merit)
-{
-    words_elected(&r->ballot, i, merit, r->memory->elected_why);
-    seat(r, i);
-}
-
-/* The incumbent cannot be asked, was proven, and nothing speaks against it. */
-static void trust_stale(struct round *r)
-{
-    lose_others(r);
-    conclude(r, VERDICT_PRIMARY);
-    r->out->stale = true;
-    words_stale(&r->ballot, r->out);
-}
-
-static void hold(struct round *r)
-{
-    conclude(r, VERDICT_HOLD);
-    words_hold(&r->ballot, r->out);
-}
-
-static void nobody(struct round *r)
-{
-    conclude(r, VERDICT_NOBODY);
-    words_nobody(&r->ballot, r->out);
-}
+static void decide(struct round *r);
 
 /* ---- who succeeds ---- */
-
-typedef bool (*ballot_pick)(const struct ballot *b, size_t i);
-
-/* All of `set` but `i`, and the incumbent while it holds, have nothing that `i` has not. */
-static bool supersedes_all(const struct ballot *b, size_t i, ballot_pick set)
-{
-    if (b->standing == STANDING_HOLDS && !ballot_supersedes(b, i, (size_t)b->memory->incumbent)) {
-        return false;
-    }
-    for (size_t other = 0; other < b->in->count; other++) {
-        if (other != i && set(b, other) && !ballot_supersedes(b, i, other)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Containment: the one of `set` whose election loses nothing. There cannot be two. */
-static int by_history(const struct ballot *b, ballot_pick set)
-{
-    int i = ballot_next(b, ELECTION_NOBODY, set);
-    while (i != ELECTION_NOBODY && !supersedes_all(b, (size_t)i, set)) {
-        i = ballot_next(b, i, set);
-    }
-    return i;
-}
-
-static bool is_only(const struct ballot *b, int i, ballot_pick set)
-{
-    return ballot_next(b, ELECTION_NOBODY, set) == i && ballot_next(b, i, set) == ELECTION_NOBODY;
-}
 
 /* Every other server was heard since `i` claims, and none speaks against it. */
 static bool is_undisputed(const struct ballot *b, size_t i)
@@ -177,7 +80,7 @@ static bool is_undisputed(const struct ballot *b, size_t i)
  * is not the only one: the others are heard before. */
 static int promoted(const struct ballot *b)
 {
-    int i = by_history(b, ballot_contends);
+    int i = round_by_history(b, ballot_contends);
     return i != ELECTION_NOBODY && is_undisputed(b, (size_t)i) ? i : ELECTION_NOBODY;
 }
 
@@ -200,41 +103,22 @@ static bool is_voted_in(const struct ballot *b, size_t i)
 
 /* ---- nobody was elected before ---- */
 
-/* Something is still to be learnt from server `i` before the first primary may be elected. A server
- * that accepts connections and is silent may be a primary that is stopped for a moment, and one
- * that is loading is one that comes back. A refused question is not waited for: that may last for
- * ever. */
-static bool is_awaited(const struct ballot *b, size_t i)
-{
-    const struct observation *o = &b->in->seen[i];
-    switch (o->reach) {
-    case REACH_SILENT:
-        return o->failures < b->in->probe_fall ||
-               b->in->now_ms < b->memory->started_ms + b->in->start_timeout_ms;
-    case REACH_DENIED:
-        return false;
-    default:
-        return !ballot_settled(b, i);
-    }
-}
-
-static void first_election(struct round *r)
+void election_first(struct round *r)
 {
     const struct ballot *b = &r->ballot;
-    int i = by_history(b, ballot_claims);
-    enum words_merit merit = is_only(b, i, ballot_claims) ? MERIT_ONLY_CLAIM : MERIT_HISTORY;
+    int i = round_by_history(b, ballot_claims);
+    enum words_merit merit = round_is_only(b, i, ballot_claims) ? MERIT_ONLY_CLAIM : MERIT_HISTORY;
     if (i == ELECTION_NOBODY) {
         i = ballot_next(b, ELECTION_NOBODY, claims_and_leads);
         merit = MERIT_FOLLOWERS;
     }
-    int awaited = ballot_next(b, ELECTION_NOBODY, is_awaited);
+    int awaited = ballot_next(b, ELECTION_NOBODY, round_awaits);
     if (i != ELECTION_NOBODY && awaited == ELECTION_NOBODY &&
         ballot_contradiction(b, (size_t)i) == ELECTION_NOBODY) {
-        elect(r, i, merit);
+        round_elect(r, i, merit);
         return;
     }
-    conclude(r, VERDICT_NOBODY);
-    words_first(b, awaited, r->out);
+    round_open(r, awaited);
 }
 
 /* ---- the incumbent says that it is a replica ---- */
@@ -247,21 +131,31 @@ static bool is_handed_over(const struct ballot *b, size_t i)
     size_t from = (size_t)b->memory->incumbent;
     bool by_itself = ballot_follows(b, from) &&
                      strcmp(b->in->seen[from].lineage.id, b->in->seen[i].lineage.id) == 0;
-    return (by_itself || ballot_promoted(b, i, NULL)) && claims_and_leads(b, i);
+    return (by_itself || ballot_promoted(b, i, NULL)) && claims_and_leads(b, i) &&
+           ballot_is_kin(b, i);
+}
+
+/* Nobody saw how it became one, but it has all transactions that the incumbent had when it took no
+ * more: nothing is lost. */
+static bool covers_incumbent(const struct ballot *b, size_t i)
+{
+    size_t from = (size_t)b->memory->incumbent;
+    return b->in->seen[from].reach == REACH_ANSWERED && ballot_is_kin(b, i) &&
+           ballot_covers(b, i, from);
 }
 
 /* A demotion is a decision too: it overrules the elections that the server it was made for lost. */
 static int only_claim(const struct ballot *b)
 {
     int i = ballot_next(b, ELECTION_NOBODY, ballot_claims);
-    if (i == ELECTION_NOBODY || !is_only(b, i, ballot_claims)) {
+    if (i == ELECTION_NOBODY || !round_is_only(b, i, ballot_claims)) {
         return ELECTION_NOBODY;
     }
-    bool good = ballot_promoted(b, (size_t)i, NULL) && is_undisputed(b, (size_t)i);
-    return good ? i : ELECTION_NOBODY;
+    bool heir = ballot_promoted(b, (size_t)i, NULL) || covers_incumbent(b, (size_t)i);
+    return heir && is_undisputed(b, (size_t)i) ? i : ELECTION_NOBODY;
 }
 
-static void after_demotion(struct round *r)
+void election_after_demotion(struct round *r)
 {
     const struct ballot *b = &r->ballot;
     enum words_merit merit = MERIT_PROMOTION;
@@ -275,96 +169,54 @@ static void after_demotion(struct round *r)
         merit = MERIT_DEMOTION;
     }
     if (i == ELECTION_NOBODY) {
-        nobody(r);
+        round_nobody(r);
     } else {
-        elect(r, i, merit);
+        round_elect(r, i, merit);
     }
 }
 
 /* ---- the incumbent has not stepped down ---- */
 
-static void succession(struct round *r);
-
 /* A restarted incumbent is accepted as it is: nobody can tell an empty server from one that has
  * read its whole append-only file. But all others are asked first: one of them may have been
  * promoted while it was away, and would count no more once the new history is the elected one. And
  * then it is asked who was promoted from that one. A claim that may be a promotion which nobody saw
- * is as good as that of a restarted server: then nothing decides but followers. */
+ * is as good as that of a restarted server: then nothing decides but followers. And where it tells
+ * by its system identifier that its data was made anew, nobody else may have the old one. */
 static void accept_return(struct round *r)
 {
-    int i = r->memory->incumbent;
-    bool disputed = ballot_next(&r->ballot, ELECTION_NOBODY, ballot_disputes) != ELECTION_NOBODY;
-    if (disputed || !ballot_all_heard(&r->ballot, (size_t)i)) {
-        hold(r);
+    const struct ballot *b = &r->ballot;
+    size_t i = (size_t)r->memory->incumbent;
+    bool disputed = ballot_next(b, ELECTION_NOBODY, ballot_disputes) != ELECTION_NOBODY;
+    bool same_data = ballot_is_kin(b, i) || ballot_is_extinct(b);
+    if (disputed || !same_data || !ballot_all_heard(b, i)) {
+        round_hold(r);
         return;
     }
-    words_elected(&r->ballot, i, MERIT_RETURN, r->memory->elected_why);
-    adopt(r->memory, i, &r->ballot.in->seen[i]);
-    r->ballot = ballot_open(r->ballot.in, r->memory);
+    round_readmit(r);
     assert(r->ballot.standing == STANDING_HOLDS);
-    succession(r);
+    decide(r);
 }
 
-/* All followers have left for another history: that contradicts who cannot be asked. */
-static bool is_deserted(const struct ballot *b)
+void election_stay(struct round *r)
 {
-    return ballot_votes(b, b->memory->elected.id) == 0 &&
-           ballot_next(b, ELECTION_NOBODY, ballot_strays) != ELECTION_NOBODY;
-}
-
-static void stay(struct round *r)
-{
-    enum standing standing = r->ballot.standing;
-    if (standing == STANDING_HOLDS) {
-        seat(r, r->memory->incumbent);
-    } else if (standing == STANDING_RETURNED) {
+    switch (r->ballot.standing) {
+    case STANDING_HOLDS:
+        round_seat(r, r->memory->incumbent);
+        break;
+    case STANDING_RETURNED:
         accept_return(r);
-    } else if (standing == STANDING_DENIED && !is_deserted(&r->ballot)) {
-        trust_stale(r);
-    } else {
-        hold(r);
+        break;
+    case STANDING_DENIED:
+        round_stale(r);
+        break;
+    default:
+        round_hold(r);
+        break;
     }
 }
 
-/* The contest has lasted long enough, and the configuration says to keep the incumbent. One that
- * does not answer cannot be kept: nothing is known of it. */
-static void keep(struct round *r)
-{
-    r->contested = false;
-    if (r->ballot.standing == STANDING_DENIED) {
-        lose_others(r);
-        stay(r);
-    } else {
-        elect(r, r->memory->incumbent, MERIT_KEPT);
-    }
-}
-
-static bool can_be_kept(enum standing standing)
-{
-    return standing == STANDING_HOLDS || standing == STANDING_RETURNED ||
-           standing == STANDING_DENIED;
-}
-
-/* A promotion that may lack writes of the incumbent, or of another promotion: writes wait until
- * more is known, but not for ever. */
-static void contest(struct round *r)
-{
-    const struct election_input *in = r->ballot.in;
-    if (r->memory->contested_since_ms == 0) {
-        r->memory->contested_since_ms = in->now_ms > 0 ? in->now_ms : 1;
-    }
-    r->contested = true;
-    bool over = in->now_ms >= r->memory->contested_since_ms + in->conflict_timeout_ms;
-    if (over && in->on_conflict == CONFLICT_KEEP && can_be_kept(r->ballot.standing)) {
-        keep(r);
-        return;
-    }
-    bool refused = over && in->on_conflict == CONFLICT_REFUSE;
-    conclude(r, refused ? VERDICT_NOBODY : VERDICT_CONTESTED);
-    words_contest(&r->ballot, refused, r->out);
-}
-
-static void succession(struct round *r)
+void election_succession(struct round *r)
 {
     const struct ballot *b = &r->ballot;
     int i = ELECTION_NOBODY;
@@ -378,28 +230,51 @@ static void succession(struct round *r)
         merit = MERIT_FOLLOWERS;
     }
     if (i != ELECTION_NOBODY) {
-        elect(r, i, merit);
+        round_elect(r, i, merit);
     } else if (ballot_next(b, ELECTION_NOBODY, ballot_contends) != ELECTION_NOBODY) {
-        contest(r);
+        round_contest(r);
     } else {
-        stay(r);
+        election_stay(r);
     }
 }
 
 /* ---- */
 
+/* By whose rules: those that the incumbent was elected by, as long as anybody tells that they are
+ * still in force; at first those of whoever tells the most. What cannot be asked is remembered. */
+static enum part rules_of(const struct round *r)
+{
+    const struct election_input *in = r->ballot.in;
+    enum part most = PART_LINEAGE;
+    bool in_force = false;
+    for (size_t i = 0; i < in->count; i++) {
+        enum part part = r->memory->servers[i].census.part;
+        most = part > most ? part : most;
+        in_force |= in->seen[i].reach == REACH_ANSWERED && part == r->memory->elected_part;
+    }
+    if (r->memory->incumbent == ELECTION_NOBODY) {
+        return most;
+    }
+    const struct observation *o = &in->seen[r->memory->incumbent];
+    bool left = o->reach == REACH_ANSWERED && !in_force;
+    return left ? o->part : r->memory->elected_part;
+}
+
 static void decide(struct round *r)
 {
-    switch (r->ballot.standing) {
-    case STANDING_NONE:
-        first_election(r);
-        break;
-    case STANDING_STEPPED_DOWN:
-        after_demotion(r);
-        break;
-    default:
-        succession(r);
-        break;
+    enum part rules = rules_of(r);
+    if (rules == PART_GROUP) {
+        election_of_group(r);
+    } else if (rules == PART_GALERA) {
+        election_of_galera(r);
+    } else if (r->ballot.in->authority.total > 0) {
+        election_by_authority(r);
+    } else if (r->ballot.standing == STANDING_NONE) {
+        election_first(r);
+    } else if (r->ballot.standing == STANDING_STEPPED_DOWN) {
+        election_after_demotion(r);
+    } else {
+        election_succession(r);
     }
 }
 
@@ -420,6 +295,7 @@ void election_run(const struct election_input *in, struct election_memory *memor
                   struct verdict *out)
 {
     assert(memory->incumbent < (int)in->count);
+    census_take(in, memory);
     *out = (struct verdict){.primary = ELECTION_NOBODY};
     struct round r = {.ballot = ballot_open(in, memory), .memory = memory, .out = out};
     if (memory->started_ms == 0) {

@@ -19,6 +19,26 @@
 #define ELECTION_REASON_MAX 240
 #define ELECTION_NOBODY     (-1)
 
+/* What the census (model/census.h) remembers of one server. */
+struct census_memory {
+    enum part part;      /* of its last answer */
+    char id[REPLID_MAX]; /* as last heard; empty = never */
+    /* The history that it has: the one that it writes, or followed last; and the one that it had
+     * before it began to write its own. */
+    char name[REPLID_MAX];
+    char former[REPLID_MAX];
+    struct lineage own;            /* the history that it began last */
+    char own_identity[REPLID_MAX]; /* the process that began it */
+    uint64_t own_since;            /* `answered` stamp of the observation that showed it first */
+    bool subordinate;              /* it has had a channel from a member since */
+    /* What it followed since, over a link that was up: which history, in which process, and the
+     * first position that was not yet there when it was last seen. */
+    char followed[REPLID_MAX];
+    char followed_identity[REPLID_MAX];
+    int64_t followed_end;
+    char followed_source[PEER_TEXT_MAX];
+};
+
 /* What is remembered of one server between elections. */
 struct server_memory {
     bool proven; /* was asked successfully at least once */
@@ -29,6 +49,8 @@ struct server_memory {
     char lost_id[REPLID_MAX]; /* the history whose claim was known when another one was elected */
     char claimed_id[REPLID_MAX]; /* the history of its present claim; empty = it does not claim */
     uint64_t claimed_since;      /* `answered` stamp of the first observation with that claim */
+    uint64_t lost_since;         /* claimed_since of its last claim that lost an election */
+    struct census_memory census;
 };
 
 /* What an election remembers. Start from a zeroed struct with incumbent = ELECTION_NOBODY and
@@ -37,6 +59,8 @@ struct election_memory {
     int incumbent;                         /* index of the last elected server */
     char elected_identity[REPLID_MAX];     /* its process */
     struct lineage elected;                /* its history, as last seen while it was accepted */
+    enum part elected_part;                /* whose rules it was elected by */
+    char elected_group[REPLID_MAX];        /* its `group`: who has another one shares no data */
     bool stepped_down;                     /* it has said since that it is a replica */
     char elected_why[ELECTION_REASON_MAX]; /* in words */
     uint64_t contested_since_ms;           /* 0 = not contested */

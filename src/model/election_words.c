@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "model/election_authority.h"
 
 struct words {
     char *text; /* borrowed: ELECTION_REASON_MAX bytes */
@@ -51,10 +52,19 @@ static void add_why(struct words *w, const struct observation *o)
     }
 }
 
+static const char *whom(const struct observation *o)
+{
+    return o->follows[0] != '\0' ? o->follows : "another server";
+}
+
 static void add_answer(struct words *w, const struct observation *o)
 {
-    if (o->claim == CLAIM_REPLICA) {
-        add(w, " is a replica of %s", o->follows[0] ? o->follows : "another server");
+    if (o->claim == CLAIM_REPLICA && o->part == PART_SOURCE && o->follows[0] == '\0') {
+        add(w, " takes no writes");
+    } else if (o->claim == CLAIM_REPLICA && o->part == PART_GROUP) {
+        add(w, " is a secondary of its group");
+    } else if (o->claim == CLAIM_REPLICA) {
+        add(w, " is a replica of %s", whom(o));
     } else if (o->claim == CLAIM_PRIMARY) {
         add(w, o->usable ? " claims to be the primary" : " claims, but can take no writes now");
     } else {
@@ -107,20 +117,58 @@ static bool claims_beside(const struct ballot *b, size_t i)
     return b->memory->incumbent != (int)i && ballot_claims(b, i);
 }
 
+/* "the Sentinels" -> "Sentinels"; others have no article. */
+static const char *bare_name(const char *name)
+{
+    return strncmp(name, "the ", 4) == 0 ? name + 4 : name;
+}
+
+/* "2 of 3 Sentinels name redis-1", or, of one who is not counted, "Patroni names db-1" */
+static void add_named(struct words *w, const struct ballot *b, int i, const char *what)
+{
+    const struct authority *a = &b->in->authority;
+    unsigned count = a->heard > 0 ? a->words[i] : 0;
+    if (bare_name(a->name) != a->name) {
+        add(w, "%u of %u %s name%s %s", count, a->total, bare_name(a->name), count == 1 ? "s" : "",
+            what);
+    } else {
+        add(w, "%s %s %s", a->name, count > 0 ? "names" : "does not name", what);
+    }
+}
+
+static bool is_unheard(const struct ballot *b)
+{
+    return b->in->authority.total > 0 && b->in->authority.heard == 0;
+}
+
+/* "; the Sentinels are not heard", "; 2 of 3 Sentinels name redis-1" */
+static void add_authority(struct words *w, const struct ballot *b)
+{
+    int i = authority_choice(b);
+    const char *title = b->in->authority.name;
+    if (is_unheard(b)) {
+        add(w, "; %s %s not heard", title, bare_name(title) != title ? "are" : "is");
+    } else if (i != ELECTION_NOBODY && i != b->memory->incumbent) {
+        add(w, "; ");
+        add_named(w, b, i, name(b, i));
+    }
+}
+
 /* "; redis-2 follows another primary, 10.0.0.9:6379" */
 static void add_stray(struct words *w, const struct ballot *b, int i)
 {
     if (i == ELECTION_NOBODY) {
         return;
     }
-    const char *whom = b->in->seen[i].follows;
-    add(w, "; %s follows another primary%s%s", name(b, i), whom[0] ? ", " : "", whom);
+    const char *other = b->in->seen[i].follows;
+    add(w, "; %s follows another primary%s%s", name(b, i), other[0] ? ", " : "", other);
 }
 
-/* "; redis-0 and redis-2 still claim, fenced" */
+/* "; redis-0 and redis-2 still claim, fenced". In a Galera cluster all others could write, too. */
 static void add_fenced(struct words *w, const struct ballot *b)
 {
-    if (ballot_next(b, ELECTION_NOBODY, claims_beside) == ELECTION_NOBODY) {
+    if (b->memory->elected_part == PART_GALERA ||
+        ballot_next(b, ELECTION_NOBODY, claims_beside) == ELECTION_NOBODY) {
         return;
     }
     add(w, "; ");
@@ -131,7 +179,11 @@ static void add_fenced(struct words *w, const struct ballot *b)
 /* Why the claim of a returned incumbent is a new one. */
 static const char *absence(const struct ballot *b)
 {
-    return b->memory->stepped_down ? "was a replica in between" : "was restarted";
+    if (!b->memory->stepped_down) {
+        return "was restarted";
+    }
+    bool same = strcmp(b->in->seen[b->memory->incumbent].lineage.id, b->memory->elected.id) == 0;
+    return same ? "took no writes in between" : "was a replica in between";
 }
 
 /* ---- elected ---- */
@@ -140,18 +192,39 @@ static void add_promotion(struct words *w, const struct ballot *b, int i)
 {
     struct lineage_path path = {0};
     ballot_promoted(b, (size_t)i, &path);
-    add(w, "promoted from %s's history at offset %" PRId64, incumbent_name(b), path.end);
+    add(w, "promoted from %s's history", incumbent_name(b));
+    if (b->in->seen[i].part == PART_LINEAGE) {
+        add(w, " at offset %" PRId64, path.end);
+    }
 }
 
 static void add_kept(struct words *w, const struct ballot *b)
 {
-    add(w, "kept, because a promotion may lack its writes: ");
-    add_names(w, b, ballot_contends);
+    bool promotion = ballot_next(b, ELECTION_NOBODY, ballot_contends) != ELECTION_NOBODY;
+    add(w, "kept, because %s: ",
+        promotion ? "a promotion may lack its writes" : "nothing decides against another claim");
+    add_names(w, b, promotion ? ballot_contends : claims_beside);
+    add_authority(w, b);
+}
+
+/* "db-1: the primary of its group, as the group says", "; db-0 cannot be reached" */
+static void add_writer(struct words *w, const struct ballot *b)
+{
+    add(w, "the first listed server that is synced");
+    int old = b->memory->incumbent;
+    if (old != ELECTION_NOBODY) {
+        add(w, "; ");
+        add_state(w, b, old);
+    }
 }
 
 void words_elected(const struct ballot *b, int i, enum words_merit merit, char *why)
 {
     struct words w = {.text = why};
+    if (merit == MERIT_AUTHORITY) {
+        add_named(&w, b, i, name(b, i));
+        return;
+    }
     add(&w, "%s: ", name(b, i));
     switch (merit) {
     case MERIT_ONLY_CLAIM:
@@ -175,6 +248,17 @@ void words_elected(const struct ballot *b, int i, enum words_merit merit, char *
     case MERIT_KEPT:
         add_kept(&w, b);
         break;
+    case MERIT_GROUP:
+        add(&w, "the primary of its group");
+        break;
+    case MERIT_WRITER:
+        add_writer(&w, b);
+        break;
+    case MERIT_FAILBACK:
+        add(&w, "listed before %s, and synced again", incumbent_name(b));
+        break;
+    case MERIT_AUTHORITY:
+        break; /* said above */
     }
 }
 
@@ -183,6 +267,7 @@ void words_primary(const struct ballot *b, struct verdict *out)
     struct words w = open_reason(out);
     add(&w, "%s", b->memory->elected_why);
     add_fenced(&w, b);
+    add_authority(&w, b);
     add_stray(&w, b, ballot_next(b, ELECTION_NOBODY, ballot_strays));
 }
 
@@ -196,21 +281,45 @@ void words_stale(const struct ballot *b, struct verdict *out)
 
 /* ---- not elected ---- */
 
-/* Why the claims beside a silent incumbent do not count: "; redis-1 claims, but lost to it before"
- */
+/* Why a claim beside an incumbent that takes no writes does not count. */
+static void add_objections(struct words *w, const struct ballot *b, int i)
+{
+    const struct observation *o = &b->in->seen[i];
+    if (!ballot_is_kin(b, (size_t)i)) {
+        add_why(w, o);
+    } else if (o->part == PART_GALERA) {
+        add(w, ", and follows when that has failed often enough");
+    } else if (is_unheard(b)) {
+        return; /* that is said for all */
+    } else if (b->in->authority.total > 0) {
+        add(w, ", but ");
+        add_named(w, b, i, "it");
+    } else {
+        add(w, ", but %s",
+            ballot_promoted(b, (size_t)i, NULL) ? "lost an election to it"
+                                                : "is no promotion from its history");
+    }
+}
+
+/* "; redis-1 claims, but lost an election to it" */
 static void add_ineligible(struct words *w, const struct ballot *b)
 {
     int i = ballot_next(b, ELECTION_NOBODY, claims_beside);
     for (; i != ELECTION_NOBODY; i = ballot_next(b, i, claims_beside)) {
-        bool lost = ballot_promoted(b, (size_t)i, NULL);
-        add(w, "; %s claims, but %s", name(b, i),
-            lost ? "lost an election to it" : "is no promotion from its history");
+        add(w, "; %s claims", name(b, i));
+        add_objections(w, b, i);
     }
+    add_authority(w, b);
 }
 
 void words_hold(const struct ballot *b, struct verdict *out)
 {
     struct words w = open_reason(out);
+    if (!ballot_is_kin(b, (size_t)b->memory->incumbent)) {
+        add_state(&w, b, b->memory->incumbent);
+        add(&w, "; writes wait");
+        return;
+    }
     if (b->standing == STANDING_RETURNED && ballot_next(b, ELECTION_NOBODY, ballot_disputes) >= 0) {
         add(&w, "%s %s, and ", incumbent_name(b), absence(b));
         add_names(&w, b, ballot_disputes);
@@ -218,8 +327,11 @@ void words_hold(const struct ballot *b, struct verdict *out)
         return;
     }
     if (b->standing == STANDING_RETURNED) {
-        add(&w, "%s %s; writes wait until the other servers have been asked", incumbent_name(b),
-            absence(b));
+        int chosen = authority_choice(b);
+        bool other = chosen != ELECTION_NOBODY && chosen != b->memory->incumbent;
+        add(&w, "%s %s; writes wait until %s", incumbent_name(b), absence(b),
+            other ? "it is known who may claim" : "the other servers have been asked");
+        add_authority(&w, b);
         return;
     }
     add_state(&w, b, b->memory->incumbent);
@@ -233,7 +345,8 @@ void words_hold(const struct ballot *b, struct verdict *out)
 static bool is_party(const struct ballot *b, size_t i)
 {
     bool incumbent = b->memory->incumbent == (int)i && ballot_claims(b, i);
-    return incumbent || ballot_contends(b, i);
+    bool member = b->memory->elected_part == PART_GROUP && ballot_claims(b, i);
+    return incumbent || member || ballot_contends(b, i);
 }
 
 /* What keeps the only promotion there is from being elected. */
@@ -256,6 +369,19 @@ static void add_objection(struct words *w, const struct ballot *b, int i)
     }
 }
 
+/* "; 1 of 3 Sentinels names redis-1" for each promotion */
+static void add_claimed_words(struct words *w, const struct ballot *b, int first)
+{
+    for (int i = first; i != ELECTION_NOBODY && !is_unheard(b);
+         i = ballot_next(b, i, ballot_contends)) {
+        add(w, "; ");
+        add_named(w, b, i, name(b, i));
+    }
+    if (is_unheard(b)) {
+        add_authority(w, b);
+    }
+}
+
 void words_contest(const struct ballot *b, bool refused, struct verdict *out)
 {
     struct words w = open_reason(out);
@@ -266,7 +392,11 @@ void words_contest(const struct ballot *b, bool refused, struct verdict *out)
     }
     size_t count = add_names(&w, b, is_party);
     add(&w, count == 1 ? " claims" : count == 2 ? " both claim" : " claim");
-    if (ballot_next(b, first, ballot_contends) == ELECTION_NOBODY) {
+    if (first == ELECTION_NOBODY) {
+        add(&w, "; the members of the group are being asked again");
+    } else if (b->in->authority.total > 0) {
+        add_claimed_words(&w, b, first);
+    } else if (ballot_next(b, first, ballot_contends) == ELECTION_NOBODY) {
         add_objection(&w, b, first);
     } else {
         add(&w, "; none is known to have all writes of the others");
@@ -288,15 +418,22 @@ void words_nobody(const struct ballot *b, struct verdict *out)
 {
     struct words w = open_reason(out);
     const struct observation *o = &b->in->seen[b->memory->incumbent];
-    if (o->reach == REACH_ANSWERED) {
-        add(&w, "%s says it is a replica now, of %s; ", incumbent_name(b),
-            o->follows[0] ? o->follows : "another server");
+    if (o->reach == REACH_ANSWERED && (o->part != PART_SOURCE || o->follows[0] != '\0')) {
+        add(&w, "%s says it is a replica now, of %s; ", incumbent_name(b), whom(o));
+    } else if (o->reach == REACH_ANSWERED) {
+        add_state(&w, b, b->memory->incumbent);
+        add(&w, " now; ");
     } else {
         add_state(&w, b, b->memory->incumbent);
         add(&w, " and said before that it is a replica; ");
     }
     add_claims(&w, b);
-    if (ballot_next(b, ELECTION_NOBODY, ballot_claims) != ELECTION_NOBODY) {
+    if (ballot_next(b, ELECTION_NOBODY, ballot_claims) == ELECTION_NOBODY) {
+        return;
+    }
+    if (b->in->authority.heard > 0) {
+        add_ineligible(&w, b);
+    } else {
         add(&w, ", but nothing shows who has its writes");
     }
 }
@@ -332,5 +469,10 @@ void words_first(const struct ballot *b, int awaited, struct verdict *out)
         add(&w, "; nothing decides between them");
     } else {
         add_stray(&w, b, ballot_contradiction(b, (size_t)first));
+        if (b->in->authority.heard > 0) {
+            add(&w, "; ");
+            add_named(&w, b, first, "it");
+        }
     }
+    add_authority(&w, b);
 }

@@ -14,6 +14,10 @@ enum words_merit {
     MERIT_DEMOTION,   /* the incumbent stepped down, nobody else claims */
     MERIT_RETURN,     /* the incumbent is back, nobody was promoted meanwhile */
     MERIT_KEPT,       /* the incumbent, after a contest */
+    MERIT_AUTHORITY,  /* Sentinels, or Patroni, name it */
+    MERIT_GROUP,      /* its group has elected it */
+    MERIT_WRITER,     /* Galera: the first listed of those that could write */
+    MERIT_FAILBACK,   /* the same, and it is back */
 };
 
 /* Why server `i` is elected now, to be remembered: `why` holds ELECTION_REASON_MAX bytes. */

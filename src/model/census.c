@@ -1,0 +1,401 @@
+/* Three passes, so that nothing depends on the order of the servers: what each says of itself, then
+ * the histories of those that claim, then those of the others, which rest on the claims only.
+ *
+ * An observation may be older than what is known of its source by now. A replica that was asked
+ * before its source began a new history is taken to follow the one before: else the restart of a
+ * primary would move its followers' votes to data that they have never seen. */
+#include "model/census.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/address.h"
+#include "base/hash.h"
+
+struct census {
+    const struct election_input *in;
+    struct election_memory *memory;
+};
+
+/* Where a server gets its data from: its channels from members taken together. */
+struct source {
+    const struct channel *channel; /* the one that tells whom it follows; NULL = none */
+    int member;                    /* whom that names, or CENSUS_UNKNOWN */
+    bool up;                       /* all of them run */
+};
+
+static struct census_memory *known(const struct census *c, size_t i)
+{
+    return &c->memory->servers[i].census;
+}
+
+static bool is_heard(const struct census *c, size_t i)
+{
+    return c->in->seen[i].reach == REACH_ANSWERED;
+}
+
+static bool counts(const struct census *c, size_t i)
+{
+    return is_heard(c, i) && c->in->seen[i].part == PART_SOURCE;
+}
+
+/* ---- whom a channel names ---- */
+
+/* Of several the first by name; there should be one. */
+static int first_by_name(const struct election_input *in, int one, size_t other)
+{
+    bool before = one < 0 || strcmp(in->servers[other].name, in->servers[one].name) < 0;
+    return before ? (int)other : one;
+}
+
+static int member_by_id(const struct election_input *in, const struct election_memory *memory,
+                        const char *id)
+{
+    int found = ELECTION_NOBODY;
+    for (size_t i = 0; i < in->count && id[0] != '\0'; i++) {
+        if (strcmp(memory->servers[i].census.id, id) == 0) {
+            found = first_by_name(in, found, i);
+        }
+    }
+    return found;
+}
+
+static int member_by_address(const struct election_input *in, const char *text)
+{
+    struct address address;
+    int found = ELECTION_NOBODY;
+    if (address_parse(&address, text) != 0) {
+        return ELECTION_NOBODY;
+    }
+    for (size_t i = 0; i < in->count; i++) {
+        if (address_equal(&address, &in->servers[i].address)) {
+            found = first_by_name(in, found, i);
+        }
+    }
+    return found;
+}
+
+static bool all_ids_known(const struct election_input *in, const struct election_memory *memory)
+{
+    for (size_t i = 0; i < in->count; i++) {
+        if (memory->servers[i].census.id[0] == '\0') {
+            return false;
+        }
+    }
+    return true;
+}
+
+int census_member(const struct election_input *in, const struct election_memory *memory,
+                  const struct channel *channel)
+{
+    int member = member_by_id(in, memory, channel->source_id);
+    if (member == ELECTION_NOBODY) {
+        member = member_by_address(in, channel->source);
+    }
+    /* An address that is none of the members' proves nothing: servers have several. */
+    if (member == ELECTION_NOBODY &&
+        (channel->source_id[0] == '\0' || !all_ids_known(in, memory))) {
+        return CENSUS_UNKNOWN;
+    }
+    return member;
+}
+
+/* A running channel from a member tells more than a stopped one, or one from who knows whom. */
+static unsigned weight(const struct channel *channel, int member)
+{
+    return (member >= 0 ? 2U : 0U) + (channel->running ? 1U : 0U);
+}
+
+static struct source source_of(const struct census *c, size_t i)
+{
+    const struct observation *o = &c->in->seen[i];
+    struct source from = {.member = ELECTION_NOBODY, .up = true};
+    for (unsigned n = 0; n < o->channel_count && n < CHANNELS_MAX; n++) {
+        const struct channel *channel = &o->channels[n];
+        int member = census_member(c->in, c->memory, channel);
+        if (member == ELECTION_NOBODY) {
+            continue;
+        }
+        from.up = from.up && channel->running;
+        if (from.channel == NULL || weight(channel, member) > weight(from.channel, from.member)) {
+            from.channel = channel;
+            from.member = member;
+        }
+    }
+    from.up = from.up && from.channel != NULL;
+    return from;
+}
+
+static bool claims(const struct census *c, size_t i)
+{
+    return counts(c, i) && c->in->seen[i].writable && source_of(c, i).channel == NULL;
+}
+
+/* ---- names ---- */
+
+/* `prefix` and `text`, or a hash of it where it is too long. */
+static void label(char *out, const char *prefix, const char *text)
+{
+    char hash[17];
+    size_t len = strlen(prefix);
+    if (len + strlen(text) >= REPLID_MAX) {
+        snprintf(hash, sizeof(hash), "%016" PRIx64, hash_bytes(text, strlen(text)));
+        text = hash;
+    }
+    memcpy(out, prefix, len);
+    memcpy(out + len, text, strlen(text) + 1);
+}
+
+/* Stamps are never given twice: the name is unique however much of the id is cut. */
+static void name_history(const struct census *c, size_t i, char *out)
+{
+    const struct observation *o = &c->in->seen[i];
+    const char *id = o->id[0] != '\0' ? o->id : c->in->servers[i].name;
+    snprintf(out, REPLID_MAX, "%.24s#%" PRIu64, id, o->answered);
+}
+
+/* The history that server `i` had last, whoever asks. */
+static void last_name(const struct census *c, size_t i, char *out)
+{
+    const struct census_memory *m = known(c, i);
+    if (m->name[0] != '\0') {
+        memcpy(out, m->name, REPLID_MAX);
+    } else {
+        label(out, "unheard:", c->in->servers[i].name);
+    }
+}
+
+/* The history of claimant `i` for somebody who was asked at `asked`. */
+static void name_then(const struct census *c, size_t i, uint64_t asked, char *out)
+{
+    const struct census_memory *m = known(c, i);
+    bool before = asked <= m->own_since && m->former[0] != '\0';
+    memcpy(out, before ? m->former : m->own.id, REPLID_MAX);
+}
+
+/* PostgreSQL does not show a standby's source to everybody, and often names it by a host name. But
+ * a timeline has one primary: it is the one claimant on the standby's own, if there is one only. */
+static int claimant_of_timeline(const struct census *c, size_t i)
+{
+    const struct observation *o = &c->in->seen[i];
+    int found = ELECTION_NOBODY;
+    for (size_t other = 0; other < c->in->count && o->group[0] != '\0' && o->term > 0; other++) {
+        const struct observation *s = &c->in->seen[other];
+        if (!claims(c, other) || s->term != o->term || strcmp(s->group, o->group) != 0) {
+            continue;
+        }
+        if (found != ELECTION_NOBODY) {
+            return ELECTION_NOBODY;
+        }
+        found = (int)other;
+    }
+    return found;
+}
+
+/* `i`, at the end of the chain, follows somebody who cannot be told by the channel. */
+static void name_unknown(const struct census *c, size_t i, const struct channel *channel,
+                         uint64_t asked, char *out)
+{
+    const struct census_memory *m = known(c, i);
+    int member = claimant_of_timeline(c, i);
+    if (member != ELECTION_NOBODY) {
+        name_then(c, (size_t)member, asked, out);
+    } else if (m->followed[0] != '\0' && strcmp(m->followed_source, channel->source) == 0) {
+        memcpy(out, m->followed, REPLID_MAX);
+    } else {
+        label(out, "outside:", channel->source);
+    }
+}
+
+/* Up the chain of sources of replica `i`. Every walk is bounded; whoever stands on a ring follows
+ * nobody else's history. */
+static void resolve(const struct census *c, size_t i, char *out)
+{
+    uint64_t asked = c->in->seen[i].asked;
+    size_t at = i;
+    for (size_t step = 0; step <= c->in->count; step++) {
+        struct source from = source_of(c, at);
+        if (at != i && claims(c, at)) {
+            name_then(c, at, asked, out);
+            return;
+        }
+        bool cut = at != i && !from.up && known(c, at)->name[0] != '\0';
+        if (!counts(c, at) || from.channel == NULL || cut) {
+            last_name(c, at, out);
+            return;
+        }
+        if (from.member == CENSUS_UNKNOWN) {
+            name_unknown(c, at, from.channel, asked, out);
+            return;
+        }
+        at = (size_t)from.member;
+    }
+    label(out, "ring:", c->in->servers[i].name);
+}
+
+/* ---- what is written into the observations ---- */
+
+/* What an offset means here: PostgreSQL's position, or how many transactions. 0 would mean that
+ * nothing was received yet, which nobody who tells no position can be accused of. */
+static int64_t offset_of(const struct observation *o)
+{
+    uint64_t count = gtid_count(&o->gtids);
+    if (o->position > 0) {
+        return o->position;
+    }
+    if (count > INT64_MAX) {
+        return INT64_MAX;
+    }
+    return count > 0 ? (int64_t)count : 1;
+}
+
+static void begin_history(const struct census *c, size_t i)
+{
+    const struct observation *o = &c->in->seen[i];
+    struct census_memory *m = known(c, i);
+    bool promoted = m->followed[0] != '\0' && strcmp(m->followed_identity, o->identity) == 0;
+    memcpy(m->former, m->name, REPLID_MAX);
+    m->own = (struct lineage){.previous_end = -1};
+    name_history(c, i, m->own.id);
+    if (promoted) {
+        memcpy(m->own.previous_id, m->followed, REPLID_MAX);
+        m->own.previous_end = m->followed_end;
+    }
+    memcpy(m->own_identity, o->identity, REPLID_MAX);
+    memcpy(m->name, m->own.id, REPLID_MAX);
+    m->own_since = o->answered;
+    m->subordinate = false;
+    m->followed[0] = '\0';
+}
+
+static void take_claim(const struct census *c, size_t i)
+{
+    struct observation *o = &c->in->seen[i];
+    const struct census_memory *m = known(c, i);
+    if (m->own.id[0] == '\0' || m->subordinate || strcmp(m->own_identity, o->identity) != 0) {
+        begin_history(c, i);
+    }
+    o->claim = CLAIM_PRIMARY;
+    o->usable = !o->held_back;
+    o->link_up = false;
+    o->follows[0] = '\0';
+    o->lineage = m->own;
+    o->lineage.offset = offset_of(o);
+}
+
+static void remember_followed(const struct census *c, size_t i, const struct source *from)
+{
+    const struct observation *o = &c->in->seen[i];
+    struct census_memory *m = known(c, i);
+    m->subordinate = true;
+    if (from->up) {
+        memcpy(m->followed, o->lineage.id, REPLID_MAX);
+        memcpy(m->followed_identity, o->identity, REPLID_MAX);
+        memcpy(m->followed_source, from->channel->source, PEER_TEXT_MAX);
+    }
+    if (strcmp(m->followed_identity, o->identity) == 0) {
+        m->followed_end = o->lineage.offset < INT64_MAX ? o->lineage.offset + 1 : INT64_MAX;
+    }
+}
+
+static void explain_replica(struct observation *o, const struct source *from)
+{
+    if (from->channel == NULL && o->why[0] == '\0') {
+        snprintf(o->why, WHY_MAX, "is read-only");
+    } else if (o->writable && from->member == CENSUS_UNKNOWN) {
+        snprintf(o->why, WHY_MAX, "has a %s channel from %.80s, which may be a member",
+                 from->channel->running ? "running" : "stopped", from->channel->source);
+    }
+}
+
+/* Without a link a replica has what it had. */
+static void take_replica(const struct census *c, size_t i)
+{
+    struct observation *o = &c->in->seen[i];
+    struct source from = source_of(c, i);
+    struct census_memory *m = known(c, i);
+    o->claim = CLAIM_REPLICA;
+    o->usable = false;
+    o->link_up = from.up;
+    o->lineage = (struct lineage){.previous_end = -1, .offset = offset_of(o)};
+    snprintf(o->follows, PEER_TEXT_MAX, "%s", from.channel ? from.channel->source : "");
+    if (from.up || (from.channel != NULL && m->name[0] == '\0')) {
+        resolve(c, i, o->lineage.id);
+    } else {
+        last_name(c, i, o->lineage.id);
+    }
+    if (from.channel != NULL) {
+        remember_followed(c, i, &from);
+    }
+    explain_replica(o, &from);
+}
+
+/* The names of replicas are remembered when all are worked out: none must see another's new one. */
+static void remember_name(const struct census *c, size_t i)
+{
+    memcpy(known(c, i)->name, c->in->seen[i].lineage.id, REPLID_MAX);
+}
+
+static void take_group(const struct census *c, size_t i)
+{
+    struct observation *o = &c->in->seen[i];
+    if (o->part == PART_GROUP || o->part == PART_GALERA) {
+        o->lineage = (struct lineage){.previous_end = -1, .offset = offset_of(o)};
+        label(o->lineage.id, "group:", o->group);
+    }
+}
+
+static void take_self(const struct census *c, size_t i)
+{
+    const struct observation *o = &c->in->seen[i];
+    struct census_memory *m = known(c, i);
+    m->part = o->part;
+    if (o->id[0] != '\0') {
+        memcpy(m->id, o->id, REPLID_MAX);
+    }
+}
+
+/* Who has another system identifier or group name than the elected server has none of its data. */
+static void explain_stranger(const struct census *c, size_t i)
+{
+    static const char *const what[] = {
+        [PART_LINEAGE] = "history",
+        [PART_SOURCE] = "system identifier",
+        [PART_GROUP] = "group",
+        [PART_GALERA] = "cluster",
+    };
+    struct observation *o = &c->in->seen[i];
+    const char *elected = c->memory->elected_group;
+    if (elected[0] != '\0' && o->group[0] != '\0' && strcmp(o->group, elected) != 0) {
+        snprintf(o->why, WHY_MAX, "has another %s than the elected primary, so none of its data",
+                 what[o->part]);
+    }
+}
+
+void census_take(const struct election_input *in, struct election_memory *memory)
+{
+    const struct census c = {.in = in, .memory = memory};
+    for (size_t i = 0; i < in->count; i++) {
+        if (is_heard(&c, i)) {
+            take_self(&c, i);
+            take_group(&c, i);
+            explain_stranger(&c, i);
+        }
+    }
+    for (size_t i = 0; i < in->count; i++) {
+        if (claims(&c, i)) {
+            take_claim(&c, i);
+        }
+    }
+    for (size_t i = 0; i < in->count; i++) {
+        if (counts(&c, i) && !claims(&c, i)) {
+            take_replica(&c, i);
+        }
+    }
+    for (size_t i = 0; i < in->count; i++) {
+        if (counts(&c, i)) {
+            remember_name(&c, i);
+        }
+    }
+}

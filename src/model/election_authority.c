@@ -1,0 +1,176 @@
+/* The rules where somebody else decides about primaries too: Sentinels, Patroni. Theirs is one
+ * word, the server's own claim the other; it takes both.
+ *
+ *  - A primary that answers and claims is unseated by the word of a majority of all of them, heard
+ *    or not, and by nothing else. A promotion beside it that they have not agreed on yet is
+ *    contested: writes wait for them.
+ *  - Against one that is silent, one word is enough: whoever leads a failover knows of it a second
+ *    before the others. That is for a promotion that was seen. A claim that nobody saw begin may be
+ *    that of a former primary which comes back together with a Sentinel as forgetful as itself, so
+ *    it has to wait until no majority speaks for somebody else any more.
+ *  - While none of them is heard, nobody new is chosen against an incumbent that did not step down.
+ */
+#include "model/election_authority.h"
+#include "model/election_round.h"
+
+static bool is_heard(const struct ballot *b)
+{
+    return b->in->authority.heard > 0;
+}
+
+bool authority_names(const struct ballot *b, size_t i)
+{
+    return is_heard(b) && b->in->authority.words[i] > 0;
+}
+
+static bool is_named_by_most(const struct ballot *b, size_t i)
+{
+    return is_heard(b) && b->in->authority.words[i] > b->in->authority.total / 2;
+}
+
+/* Two majorities cannot be; who hears of two has been told one of them before the other. */
+int authority_choice(const struct ballot *b)
+{
+    int i = ballot_next(b, ELECTION_NOBODY, is_named_by_most);
+    return i != ELECTION_NOBODY && round_is_only(b, i, is_named_by_most) ? i : ELECTION_NOBODY;
+}
+
+/* Whoever a majority names, if it claims. */
+static int confirmed(const struct ballot *b)
+{
+    int i = authority_choice(b);
+    return i != ELECTION_NOBODY && ballot_claims(b, (size_t)i) ? i : ELECTION_NOBODY;
+}
+
+/* A majority speaks for a server other than `i`, and that one has not said itself that it is a
+ * replica. */
+static bool is_spoken_against(const struct ballot *b, size_t i)
+{
+    int other = authority_choice(b);
+    if (other == ELECTION_NOBODY || other == (int)i) {
+        return false;
+    }
+    return other != b->memory->incumbent || b->standing != STANDING_STEPPED_DOWN;
+}
+
+static bool may_succeed(const struct ballot *b, size_t i)
+{
+    return b->memory->incumbent != (int)i && ballot_claims(b, i) && authority_names(b, i) &&
+           ballot_is_kin(b, i) && (ballot_contends(b, i) || !is_spoken_against(b, i));
+}
+
+static bool is_promotion_named(const struct ballot *b, size_t i)
+{
+    return may_succeed(b, i) && ballot_contends(b, i);
+}
+
+/* The one of `set` that most of them name; NOBODY where two are named as often. */
+static int most_named(const struct ballot *b, ballot_pick set)
+{
+    const unsigned *words = b->in->authority.words;
+    int best = ballot_next(b, ELECTION_NOBODY, set);
+    bool tie = false;
+    for (int i = best; i != ELECTION_NOBODY; i = ballot_next(b, i, set)) {
+        tie = i != best && (words[i] == words[best] || (tie && words[i] < words[best]));
+        best = words[i] > words[best] ? i : best;
+    }
+    return tie ? ELECTION_NOBODY : best;
+}
+
+/* ---- nobody was elected before ---- */
+
+static void first(struct round *r)
+{
+    const struct ballot *b = &r->ballot;
+    int i = confirmed(b);
+    if (i != ELECTION_NOBODY) {
+        round_elect(r, i, MERIT_AUTHORITY);
+        return;
+    }
+    int awaited = ballot_next(b, ELECTION_NOBODY, round_awaits);
+    if (b->in->now_ms < r->memory->started_ms + b->in->start_timeout_ms) {
+        round_open(r, awaited);
+        return;
+    }
+    if (!is_heard(b)) {
+        election_first(r);
+        return;
+    }
+    i = ballot_next(b, ELECTION_NOBODY, ballot_claims);
+    bool good = i != ELECTION_NOBODY && round_is_only(b, i, ballot_claims) &&
+                authority_names(b, (size_t)i) && !is_spoken_against(b, (size_t)i) &&
+                ballot_contradiction(b, (size_t)i) == ELECTION_NOBODY;
+    if (good && awaited == ELECTION_NOBODY) {
+        round_elect(r, i, MERIT_AUTHORITY);
+    } else {
+        round_open(r, awaited);
+    }
+}
+
+/* ---- somebody was ---- */
+
+static void stay_or_contest(struct round *r)
+{
+    if (ballot_next(&r->ballot, ELECTION_NOBODY, ballot_contends) != ELECTION_NOBODY) {
+        round_contest(r);
+    } else {
+        election_stay(r);
+    }
+}
+
+/* The incumbent does not answer, cannot take writes, or said that it is a replica. */
+static void succeed(struct round *r)
+{
+    const struct ballot *b = &r->ballot;
+    int i = most_named(b, may_succeed);
+    if (i != ELECTION_NOBODY) {
+        round_elect(r, i, MERIT_AUTHORITY);
+    } else if (b->standing == STANDING_STEPPED_DOWN) {
+        round_nobody(r);
+    } else {
+        round_hold(r);
+    }
+}
+
+/* The incumbent was restarted, or was a replica in between. Whoever was promoted meanwhile needs
+ * one word, as it would have while the incumbent was away. */
+static void after_return(struct round *r)
+{
+    const struct ballot *b = &r->ballot;
+    int i = most_named(b, is_promotion_named);
+    int chosen = authority_choice(b);
+    if (i != ELECTION_NOBODY) {
+        round_elect(r, i, MERIT_AUTHORITY);
+    } else if (chosen == r->memory->incumbent && ballot_is_kin(b, (size_t)chosen)) {
+        round_readmit(r);
+        stay_or_contest(r);
+    } else if (chosen != ELECTION_NOBODY) {
+        round_hold(r);
+    } else {
+        stay_or_contest(r);
+    }
+}
+
+void election_by_authority(struct round *r)
+{
+    const struct ballot *b = &r->ballot;
+    int i = confirmed(b);
+    bool unseats = i != ELECTION_NOBODY && i != r->memory->incumbent && ballot_is_kin(b, (size_t)i);
+    if (b->standing == STANDING_NONE) {
+        first(r);
+    } else if (unseats) {
+        round_elect(r, i, MERIT_AUTHORITY);
+    } else if (b->standing == STANDING_STEPPED_DOWN) {
+        if (is_heard(b)) {
+            succeed(r);
+        } else {
+            election_after_demotion(r);
+        }
+    } else if (b->standing == STANDING_SILENT || b->standing == STANDING_UNREADY) {
+        succeed(r);
+    } else if (b->standing == STANDING_RETURNED && is_heard(b)) {
+        after_return(r);
+    } else {
+        stay_or_contest(r); /* it claims, or cannot be asked */
+    }
+}
