@@ -277,7 +277,7 @@ static void take_claim(const struct census *c, size_t i)
         begin_history(c, i);
     }
     o->claim = CLAIM_PRIMARY;
-    o->usable = !o->held_back;
+    o->usable = !o->probation;
     o->link_up = false;
     o->follows[0] = '\0';
     o->lineage = m->own;

@@ -64,6 +64,8 @@ enum word {
 struct observation {
     enum reach reach;
     enum part part;
+    bool probation;            /* set for the election: not up yet (probe_rise), so its claim does
+                                * not count */
     enum claim claim;          /* what it says it is; valid if reach is ANSWERED */
     bool usable;               /* CLAIM_PRIMARY: could take writes now (not loading, no failover) */
     bool link_up;              /* CLAIM_REPLICA: master_link_status:up */
@@ -78,8 +80,6 @@ struct observation {
     bool writable;       /* PART_SOURCE: takes writes by its own settings (read_only = 0, not in
                           * recovery). Whether that is a claim depends on its channels: the census
                           * sets claim, usable, link_up, follows and lineage from them. */
-    bool held_back;      /* PART_SOURCE: its claim does not count yet (probe_rise); set by the
-                          * caller of the election, not by the dialogue */
     struct channel channels[CHANNELS_MAX];
     unsigned channel_count;
     char group[REPLID_MAX]; /* PART_GROUP, PART_GALERA: the group's name; PostgreSQL: the system
