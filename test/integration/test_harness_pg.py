@@ -48,8 +48,8 @@ def test_haproxy_loses_writes_when_the_old_primary_returns(home, postgres):
                                    reconnect_every=10))
     wait_writes(writers, a)
     a.kill()
-    b.promote()
-    c.follow(b)
+    b.promote()  # to HAProxy the first backup is as good as the best
+    c.follow(b, rewind=True)
     wait_writes(writers, b)
     a.start_again()
     wait_writes(writers, a)
@@ -85,6 +85,19 @@ def test_writes_that_every_server_has_are_not_reported(home, postgres):
         report = compare(writers, last, [s for s in (a, b, c) if s is not last])
         assert report.acknowledged >= 2 * WRITES
         assert (report.lost, report.by_fenced, report.wrong_value) == ([], [], []), last.name
+
+
+def test_the_standby_that_received_most_is_promoted_and_the_other_follows(postgres):
+    a, b, c = postgres.servers
+    b.pause()
+    a.sql("INSERT INTO writes VALUES ('only', 'on c')")
+    c.wait_caught_up(a)
+    a.kill()
+    b.kill()
+    b.start_again()
+    assert postgres.promote_best() is c
+    b.wait_caught_up(c)
+    assert b.data() == c.data() == {"only": "on c"}
 
 
 def test_a_standby_refuses_the_writers(home, postgres):

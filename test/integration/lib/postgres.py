@@ -303,6 +303,11 @@ class Postgres:
         return int(self.value("SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
                               " ELSE pg_current_wal_lsn() END) - '0/0'::pg_lsn"))
 
+    def received(self):
+        """Bytes a standby has, replayed or not."""
+        return int(self.value("SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"
+                              " - '0/0'::pg_lsn"))
+
     # Who may log in.
 
     def allow(self, name, method="scram-sha-256", kind="host"):
@@ -332,9 +337,10 @@ class Postgres:
 
     # Replication.
 
-    def follow(self, primary):
-        """As a standby. One that was a primary is rewound to where they parted."""
-        if self.running() and self.in_recovery():
+    def follow(self, primary, rewind=False):
+        """As a standby. One that was a primary, or is told so because it had received more when
+        the other was promoted, is rewound to where they parted."""
+        if self.running() and self.in_recovery() and not rewind:
             self.primary = primary
             self.reload()
             return
@@ -472,6 +478,17 @@ class Replicated:
 
     def server(self, name):
         return next(s for s in self.servers if s.name == name)
+
+    def promote_best(self):
+        """As an operator does when the primary is dead: the running standby that has most is
+        promoted and the others follow it. The new primary."""
+        alive = [s for s in self.servers if s.running() and s.in_recovery()]
+        best = max(alive, key=Postgres.received)
+        best.promote()
+        for server in alive:
+            if server is not best:
+                server.follow(best)
+        return best
 
     def _birth(self):
         for server in self.servers:
