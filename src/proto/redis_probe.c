@@ -1,8 +1,5 @@
 /* AUTH and three INFOs go out in one write, the section with the offset last so that it is the
- * freshest. (INFO with several sections needs Redis 7.) The answers are read with hiredis' reader,
- * which buffers a reply until it is whole: so each reply's first line is checked before the reader
- * sees it, and only a short bulk string or a line gets that far. */
-#include <hiredis/read.h>
+ * freshest. (INFO with several sections needs Redis 7.) */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +10,9 @@
 #include "model/observation.h"
 #include "proto/redis.h"
 #include "proto/redis_info.h"
+#include "proto/resp.h"
 
-#define PROBE_BYTES_MAX  (256 * 1024) /* of one probe's answers */
-#define REPLY_DIGITS_MAX 5            /* a section has a few KB: 99,999 bytes are plenty */
-#define ERROR_MAX        128          /* what is kept of an error reply */
+#define PROBE_BYTES_MAX (256 * 1024) /* of one probe's answers */
 
 /* The answers in the order in which they come. */
 enum expect { EXPECT_AUTH, EXPECT_SERVER, EXPECT_PERSISTENCE, EXPECT_REPLICATION, EXPECT_NOTHING };
@@ -24,45 +20,17 @@ enum expect { EXPECT_AUTH, EXPECT_SERVER, EXPECT_PERSISTENCE, EXPECT_REPLICATION
 enum got { GOT_NOTHING, GOT_TEXT, GOT_STATUS, GOT_ERROR };
 
 struct dialogue {
-    redisReader *reader; /* owned */
-    char *out;           /* owned; holds the password */
+    struct resp_reader reader;
+    char *out; /* owned; holds the password */
     size_t out_size;
     const char *password; /* inside `out`; NULL = none */
     char *bye;            /* owned */
     enum expect expect;
-    bool head_checked; /* of the reply that is coming in */
     size_t fed;
     enum got got; /* set by on_string() */
-    char error[ERROR_MAX];
-    bool error_tells; /* the password */
+    struct resp_error error;
     struct redis_info info;
 };
-
-struct command {
-    const char *words[3];
-    size_t count;
-};
-
-static size_t command_bound(const struct command *c)
-{
-    size_t bound = 32; /* "*3\r\n" and a NUL */
-    for (size_t i = 0; i < c->count; i++) {
-        bound += strlen(c->words[i]) + 32; /* "$len\r\n" and "\r\n" */
-    }
-    return bound;
-}
-
-/* Writes the command as an array of bulk strings (RESP2) and a NUL; returns its length. `size` is
- * at least command_bound(). */
-static size_t command_write(const struct command *c, char *out, size_t size)
-{
-    size_t len = (size_t)snprintf(out, size, "*%zu\r\n", c->count);
-    for (size_t i = 0; i < c->count; i++) {
-        len += (size_t)snprintf(out + len, size - len, "$%zu\r\n%s\r\n", strlen(c->words[i]),
-                                c->words[i]);
-    }
-    return len;
-}
 
 static const char *alias(const struct probe_setup *setup, const char *command)
 {
@@ -75,15 +43,6 @@ static const char *alias_or_name(const struct probe_setup *setup, const char *co
     return name[0] != '\0' ? name : command;
 }
 
-static void forget(char **secret, size_t len)
-{
-    if (*secret != NULL) {
-        wipe(*secret, len);
-        free(*secret);
-        *secret = NULL;
-    }
-}
-
 /* hiredis gives us the text where it lies in its buffer. The return value only has to be no NULL:
  * it means "out of memory". */
 static void *on_string(const redisReadTask *task, char *text, size_t len)
@@ -91,11 +50,7 @@ static void *on_string(const redisReadTask *task, char *text, size_t len)
     struct dialogue *d = task->privdata;
     if (task->type == REDIS_REPLY_ERROR) {
         d->got = GOT_ERROR;
-        size_t kept = len < ERROR_MAX - 1 ? len : ERROR_MAX - 1;
-        memcpy(d->error, text, kept);
-        d->error[kept] = '\0';
-        d->error_tells =
-            d->password != NULL && memmem(text, len, d->password, strlen(d->password)) != NULL;
+        resp_error_keep(&d->error, text, len, d->password);
     } else if (task->type == REDIS_REPLY_STATUS) {
         d->got = GOT_STATUS;
     } else if (d->expect != EXPECT_AUTH) {
@@ -112,23 +67,17 @@ static void *on_string(const redisReadTask *task, char *text, size_t len)
 
 static redisReplyObjectFunctions on_reply = {.createString = on_string};
 
-static size_t collect(struct command commands[4], const struct probe_setup *setup, bool greeting)
+static size_t collect(struct resp_command commands[4], const struct probe_setup *setup,
+                      bool greeting)
 {
     size_t count = 0;
-    if (greeting && (setup->user != NULL || setup->password != NULL)) {
-        struct command *auth = &commands[count++];
-        const char *password = setup->password != NULL ? setup->password : "";
-        *auth = (struct command){.words = {alias_or_name(setup, "AUTH"), password}, .count = 2};
-        if (setup->user != NULL) {
-            auth->words[1] = setup->user;
-            auth->words[2] = password;
-            auth->count = 3;
-        }
+    if (greeting && resp_auth(&commands[0], alias_or_name(setup, "AUTH"), setup)) {
+        count++;
     }
     static const char *const sections[] = {"server", "persistence", "replication"};
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
         commands[count] =
-            (struct command){.words = {alias_or_name(setup, "INFO"), sections[i]}, .count = 2};
+            (struct resp_command){.words = {alias_or_name(setup, "INFO"), sections[i]}, .count = 2};
         count++;
     }
     return count;
@@ -138,32 +87,30 @@ static enum probe_step redis_start(void *state, const struct probe_setup *setup,
                                    const char **out, size_t *out_len)
 {
     struct dialogue *d = state;
-    struct command commands[4];
+    struct resp_command commands[4];
     size_t count = collect(commands, setup, greeting);
     const char *password = setup->password != NULL ? setup->password : "";
     size_t size = strlen(password) + 1;
     for (size_t i = 0; i < count; i++) {
-        size += command_bound(&commands[i]);
+        size += resp_bound(&commands[i]);
     }
     *out = NULL;
     *out_len = 0;
-    forget(&d->out, d->out_size);
-    if (d->reader != NULL && greeting) {
-        redisReaderFree(d->reader); /* of the connection before */
-        d->reader = NULL;
+    resp_forget(&d->out, d->out_size);
+    if (greeting) {
+        resp_close(&d->reader); /* of the connection before */
     }
     *d = (struct dialogue){.reader = d->reader, .out_size = size, .bye = d->bye};
     d->expect = count == ARRAY_LEN(commands) ? EXPECT_AUTH : EXPECT_SERVER;
-    if (d->reader == NULL) {
-        d->reader = redisReaderCreateWithFunctions(&on_reply);
-    }
-    d->out = malloc(size);
-    if (d->reader == NULL || d->out == NULL) {
+    if (d->reader.hiredis == NULL && resp_open(&d->reader, &on_reply, d) != 0) {
         return PROBE_STEP_FAIL;
     }
-    d->reader->privdata = d;
+    d->out = malloc(size);
+    if (d->out == NULL) {
+        return PROBE_STEP_FAIL;
+    }
     for (size_t i = 0; i < count; i++) {
-        *out_len += command_write(&commands[i], d->out + *out_len, size - *out_len);
+        *out_len += resp_write(&commands[i], d->out + *out_len, size - *out_len);
     }
     if (password[0] != '\0') {
         d->password = memcpy(d->out + *out_len + 1, password, strlen(password) + 1);
@@ -195,25 +142,6 @@ static enum probe_step fail(struct observation *o, enum reach reach, const char 
     return PROBE_STEP_FAIL;
 }
 
-/* The reply's first line, before the reader sees it: a status, an error, or a bulk string of
- * modest length. *whole says whether enough of it is there to tell. */
-static bool check_head(const char *p, size_t len, bool *whole)
-{
-    *whole = true;
-    if (p[0] != '$') {
-        return p[0] == '+' || p[0] == '-';
-    }
-    size_t i = 1;
-    while (i < len && p[i] >= '0' && p[i] <= '9') {
-        i++;
-    }
-    if (i > 1 + REPLY_DIGITS_MAX || (i < len && (i == 1 || p[i] != '\r'))) {
-        return false;
-    }
-    *whole = i + 1 < len;
-    return !*whole || p[i + 1] == '\n';
-}
-
 static const struct {
     const char *start;
     enum reach reach;
@@ -240,23 +168,23 @@ static enum probe_step denied(struct dialogue *d, struct observation *o)
     bool auth = d->expect == EXPECT_AUTH;
     const char *name = auth ? "AUTH" : "INFO";
     for (size_t i = 0; i < ARRAY_LEN(error_words); i++) {
-        if (strncmp(d->error, error_words[i].start, strlen(error_words[i].start)) == 0) {
+        if (resp_error_is(&d->error, error_words[i].start)) {
             return fail(o, error_words[i].reach, "%s", error_words[i].why);
         }
     }
-    if (strncmp(d->error, "ERR unknown command", 19) == 0) {
+    if (resp_error_is(&d->error, "ERR unknown command")) {
         return fail(o, REACH_DENIED, "%s is unknown there: probe_command = %s=ITS_NAME_THERE", name,
                     name);
     }
-    if (auth || d->error_tells) {
+    if (auth || d->error.tells) {
         return fail(o, REACH_DENIED, "answers %s with an error", name);
     }
-    for (char *p = d->error; *p != '\0'; p++) {
+    for (char *p = d->error.text; *p != '\0'; p++) {
         if (*p < ' ' || *p > '~') {
             *p = '?';
         }
     }
-    return fail(o, REACH_DENIED, "answers INFO with: %.80s", d->error);
+    return fail(o, REACH_DENIED, "answers INFO with: %.80s", d->error.text);
 }
 
 /* One whole reply was read. */
@@ -276,35 +204,18 @@ static enum probe_step take(struct dialogue *d, struct observation *o)
 /* The next reply of those that are in the reader's buffer. *more: there was one. */
 static enum probe_step next(struct dialogue *d, struct observation *o, bool *more)
 {
-    redisReader *r = d->reader;
-    void *reply = NULL;
-    *more = false;
-    if (!d->head_checked) {
-        if (r->pos == r->len) {
-            return PROBE_STEP_READ;
-        }
-        if (!check_head(r->buf + r->pos, r->len - r->pos, &d->head_checked)) {
-            return fail(o, REACH_DENIED, "does not speak Redis");
-        }
-        if (!d->head_checked) {
-            return PROBE_STEP_READ;
-        }
-    }
     d->got = GOT_NOTHING;
-    if (redisReaderGetReply(r, &reply) != REDIS_OK) {
+    enum resp_read read = resp_next(&d->reader, RESP_TEXT);
+    *more = read == RESP_REPLY;
+    if (read == RESP_BROKEN) {
         return fail(o, REACH_DENIED, "does not speak Redis");
     }
-    if (reply == NULL) {
-        return PROBE_STEP_READ;
-    }
-    d->head_checked = false;
-    *more = true;
-    return take(d, o);
+    return *more ? take(d, o) : PROBE_STEP_READ;
 }
 
 static enum probe_step finish(struct dialogue *d, struct observation *o)
 {
-    if (d->reader->pos != d->reader->len) {
+    if (resp_waiting(&d->reader) > 0) {
         return fail(o, REACH_DENIED, "says more than it was asked");
     }
     struct observation fresh = {0};
@@ -330,7 +241,7 @@ static enum probe_step redis_feed(void *state, const char *data, size_t len,
         return fail(result, REACH_DENIED, "answers INFO with more than %d KB",
                     PROBE_BYTES_MAX / 1024);
     }
-    if (redisReaderFeed(d->reader, data, len) != REDIS_OK) {
+    if (resp_feed(&d->reader, data, len) != 0) {
         return fail(result, REACH_DENIED, "cannot be asked: the router is out of memory");
     }
     enum probe_step step = PROBE_STEP_READ;
@@ -345,13 +256,13 @@ static void redis_goodbye(void *state, const struct probe_setup *setup, const ch
                           size_t *out_len)
 {
     struct dialogue *d = state;
-    struct command quit = {.words = {alias(setup, "QUIT")}, .count = 1};
+    struct resp_command quit = {.words = {alias(setup, "QUIT")}, .count = 1};
     *out = NULL;
     *out_len = 0;
     free(d->bye);
-    d->bye = quit.words[0][0] != '\0' ? malloc(command_bound(&quit)) : NULL;
+    d->bye = quit.words[0][0] != '\0' ? malloc(resp_bound(&quit)) : NULL;
     if (d->bye != NULL) {
-        *out_len = command_write(&quit, d->bye, command_bound(&quit));
+        *out_len = resp_write(&quit, d->bye, resp_bound(&quit));
         *out = d->bye;
     }
 }
@@ -359,10 +270,8 @@ static void redis_goodbye(void *state, const struct probe_setup *setup, const ch
 static void redis_release(void *state)
 {
     struct dialogue *d = state;
-    if (d->reader != NULL) {
-        redisReaderFree(d->reader);
-    }
-    forget(&d->out, d->out_size);
+    resp_close(&d->reader);
+    resp_forget(&d->out, d->out_size);
     free(d->bye);
     *d = (struct dialogue){0};
 }
