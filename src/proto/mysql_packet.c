@@ -160,7 +160,8 @@ bool mysql_read_error(struct mysql_error *error, const void *payload, size_t len
     error->code = (unsigned)mysql_read_int(&c, 2);
     if (mysql_left(&c) >= 6 && *c.at == '#') {
         mysql_read_int(&c, 1);
-        memcpy(error->state, mysql_read_bytes(&c, 5).data, 5);
+        struct mysql_text state = mysql_read_bytes(&c, sizeof error->state - 1);
+        memcpy(error->state, state.data, state.len);
     }
     error->text = mysql_read_rest(&c);
     return is_error && !c.broken;
