@@ -30,16 +30,23 @@ void backend_acknowledged(struct backend_control *b)
     }
 }
 
+static void set_pace(struct backend_control *b, bool fast)
+{
+    probes_set_pace(&b->probes, fast);
+    authority_set_pace(b, fast);
+}
+
 /* Any doubt: every server is asked now, and fast from then on until the roles are settled. Whoever
  * causes doubts without end (a client that writes to a replica, a server that changes its mind with
  * each answer) does not get more than the fast pace. */
 static void doubt_all(struct backend_control *b)
 {
     uint64_t now = loop_now_ms(&b->control->loop);
-    probes_set_pace(&b->probes, true);
+    set_pace(b, true);
     if (now >= b->doubted_ms + b->config->probe_fast_interval) {
         b->doubted_ms = now;
         probes_all_now(&b->probes);
+        authority_ask_now(b);
     }
 }
 
@@ -105,32 +112,6 @@ static void log_first_failure(const struct backend_control *b, const struct serv
 
 /* Who is the primary ------------------------------------------------------------------------ */
 
-/* Patroni's word on a server counts as long as it can be had. */
-static void add_word(const struct backend_control *b, const struct server_control *s,
-                     struct observation *seen)
-{
-    if (b->config->patroni > 0 && s->word.reach == REACH_ANSWERED) {
-        seen->authority = s->word.authority;
-        seen->readable = s->word.readable;
-    }
-}
-
-static struct authority patroni(const struct backend_control *b, unsigned *words)
-{
-    struct authority a = {.total = 1, .words = words, .name = "Patroni"};
-    for (size_t i = 0; i < b->config->servers.count; i++) {
-        const struct observation *word = &b->servers[i].word;
-        words[i] = word->reach == REACH_ANSWERED && word->authority == WORD_YES;
-        a.heard = a.heard > 0 || word->reach == REACH_ANSWERED;
-    }
-    return a;
-}
-
-static struct authority authority(const struct backend_control *b, unsigned *words)
-{
-    return b->config->patroni > 0 ? patroni(b, words) : (struct authority){0};
-}
-
 static void run_election(struct backend_control *b, struct verdict *out)
 {
     const struct control *c = b->control;
@@ -140,14 +121,13 @@ static void run_election(struct backend_control *b, struct verdict *out)
     for (size_t i = 0; i < count; i++) {
         seen[i] = b->servers[i].told;
         seen[i].probation = !b->servers[i].up;
-        seen[i].usable = seen[i].usable && b->servers[i].up;
-        add_word(b, &b->servers[i], &seen[i]);
+        authority_add_word(b, &b->servers[i], &seen[i]);
     }
     struct election_input in = {
         .servers = b->config->servers.items,
         .seen = seen,
         .count = count,
-        .authority = authority(b, words),
+        .authority = authority_count(b, words),
         .failback = b->config->failback,
         .probe_fall = b->config->probe_fall,
         .now_ms = loop_now_ms(&c->loop),
@@ -277,7 +257,7 @@ static void decide(struct backend_control *b)
     if (new_doubt) {
         doubt_all(b);
     } else {
-        probes_set_pace(&b->probes, doubt || watch);
+        set_pace(b, doubt || watch);
     }
 }
 
@@ -316,7 +296,7 @@ static void on_observation(void *context, size_t server, const struct observatio
         decide(b);
     } else {
         s->seen = *o;
-        probes_set_pace(&b->probes, is_any_in_doubt(b));
+        set_pace(b, is_any_in_doubt(b));
     }
     b->first_round_over =
         b->first_round_over || everybody_was_asked(b) || b->verdict.kind == VERDICT_PRIMARY;
@@ -332,22 +312,28 @@ static void on_lost(void *context, size_t server)
     backend_doubt(b, backend_has_roles(b->config) ? MESSAGE_WHOLE_BACKEND : server);
 }
 
-/* Patroni said something, or could not be asked. */
-static void on_word(void *context, size_t server, const struct observation *o)
+/* Whoever decides beside the servers has another word. */
+void backend_word_changed(struct backend_control *b, bool news)
 {
-    struct backend_control *b = context;
-    struct server_control *s = &b->servers[server];
     if (b->control->stopping) {
         return;
     }
-    bool changed = s->word.reach != o->reach || s->word.authority != o->authority;
-    s->word = *o;
-    if (changed) {
+    if (news) {
         b->watch_until_ms = loop_now_ms(&b->control->loop) + WATCH_MS;
         doubt_all(b);
     }
     decide(b);
     fence_publish(b->control);
+}
+
+/* Patroni said something, or could not be asked. */
+static void on_word(void *context, size_t server, const struct observation *o)
+{
+    struct backend_control *b = context;
+    struct server_control *s = &b->servers[server];
+    bool changed = s->word.reach != o->reach || s->word.authority != o->authority;
+    s->word = *o;
+    backend_word_changed(b, changed);
 }
 
 static const struct probes_events probes_events = {
@@ -358,6 +344,7 @@ static const struct probes_events probes_events = {
 void backend_look_at_files(struct backend_control *b)
 {
     probes_refresh_secret(&b->probes);
+    authority_refresh_secret(b);
 }
 
 bool backend_ready(const struct backend_control *b)
@@ -388,12 +375,14 @@ int backend_init(struct backend_control *b, struct control *c, const struct back
         b->servers[i].config = &config->servers.items[i];
         b->servers[i].up = config->probe == PROBE_OFF;
     }
+    authority_init(b);
     int rc = probes_init(&b->probes, config, why);
     return rc != 0 ? rc : balance_state_init(&b->balance, count, uv_hrtime());
 }
 
 void backend_release(struct backend_control *b)
 {
+    authority_release(b);
     probes_release(&b->probes);
     balance_state_release(&b->balance);
     free(b->memory.servers);
@@ -404,10 +393,12 @@ void backend_start(struct backend_control *b)
 {
     if (b->config->probe != PROBE_OFF) {
         probes_start(&b->probes, &b->control->loop, &probes_events, b, &b->control->stamp);
+        authority_start(b);
     }
 }
 
 void backend_stop(struct backend_control *b)
 {
     probes_stop(&b->probes);
+    authority_stop(b);
 }

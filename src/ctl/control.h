@@ -11,6 +11,7 @@
 #include "ctl/events.h"
 #include "ctl/probes.h"
 #include "ctl/recorder.h"
+#include "ctl/sentinel.h"
 #include "model/election.h"
 #include "model/messages.h"
 #include "model/metrics.h"
@@ -74,6 +75,9 @@ struct backend_control {
     struct balance_state balance;
     struct lag_history lag;
     struct probes probes;
+    struct sentinels *sentinels; /* owned; NULL = none */
+    struct live_secret sentinel_secret;
+    struct probe_setup sentinel_login;
     uint64_t doubted_ms;     /* when all servers were asked at once last */
     uint64_t watch_until_ms; /* something changed: probing fast until then */
     bool fencing;            /* the fence's first step is out, not yet acknowledged by all */
@@ -146,6 +150,23 @@ void backend_stop(struct backend_control *b);
 void backend_doubt(struct backend_control *b, size_t server); /* or MESSAGE_WHOLE_BACKEND */
 void backend_acknowledged(struct backend_control *b); /* a worker has acted upon a topology */
 bool backend_ready(const struct backend_control *b);
+
+/* A Sentinel's or Patroni's word has changed; `news`: something happens, all are asked. */
+void backend_word_changed(struct backend_control *b, bool news);
+
+/* authority.c: who decides about primaries beside the servers ------------------------------- */
+void authority_init(struct backend_control *b);
+void authority_release(struct backend_control *b);
+void authority_start(struct backend_control *b);
+void authority_stop(struct backend_control *b);
+void authority_ask_now(struct backend_control *b);
+void authority_set_pace(struct backend_control *b, bool fast);
+void authority_refresh_secret(struct backend_control *b);
+/* Patroni's word on a server, into what the election sees of it. */
+void authority_add_word(const struct backend_control *b, const struct server_control *s,
+                        struct observation *seen);
+/* For the election; `words` has a place for each server. */
+struct authority authority_count(const struct backend_control *b, unsigned *words);
 
 /* fence.c: from verdicts to topologies, in two steps ---------------------------------------- */
 /* Publishes if anything changed since the last time, and lets waiters in. */
