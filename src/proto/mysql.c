@@ -32,5 +32,6 @@ static size_t mysql_refuse(enum refusal why, const char *words, char *out, size_
 const struct proto proto_mysql = {
     .name = "mysql",
     .has_roles = true,
+    .dialogue = &mysql_probe,
     .refuse = mysql_refuse,
 };

@@ -29,5 +29,6 @@ static size_t pgsql_refuse(enum refusal why, const char *words, char *out, size_
 const struct proto proto_pgsql = {
     .name = "pgsql",
     .has_roles = true,
+    .dialogue = &pgsql_probe,
     .refuse = pgsql_refuse,
 };
