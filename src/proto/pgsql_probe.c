@@ -50,12 +50,18 @@ static void clear_out(struct dialogue *d)
     d->out.len = 0;
 }
 
+/* A session is left politely, after a failure too; nothing else is sent then. */
 static enum probe_step give_out(struct dialogue *d, enum probe_step step, const char **out,
                                 size_t *out_len)
 {
-    bool give = d->out.len > 0 && step != PROBE_STEP_FAIL;
-    *out = give ? d->out.data : NULL;
-    *out_len = give ? d->out.len : 0;
+    if (step == PROBE_STEP_FAIL) {
+        clear_out(d);
+        if (d->login.state == PGSQL_LOGIN_DONE) {
+            pgsql_out_message(&d->out, 'X', "", 0);
+        }
+    }
+    *out = d->out.len > 0 ? d->out.data : NULL;
+    *out_len = d->out.len;
     return step;
 }
 
@@ -237,12 +243,9 @@ static bool pgsql_unasked(void *state, const char *data, size_t len)
 static void pgsql_goodbye(void *state, const struct probe_setup *setup, const char **out,
                           size_t *out_len)
 {
-    static const char terminate[] = {'X', 0, 0, 0, 4};
-    const struct dialogue *d = state;
+    struct dialogue *d = state;
     (void)setup;
-    bool in = d->login.state == PGSQL_LOGIN_DONE;
-    *out = in ? terminate : NULL;
-    *out_len = in ? sizeof(terminate) : 0;
+    give_out(d, PROBE_STEP_FAIL, out, out_len);
 }
 
 static void pgsql_release(void *state)
