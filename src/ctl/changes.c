@@ -68,26 +68,50 @@ static void explain(struct record *r, const struct backend_control *b, const str
     tell_claims(b, r->claims, sizeof r->claims);
 }
 
-void changes_verdict(struct backend_control *b, const struct verdict *v)
+/* What is open when the next change begins: nobody wrote in between. */
+static void close_unwritten(struct record *r, const struct backend_control *b)
+{
+    r->counts = record_since(r, changes_counts(b));
+    r->complete = true;
+}
+
+/* Writes were stopped, or moved on. */
+static struct record *begin(struct backend_control *b, const struct verdict *v)
 {
     struct recorder *recorder = &b->control->recorder;
+    struct record *r = recorder_current(recorder, b->config->index);
+    if (r != NULL && r->published_us != RECORD_NEVER) {
+        close_unwritten(r, b);
+        r = NULL;
+    }
+    if (r == NULL) {
+        bool wrote = b->verdict.kind == VERDICT_PRIMARY;
+        r = recorder_open(recorder, b->config->index, changes_counts(b));
+        set_name(r->from, b, wrote ? b->verdict.primary : ELECTION_NOBODY);
+    }
+    explain(r, b, v);
+    return r;
+}
+
+void changes_verdict(struct backend_control *b, const struct verdict *v)
+{
     const struct verdict *before = &b->verdict;
     bool wrote = before->kind == VERDICT_PRIMARY;
     bool writes = v->kind == VERDICT_PRIMARY;
-    struct record *r = recorder_current(recorder, b->config->index);
-    if (r == NULL && ((wrote && !writes) || (writes && v->primary != before->primary))) {
-        r = recorder_open(recorder, b->config->index, changes_counts(b));
-        set_name(r->from, b, wrote ? before->primary : ELECTION_NOBODY);
-        explain(r, b, v);
+    struct record *r = recorder_current(&b->control->recorder, b->config->index);
+    if ((wrote && !writes) || (writes && v->primary != before->primary)) {
+        r = begin(b, v);
     }
-    if (r != NULL && writes && r->elected_us == RECORD_NEVER) {
+    if (r == NULL || r->published_us != RECORD_NEVER) {
+        return;
+    }
+    if (!writes) {
+        r->to[0] = '\0'; /* the election took it back */
+        r->elected_us = RECORD_NEVER;
+    } else if (r->elected_us == RECORD_NEVER) {
         set_name(r->to, b, v->primary);
         record_mark(r, &r->elected_us);
         explain(r, b, v);
-    } else if (r != NULL && !writes) {
-        /* The election took it back before anybody wrote. */
-        r->to[0] = '\0';
-        r->elected_us = r->published_us = RECORD_NEVER;
     }
 }
 
