@@ -98,9 +98,12 @@ static bool read_status(struct http_response *r)
 static bool read_length(struct http_response *r, struct span value)
 {
     struct span element;
-    do {
+    if (value.len == 0 || value.p[value.len - 1] == ',') {
+        return false;
+    }
+    while (next_element(&value, &element)) {
         uint64_t n = 0;
-        if (!next_element(&value, &element) || element.len == 0) {
+        if (element.len == 0) {
             return false;
         }
         for (size_t i = 0; i < element.len; i++) {
@@ -114,7 +117,7 @@ static bool read_length(struct http_response *r, struct span value)
         }
         r->has_length = true;
         r->length = n;
-    } while (value.len > 0);
+    }
     return true;
 }
 
