@@ -22,6 +22,15 @@ int router_run(struct router *r);
 /* Any thread: stop accepting, let sessions finish for at most drain_timeout, then close them. */
 void router_drain(struct router *r);
 
+/* Any thread, while router_run() runs. What becomes of it is told in the events and the log; 0, or
+ * -ENOENT if there is no such backend or server, or -ENOMEM.
+ *
+ * pause: new sessions wait (for queue_timeout), living ones stand still, until resume. */
+int router_pause(struct router *r, const char *backend);
+int router_resume(struct router *r, const char *backend);
+/* Makes a server that claims to be the primary the elected one; all others that claim have lost. */
+int router_elect(struct router *r, const char *backend, const char *server);
+
 /* After router_run() has returned. */
 void router_free(struct router *r);
 

@@ -423,6 +423,21 @@ void router_drain(struct router *r)
     mailbox_post(&r->control.loop.mailbox, &r->drain);
 }
 
+int router_pause(struct router *r, const char *backend)
+{
+    return operate(&r->control, ORDER_PAUSE, backend, NULL);
+}
+
+int router_resume(struct router *r, const char *backend)
+{
+    return operate(&r->control, ORDER_RESUME, backend, NULL);
+}
+
+int router_elect(struct router *r, const char *backend, const char *server)
+{
+    return operate(&r->control, ORDER_ELECT, backend, server);
+}
+
 void router_free(struct router *r)
 {
     free_parts(r);

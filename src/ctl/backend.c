@@ -129,6 +129,7 @@ static void run_election(struct backend_control *b, struct verdict *out)
         .count = count,
         .authority = authority_count(b, words),
         .failback = b->config->failback,
+        .chosen = b->chosen,
         .probe_fall = b->config->probe_fall,
         .now_ms = loop_now_ms(&c->loop),
         .start_timeout_ms = c->config->router.start_timeout,
@@ -261,6 +262,12 @@ static void decide(struct backend_control *b)
     }
 }
 
+void backend_decide(struct backend_control *b)
+{
+    decide(b);
+    fence_publish(b->control);
+}
+
 /* Without roles: a server that has failed, but not often enough to be down. */
 static bool is_any_in_doubt(const struct backend_control *b)
 {
@@ -322,8 +329,7 @@ void backend_word_changed(struct backend_control *b, bool news)
         b->watch_until_ms = loop_now_ms(&b->control->loop) + WATCH_MS;
         doubt_all(b);
     }
-    decide(b);
-    fence_publish(b->control);
+    backend_decide(b);
 }
 
 /* Patroni said something, or could not be asked. */

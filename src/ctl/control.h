@@ -84,6 +84,8 @@ struct backend_control {
     uint64_t fencing_since_ms;
     uint64_t paused_in; /* generation that paused a contested primary; 0 = it is not */
     uint64_t paused;    /* stamp when all had acknowledged that; see election_input */
+    bool paused_by_hand;
+    unsigned chosen; /* 1 + the server that the operator elects with the next election; 0 = none */
     bool first_round_over;
     uint64_t held_since_ms; /* writes wait since; 0 = they do not */
 };
@@ -151,8 +153,20 @@ void backend_doubt(struct backend_control *b, size_t server); /* or MESSAGE_WHOL
 void backend_acknowledged(struct backend_control *b); /* a worker has acted upon a topology */
 bool backend_ready(const struct backend_control *b);
 
+/* Decides anew and publishes. */
+void backend_decide(struct backend_control *b);
 /* A Sentinel's or Patroni's word has changed; `news`: something happens, all are asked. */
 void backend_word_changed(struct backend_control *b, bool news);
+
+/* operate.c: what an operator may do -------------------------------------------------------- */
+enum order {
+    ORDER_PAUSE, /* all that may go on stands still: new sessions wait, living ones are not read */
+    ORDER_RESUME,
+    ORDER_ELECT, /* a server that claims becomes the primary, whoever else claims has lost */
+};
+/* Any thread. `server` is for ORDER_ELECT. What becomes of it is told in the events; 0, UV_ENOENT
+ * if there is no such backend or server, or UV_ENOMEM. */
+int operate(struct control *c, enum order order, const char *backend, const char *server);
 
 /* authority.c: who decides about primaries beside the servers ------------------------------- */
 void authority_init(struct backend_control *b);

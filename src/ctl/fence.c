@@ -222,6 +222,17 @@ static void compose_plain(struct backend_control *b, struct topology_backend *ou
     }
 }
 
+/* By the operator's hand ---------------------------------------------------------------------- */
+
+/* Whoever may go on stands still instead. */
+static void stand_still(const struct backend_control *b, struct topology_backend *out)
+{
+    for (size_t i = 0; i < b->config->servers.count && b->paused_by_hand; i++) {
+        struct topology_server *s = &out->servers[i];
+        s->access = s->access >= ACCESS_QUIET ? ACCESS_PAUSE : s->access;
+    }
+}
+
 /* Publishing -------------------------------------------------------------------------------- */
 
 static bool same_backend(const struct topology_backend *a, const struct topology_backend *b,
@@ -315,6 +326,7 @@ static void compose(struct control *c, struct topology *t)
         } else {
             compose_plain(b, &t->backends[i]);
         }
+        stand_still(b, &t->backends[i]);
         note_fence(b, was_fencing);
         note_pause(b, t);
     }

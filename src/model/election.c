@@ -260,10 +260,19 @@ static enum part rules_of(const struct round *r)
     return left ? o->part : r->memory->elected_part;
 }
 
+/* The operator's word needs the server's claim and nothing else. */
+static bool is_chosen(const struct round *r)
+{
+    unsigned chosen = r->ballot.in->chosen;
+    return chosen > 0 && ballot_claims(&r->ballot, chosen - 1);
+}
+
 static void decide(struct round *r)
 {
     enum part rules = rules_of(r);
-    if (rules == PART_GROUP) {
+    if (is_chosen(r)) {
+        round_elect(r, (int)r->ballot.in->chosen - 1, MERIT_OPERATOR);
+    } else if (rules == PART_GROUP) {
         election_of_group(r);
     } else if (rules == PART_GALERA) {
         election_of_galera(r);

@@ -83,7 +83,8 @@ struct election_input {
     struct observation *seen; /* one for each server; the census rewrites them in place */
     size_t count;
     struct authority authority;
-    bool failback; /* Galera: back to the first server as soon as it is synced */
+    unsigned chosen; /* 1 + the server that the operator elects now, if it claims; 0 = none */
+    bool failback;   /* Galera: back to the first server as soon as it is synced */
     unsigned probe_fall;
     uint64_t now_ms;
     uint64_t

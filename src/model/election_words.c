@@ -257,6 +257,9 @@ void words_elected(const struct ballot *b, int i, enum words_merit merit, char *
     case MERIT_FAILBACK:
         add(&w, "listed before %s, and synced again", incumbent_name(b));
         break;
+    case MERIT_OPERATOR:
+        add(&w, "elected by the operator's word");
+        break;
     case MERIT_AUTHORITY:
         break; /* said above */
     }

@@ -14,6 +14,7 @@ enum words_merit {
     MERIT_DEMOTION,   /* the incumbent stepped down, nobody else claims */
     MERIT_RETURN,     /* the incumbent is back, nobody was promoted meanwhile */
     MERIT_KEPT,       /* the incumbent, after a contest */
+    MERIT_OPERATOR,   /* the operator said so */
     MERIT_AUTHORITY,  /* Sentinels, or Patroni, name it */
     MERIT_GROUP,      /* its group has elected it */
     MERIT_WRITER,     /* Galera: the first listed of those that could write */
