@@ -20,6 +20,8 @@ enum refusal {
     REFUSED_CONNECT,    /* no server took the connect */
     REFUSED_LEFT,       /* the client ended its sending side while it waited */
     REFUSED_SHUTDOWN,   /* the router stops */
+    REFUSED_FENCED,     /* the server lost its role before the client was logged in */
+    REFUSED_LOGIN,      /* the client broke its login, or did not go on with it in time */
 };
 
 /* What a probe says next. */
@@ -103,13 +105,85 @@ struct probe_dialogue {
     bool (*unasked)(void *state, const char *data, size_t len);
 };
 
+/* What the beginning of a session waits for. */
+enum login_step {
+    LOGIN_CLIENT, /* more from the client */
+    LOGIN_SERVER, /* a server, or what it says; what the client sends meanwhile is kept */
+    LOGIN_OVER,   /* nothing: from now on all bytes pass unseen */
+    LOGIN_BAD,    /* the client breaks the protocol and is to be refused */
+    LOGIN_CANCEL, /* what the client sent is a whole request to cancel what another session does */
+};
+
+/* How a refusal goes on. */
+enum refuse_step {
+    REFUSE_SAID,   /* `out` ends it; empty: no words would be understood, just close */
+    REFUSE_READ,   /* send `out`, and ask again when the client has sent more */
+    REFUSE_CUT,    /* the client is in the midst of a message: only a reset tells it */
+    REFUSE_CANCEL, /* as LOGIN_CANCEL */
+};
+
+struct refusal_words {
+    enum refusal why;
+    const char *words; /* plain ASCII without line ends */
+};
+
+#define LOGIN_OUT_MAX 512
+
+/* What a login dialogue writes itself. */
+struct login_out {
+    size_t len;
+    char data[LOGIN_OUT_MAX];
+};
+
+/* The beginning of a session in the clear, watched while it passes: for protocols in which who
+ * speaks first, how one is refused, or what becomes of a connection that is cut depends on it.
+ *
+ * The client's bytes are kept by the caller and shown in one piece from the first one that was not
+ * taken yet, again and again until they are taken; the server's are passed on whatever they are.
+ * `state` is zeroed memory of state_size bytes without pointers: it may be copied. */
+struct login_dialogue {
+    size_t state_size;
+    /* How long the client may take each time it is its turn. */
+    unsigned patience_ms;
+
+    /* Where the client speaks first: what its first bytes ask for. LOGIN_SERVER: route it, and
+     * show the same bytes to client(). Does not change what client() expects. NULL: the server
+     * speaks first. */
+    enum login_step (*first)(void *state, const char *data, size_t len, const char **why);
+    /* Says how many of the bytes may go to the server now, in *pass. LOGIN_BAD: *why in words. */
+    enum login_step (*client)(void *state, const char *data, size_t len, size_t *pass,
+                              const char **why);
+    enum login_step (*server)(void *state, const char *data, size_t len);
+
+    /* Refuses the client, wherever it is: looks at what it sent and nobody took, says how many of
+     * these bytes are done with, in *used. Only itself is called after it. */
+    enum refuse_step (*refuse)(void *state, const struct refusal_words *refusal, const char *data,
+                               size_t len, size_t *used, struct login_out *out);
+
+    /* The name by which others may ask to cancel what this session does: after LOGIN_OVER its own,
+     * if it was seen (0: it was not), after LOGIN_CANCEL that of the session which is meant. It is
+     * a secret. NULL: the protocol has no such thing. */
+    size_t (*key)(const void *state, const char **key);
+    /* After LOGIN_CANCEL: what the client asked. */
+    void (*request)(const void *state, struct login_out *out);
+
+    /* For a server whose client went away, and that would hold a login that is cut against our
+     * address: goes on with it in the client's place, with an account that does not exist. Takes
+     * what the server sends (nothing, when it begins), writes what to send, and says whether it is
+     * over. NULL: the server does not mind. */
+    bool (*finish)(void *state, const char *data, size_t len, struct login_out *out);
+};
+
 struct proto {
     const char *name;
     bool has_roles;                        /* route = primary and replica make sense */
     const struct probe_dialogue *dialogue; /* NULL: probe = auto is a connect */
 
-    /* Writes the refusal in the client's language, at most `size` bytes, and returns the length; 0:
-     * just close. `words` is plain ASCII without line ends. */
+    /* NULL: nothing depends on how a session begins. */
+    const struct login_dialogue *login;
+
+    /* Without `login`: writes the refusal in the client's language, at most `size` bytes, and
+     * returns the length; 0: just close. `words` is plain ASCII without line ends. */
     size_t (*refuse)(enum refusal why, const char *words, char *out, size_t size);
 
     /* Whether the first bytes of what a server sent (len > 0) say that its role is in doubt. Called

@@ -128,14 +128,13 @@ const struct conn_ops relay_server_ops = {
     .on_closed = on_server_closed,
 };
 
-/* The server has taken the connect: what was read ahead goes first. */
+/* The server has taken the connect, or the login: what was read ahead goes first. */
 void relay_begin(struct session *s)
 {
     struct worker *w = s->worker;
     struct server_link *link = s->server;
     session_set(s, SESSION_RELAY);
     session_arm(s, &w->frontends[s->frontend->index].idle);
-    metric_add(&link->counters->at[SERVER_SESSIONS_TOTAL], 1);
     link->conn.ops = &relay_server_ops;
     if (s->ahead_len > 0) {
         char *ahead = s->ahead;
@@ -148,7 +147,6 @@ void relay_begin(struct session *s)
         }
     }
     conn_resume(&s->client, PAUSE_WAITING);
-    deadline_arm(&w->tune, &link->tune);
     if (s->client.eof) {
         relay_client_eof(s);
     }

@@ -10,17 +10,19 @@
 
 #include "base/macros.h"
 
-#define REFUSAL_MAX 512
-
 #define TO(state) (1U << (state))
+#define ENDS      (TO(SESSION_REFUSE) | TO(SESSION_CLOSE))
 
 static const unsigned successors[] = {
-    [SESSION_NEW] = TO(SESSION_WAIT) | TO(SESSION_CONNECT) | TO(SESSION_REFUSE) | TO(SESSION_CLOSE),
-    [SESSION_WAIT] = TO(SESSION_CONNECT) | TO(SESSION_REFUSE) | TO(SESSION_CLOSE),
-    [SESSION_CONNECT] = TO(SESSION_CONNECT) | TO(SESSION_WAIT) | TO(SESSION_RELAY) |
-                        TO(SESSION_REFUSE) | TO(SESSION_CLOSE),
+    [SESSION_NEW] = TO(SESSION_OPENING) | TO(SESSION_WAIT) | TO(SESSION_CONNECT) | ENDS,
+    [SESSION_OPENING] = TO(SESSION_WAIT) | TO(SESSION_CONNECT) | TO(SESSION_CANCEL) | ENDS,
+    [SESSION_WAIT] = TO(SESSION_CONNECT) | ENDS,
+    [SESSION_CONNECT] =
+        TO(SESSION_CONNECT) | TO(SESSION_WAIT) | TO(SESSION_LOGIN) | TO(SESSION_RELAY) | ENDS,
+    [SESSION_LOGIN] = TO(SESSION_RELAY) | TO(SESSION_CANCEL) | ENDS,
     [SESSION_RELAY] = TO(SESSION_CLOSE),
-    [SESSION_REFUSE] = TO(SESSION_CLOSE),
+    [SESSION_CANCEL] = TO(SESSION_CLOSE),
+    [SESSION_REFUSE] = TO(SESSION_CANCEL) | TO(SESSION_CLOSE),
     [SESSION_CLOSE] = 0,
 };
 
@@ -65,6 +67,13 @@ void session_drop_server(struct session *s, bool reset)
     link->session = NULL;
     list_remove(&link->node);
     deadline_disarm(&s->worker->tune, &link->tune);
+    if (s->cancel != NULL) {
+        cancel_table_remove(s->worker->cancels, s->cancel);
+        s->cancel = NULL;
+    }
+    if (finisher_adopt(s, link, s->state != SESSION_CONNECT)) {
+        return;
+    }
     if (reset) {
         conn_reset(&link->conn);
     } else {
@@ -97,6 +106,7 @@ void session_close(struct session *s, enum session_end why)
     s->end = (uint8_t)why;
     log_end(s, s->server != NULL ? s->server->config->name : "-");
     session_stop_waiting(s);
+    cancel_forget(s);
     session_drop_server(s, why != END_DONE && why != END_IDLE);
     admission_leave(s->worker, s->frontend, &s->admission);
     conn_close(&s->client);
@@ -109,57 +119,9 @@ void session_kill(struct session *s, enum session_end why)
     session_close(s, why);
 }
 
-/* Refusing: the client gets the reason in its language, then FIN; what it still sends is read and
- * thrown away for a while, because closing with unread bytes would reset the connection and take
- * the reason with it. */
-
-static void count_refusal(struct session *s, enum refusal why)
-{
-    static const enum frontend_metric counter[] = {
-        [REFUSED_SESSIONS] = FRONTEND_REFUSED_SESSIONS, [REFUSED_RATE] = FRONTEND_REFUSED_RATE,
-        [REFUSED_QUEUE_FULL] = FRONTEND_REFUSED_QUEUE,  [REFUSED_TIMEOUT] = FRONTEND_REFUSED_QUEUE,
-        [REFUSED_CONNECT] = FRONTEND_REFUSED_CONNECT,   [REFUSED_LEFT] = FRONTEND_LEFT_WAITING,
-        [REFUSED_SHUTDOWN] = FRONTEND_REFUSED_QUEUE,
-    };
-    metric_add(&s->worker->metrics.frontends[s->frontend->index].at[counter[why]], 1);
-}
-
-static void refusal_maybe_done(struct session *s)
-{
-    if (s->client.eof && conn_queued(&s->client) == 0) {
-        session_close(s, s->end);
-    }
-}
-
-void session_refuse(struct session *s, enum refusal why, const char *words)
-{
-    struct worker *w = s->worker;
-    char text[REFUSAL_MAX];
-    count_refusal(s, why);
-    session_stop_waiting(s);
-    session_drop_server(s, true);
-    admission_leave(w, s->frontend, &s->admission);
-    session_set(s, SESSION_REFUSE);
-    s->end = why == REFUSED_LEFT ? END_LEFT : END_REFUSED;
-    if (w->refusing > w->refusing_max) {
-        session_kill(s, s->end);
-        return;
-    }
-    const struct proto *proto = s->backend->protocol;
-    size_t len = proto->refuse != NULL ? proto->refuse(why, words, text, sizeof text) : 0;
-    if (len > 0 && conn_write(&s->client, text, len) != 0) {
-        session_close(s, s->end);
-        return;
-    }
-    conn_finish(&s->client);
-    conn_resume(&s->client, PAUSE_WAITING);
-    session_arm(s, &w->refuse);
-    refusal_maybe_done(s);
-}
-
 void session_shut_down(struct session *s)
 {
-    if (s->state == SESSION_WAIT || s->state == SESSION_CONNECT) {
+    if ((successors[s->state] & TO(SESSION_REFUSE)) != 0) {
         session_refuse(s, REFUSED_SHUTDOWN, "it is shutting down");
     } else if (s->state != SESSION_REFUSE) {
         session_kill(s, END_SHUTDOWN);
@@ -171,21 +133,26 @@ void session_shut_down(struct session *s)
 static void on_client_data(struct conn *c, const char *data, size_t len)
 {
     struct session *s = container_of(c, struct session, client);
-    switch ((enum session_state)s->state) {
-    case SESSION_RELAY:
+    if (LIKELY(s->state == SESSION_RELAY)) {
         relay_client_data(s, data, len);
-        break;
+        return;
+    }
+    switch ((enum session_state)s->state) {
     case SESSION_WAIT:
     case SESSION_CONNECT:
         waiting_client_data(s, data, len);
         break;
+    case SESSION_OPENING:
+    case SESSION_LOGIN:
+        login_client_data(s, data, len);
+        break;
     case SESSION_REFUSE:
-        s->discarded += (uint32_t)len;
-        if (s->discarded > REFUSE_DISCARD_MAX) {
-            session_close(s, s->end);
-        }
+        refuse_client_data(s, data, len);
+        break;
+    case SESSION_CANCEL: /* it has said all it had to say */
         break;
     case SESSION_NEW:
+    case SESSION_RELAY:
     case SESSION_CLOSE:
         assert(!"bytes in a state that does not read");
     }
@@ -197,7 +164,9 @@ static void on_client_eof(struct conn *c)
     if (s->state == SESSION_RELAY) {
         relay_client_eof(s);
     } else if (s->state == SESSION_REFUSE) {
-        refusal_maybe_done(s);
+        refuse_maybe_done(s);
+    } else if (s->state == SESSION_OPENING || s->state == SESSION_LOGIN) {
+        login_client_eof(s);
     } else {
         waiting_client_eof(s);
     }
@@ -206,10 +175,10 @@ static void on_client_eof(struct conn *c)
 static void on_client_drained(struct conn *c)
 {
     struct session *s = container_of(c, struct session, client);
-    if (s->state == SESSION_RELAY) {
+    if (s->state == SESSION_RELAY || s->state == SESSION_LOGIN) {
         relay_client_drained(s);
     } else if (s->state == SESSION_REFUSE) {
-        refusal_maybe_done(s);
+        refuse_maybe_done(s);
     }
 }
 
@@ -231,6 +200,7 @@ static void on_client_closed(struct conn *c)
     struct worker *w = s->worker;
     assert(s->state == SESSION_CLOSE);
     list_remove(&s->node);
+    login_free(s);
     free(s->ahead);
     free(s);
     worker_maybe_stop(w);
@@ -256,9 +226,23 @@ static struct session *session_new(struct worker *w, const struct frontend_confi
     s->frontend = f;
     s->backend = &w->config->backends[f->backend];
     s->started_ms = loop_now_ms(&w->loop);
+    if (!login_new(s)) {
+        free(s);
+        return NULL;
+    }
     deadline_init(&s->deadline);
     list_append(&w->sessions, &s->node);
     return s;
+}
+
+static void begin(struct session *s)
+{
+    const struct login_dialogue *login = s->backend->protocol->login;
+    if (login != NULL && login->first != NULL) {
+        login_open(s);
+    } else {
+        session_route(s);
+    }
 }
 
 static void admit(struct session *s, enum admission_verdict verdict, const char *words)
@@ -266,7 +250,7 @@ static void admit(struct session *s, enum admission_verdict verdict, const char 
     struct frontend_counters *counters = &s->worker->metrics.frontends[s->frontend->index];
     if (verdict == ADMITTED) {
         metric_add(&counters->at[FRONTEND_SESSIONS_TOTAL], 1);
-        session_route(s);
+        begin(s);
     } else if (verdict == ADMISSION_SESSIONS) {
         session_refuse(s, REFUSED_SESSIONS, words);
     } else {
@@ -338,9 +322,10 @@ static bool is_our_own_want(int status)
 
 void session_connect_failed(struct session *s, int status)
 {
-    const struct server_link *link = s->server;
+    struct server_link *link = s->server;
     const char *name = link->config->name;
     size_t failed = link->index;
+    link->failed = true;
     metric_add(&link->counters->at[SERVER_CONNECT_ERRORS], 1);
     if (!is_our_own_want(status)) {
         /* Said first, so that control does not grant this server again before it has looked. */
@@ -360,10 +345,20 @@ void session_connect_failed(struct session *s, int status)
     session_route(s);
 }
 
+static void connected(struct session *s)
+{
+    metric_add(&s->server->counters->at[SERVER_SESSIONS_TOTAL], 1);
+    deadline_arm(&s->worker->tune, &s->server->tune);
+    if (s->login != NULL) {
+        login_begin(s);
+    } else {
+        relay_begin(s);
+    }
+}
+
 static void on_server_connected(struct conn *c)
 {
-    struct server_link *link = container_of(c, struct server_link, conn);
-    relay_begin(link->session);
+    connected(container_of(c, struct server_link, conn)->session);
 }
 
 static void on_server_connect_error(struct conn *c, int status)
@@ -394,7 +389,7 @@ static struct server_link *link_new(struct session *s, size_t server)
     link->index = server;
     deadline_init(&link->tune);
     link->counters = &s->worker->metrics.servers[link->config->id];
-    list_append(&s->worker->servers[link->config->id], &link->node);
+    list_append(&s->worker->servers[link->config->id].links, &link->node);
     s->server = link;
     return link;
 }
@@ -414,7 +409,7 @@ void session_connect(struct session *s, size_t server)
     if (rc == CONN_PENDING) {
         session_arm(s, &w->backends[s->backend->index].connect);
     } else if (rc == CONN_CONNECTED) {
-        relay_begin(s);
+        connected(s);
     } else {
         session_connect_failed(s, rc);
     }
@@ -456,6 +451,17 @@ static void reconsider_connecting(struct session *s, bool allowed, enum access a
     }
 }
 
+/* A client that is not logged in yet has nothing to lose, and is told. */
+static void fence(struct session *s)
+{
+    metric_add(&s->server->counters->at[SERVER_FENCED], 1);
+    if (s->state == SESSION_LOGIN) {
+        session_refuse(s, REFUSED_FENCED, "the server lost its role");
+    } else {
+        session_kill(s, END_FENCED);
+    }
+}
+
 void session_reconsider(struct session *s)
 {
     struct worker *w = s->worker;
@@ -470,13 +476,12 @@ void session_reconsider(struct session *s)
         if (s->timer == &w->backends[backend].drain) { /* it is well again */
             session_arm(s, &w->frontends[s->frontend->index].idle);
         }
-    } else if (refuses_writes_itself(s, t)) {
+    } else if (s->state == SESSION_RELAY && refuses_writes_itself(s, t)) {
         hold(s, false);
         if (s->timer != &w->backends[backend].drain) {
             session_arm(s, &w->backends[backend].drain);
         }
     } else {
-        metric_add(&s->server->counters->at[SERVER_FENCED], 1);
-        session_kill(s, END_FENCED);
+        fence(s);
     }
 }

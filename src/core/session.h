@@ -1,15 +1,22 @@
 /* One client's connection and everything it holds: the client's socket, the server's, a place in a
  * queue, a place against each cap. Lives and dies on one worker.
  *
- *   NEW -> WAIT <-> CONNECT -> RELAY -> CLOSE      and from each of the first three -> REFUSE ->
- * CLOSE
+ *   NEW -> OPENING -> WAIT <-> CONNECT -> LOGIN -> RELAY -> CLOSE
+ *
+ * and from each before RELAY -> REFUSE -> CLOSE. LOGIN is for protocols whose beginning matters
+ * (struct login_dialogue); of those, OPENING for where the client speaks first, which then may also
+ * have come only to CANCEL what another one does.
  *
  * It is freed in the client socket's close callback. The server's connection and the place in the
  * queue are memory of their own: a session that ends lets go of them. */
 #ifndef ROUTER_CORE_SESSION_H
 #define ROUTER_CORE_SESSION_H
 
+#include <stddef.h>
+
 #include "core/admission.h"
+#include "core/cancel.h"
+#include "core/finisher.h"
 #include "core/worker.h"
 #include "net/conn.h"
 #include "router_proto.h"
@@ -23,9 +30,12 @@
 
 enum session_state {
     SESSION_NEW,     /* waits for nothing: admitted, not yet routed */
+    SESSION_OPENING, /* waits for the client's first message */
     SESSION_WAIT,    /* waits for control to grant a server */
     SESSION_CONNECT, /* waits for the server to take the connect */
+    SESSION_LOGIN,   /* waits for either side to go on with the login */
     SESSION_RELAY,   /* waits for bytes from either side */
+    SESSION_CANCEL,  /* waits for servers to take a request to cancel */
     SESSION_REFUSE,  /* waits for the client to read why, at most REFUSE_MS */
     SESSION_CLOSE,   /* waits for the close callbacks */
 };
@@ -48,9 +58,11 @@ enum session_end {
 struct server_link {
     struct conn conn;
     struct session *session;            /* NULL once dropped */
+    struct finisher *finisher;          /* owned: who has it then, if anybody */
     const struct server_config *config; /* borrowed, as long as the config */
     size_t index;                       /* in its backend */
-    struct list node;                   /* in worker.servers[id] */
+    bool failed;                        /* the connect: nobody is at the other end */
+    struct list node;                   /* in worker.servers[id].links */
     struct deadline tune;               /* in worker.tune, see TUNE_MS */
     struct server_counters *counters;   /* borrowed: the worker's */
 };
@@ -65,7 +77,9 @@ struct session {
     struct deadline deadline;
     struct deadline_list *timer; /* where `deadline` is armed; NULL = nowhere */
     struct waiter *waiter;       /* lent to control */
-    char *ahead;                 /* owned: what the client sent before there was a server */
+    struct login *login;         /* owned: until it is over, or a refusal is said */
+    struct cancel_entry *cancel; /* owned: in worker.cancels, while it has a server */
+    char *ahead;                 /* owned: what the client sent and nobody took yet */
     struct admission admission;
     uint64_t started_ms;
     uint64_t waited_since_ms; /* when it joined the queue first; 0 = never */
@@ -80,6 +94,14 @@ struct session {
     uint8_t end;   /* enum session_end, set with SESSION_REFUSE or SESSION_CLOSE */
 };
 
+/* The beginning of a session whose protocol has a login_dialogue. */
+struct login {
+    uint8_t step;    /* enum login_step: what the dialogue said last */
+    uint8_t refusal; /* in SESSION_REFUSE: enum refusal, and the words */
+    char words[128];
+    max_align_t state[]; /* the dialogue's */
+};
+
 /* Takes over an accepted socket: admits or refuses it, and routes it. */
 void session_accept(struct worker *w, const struct frontend_config *f, int fd,
                     const struct address *from);
@@ -91,18 +113,18 @@ void session_shut_down(struct session *s);
 /* A new topology is in force: stay, pause, drain or be reset. */
 void session_reconsider(struct session *s);
 
-/* Between session.c, waiting.c and relay.c -------------------------------------------------- */
+/* Between the files of a session ------------------------------------------------------------ */
 
 void session_set(struct session *s, enum session_state next);
 void session_arm(struct session *s, struct deadline_list *list); /* NULL: disarm */
 void session_close(struct session *s, enum session_end why);
-void session_refuse(struct session *s, enum refusal why, const char *words);
 /* Picks a server and connects, or joins the queue. */
 void session_route(struct session *s);
 /* Connects to a server whose place is claimed already. */
 void session_connect(struct session *s, size_t server);
 void session_connect_failed(struct session *s, int status);
-/* Takes the server's connection away, closed or reset, and gives its place back. */
+/* Takes the server's connection away, closed or reset, and gives its place back; or leaves both to
+ * a finisher, where a login must not break off. */
 void session_drop_server(struct session *s, bool reset);
 
 /* waiting.c */
@@ -112,10 +134,28 @@ void session_on_queue_expired(struct deadline *d);
 void session_on_look(struct deadline *d); /* worker.look_again */
 void waiting_client_data(struct session *s, const char *data, size_t len);
 void waiting_client_eof(struct session *s);
+/* What the client sent and nobody took: adds to it (false: out of memory, the session has ended),
+ * or its first bytes are done with. */
+bool session_keep(struct session *s, const char *data, size_t len);
+void session_taken(struct session *s, size_t len);
+
+/* refuse.c */
+void session_refuse(struct session *s, enum refusal why, const char *words);
+void refuse_client_data(struct session *s, const char *data, size_t len);
+void refuse_maybe_done(struct session *s); /* FIN came, or what was queued has left */
+
+/* login.c */
+bool login_new(struct session *s); /* false: out of memory */
+void login_free(struct session *s);
+void login_open(struct session *s);  /* the client is to speak first */
+void login_begin(struct session *s); /* the server is connected */
+void login_client_data(struct session *s, const char *data, size_t len);
+void login_client_eof(struct session *s);
+void login_on_late(struct deadline *d); /* the client takes longer than it may */
 
 /* relay.c */
 extern const struct conn_ops relay_server_ops;
-void relay_begin(struct session *s); /* the server is connected */
+void relay_begin(struct session *s); /* the server is connected, a login over */
 void relay_client_data(struct session *s, const char *data, size_t len);
 void relay_client_eof(struct session *s);
 void relay_client_drained(struct session *s);

@@ -145,19 +145,35 @@ static void on_client_left(struct session *s)
     session_close(s, END_LEFT);
 }
 
-/* The bytes already read ahead always fit: a read brings at most what the pause left room for, or
- * the excess is kept once (LOOP_RECEIVE_BYTES) and then the client is paused. */
-void waiting_client_data(struct session *s, const char *data, size_t len)
+bool session_keep(struct session *s, const char *data, size_t len)
 {
     char *grown = realloc(s->ahead, s->ahead_len + len);
     if (grown == NULL) {
         session_kill(s, END_MEMORY);
-        return;
+        return false;
     }
     memcpy(grown + s->ahead_len, data, len);
     s->ahead = grown;
     s->ahead_len += (uint32_t)len;
-    if (s->ahead_len >= SESSION_AHEAD_MAX) {
+    return true;
+}
+
+void session_taken(struct session *s, size_t len)
+{
+    s->ahead_len -= (uint32_t)len;
+    if (s->ahead_len > 0) {
+        memmove(s->ahead, s->ahead + len, s->ahead_len);
+    } else {
+        free(s->ahead);
+        s->ahead = NULL;
+    }
+}
+
+/* The bytes already read ahead always fit: a read brings at most what the pause left room for, or
+ * the excess is kept once (LOOP_RECEIVE_BYTES) and then the client is paused. */
+void waiting_client_data(struct session *s, const char *data, size_t len)
+{
+    if (session_keep(s, data, len) && s->ahead_len >= SESSION_AHEAD_MAX) {
         conn_pause(&s->client, PAUSE_WAITING);
         if (s->state == SESSION_WAIT) {
             deadline_arm(&s->worker->look, &s->worker->look_again);
@@ -199,7 +215,7 @@ static bool look_at_held(struct worker *w)
     LIST_EACH(it, &w->sessions)
     {
         struct session *s = container_of(it, struct session, node);
-        if (s->state != SESSION_RELAY || (s->client.pauses & PAUSE_HOLD) == 0) {
+        if (s->server == NULL || (s->client.pauses & PAUSE_HOLD) == 0) {
             continue;
         }
         if (!s->client.eof && conn_peer_left(&s->client)) {

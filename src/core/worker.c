@@ -5,6 +5,7 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/session.h"
+#include "router_proto.h"
 
 #define ACCEPT_REST_MS 100
 #define LOOK_MS        500
@@ -141,7 +142,7 @@ void worker_release_place(struct worker *w, size_t backend, size_t server)
 static void reconsider_all(struct worker *w)
 {
     for (size_t i = 0; i < w->config->server_count; i++) {
-        LIST_EACH(it, &w->servers[i])
+        LIST_EACH(it, &w->servers[i].links)
         {
             session_reconsider(container_of(it, struct server_link, node)->session);
         }
@@ -158,6 +159,7 @@ static void on_topology(struct message *m, void *worker)
     reconsider_all(w);
     if (w->topology->draining) {
         close_listeners(w);
+        finisher_hurry(w);
     }
     mt->message.run = w->tell->ack;
     mailbox_post(w->control, &mt->message);
@@ -166,7 +168,8 @@ static void on_topology(struct message *m, void *worker)
 /* All sessions, listeners and waiters have come back: nothing else is posted to this thread. */
 void worker_maybe_stop(struct worker *w)
 {
-    if (!w->stopping || w->stopped || !list_empty(&w->sessions) || w->waiters > 0) {
+    if (!w->stopping || w->stopped || !list_empty(&w->sessions) || w->waiters > 0 ||
+        finisher_any(w)) {
         return;
     }
     w->stopped = true;
@@ -179,13 +182,15 @@ static void on_stop(struct message *m, void *worker)
 {
     struct worker *w = worker;
     w->stop = container_of(m, struct message_stop, message);
+    w->stopping = true;
     close_listeners(w);
     LIST_EACH(it, &w->sessions)
     {
         session_shut_down(container_of(it, struct session, node));
     }
+    finisher_hurry(w);
+    cancel_stop(w);
     deadline_disarm(&w->look, &w->look_again);
-    w->stopping = true;
     worker_maybe_stop(w);
 }
 
@@ -204,11 +209,17 @@ static void init_deadlines(struct worker *w)
         const struct backend_config *b = &c->backends[i];
         struct worker_backend *wb = &w->backends[i];
         deadline_list_init(&wb->queue, &w->loop, b->queue_timeout, session_on_queue_expired);
+        const struct login_dialogue *login = b->protocol->login;
+        deadline_list_init(&wb->login, &w->loop, login != NULL ? login->patience_ms : 0,
+                           login_on_late);
         deadline_list_init(&wb->connect, &w->loop, b->connect_timeout, on_connect_expired);
         deadline_list_init(&wb->half, &w->loop, b->tcp_user_timeout, on_half_expired);
         deadline_list_init(&wb->drain, &w->loop, b->on_demotion.drain_ms, on_drain_expired);
     }
     deadline_list_init(&w->refuse, &w->loop, REFUSE_MS, on_refuse_expired);
+    deadline_list_init(&w->finish, &w->loop, FINISH_MS, finisher_on_late);
+    deadline_list_init(&w->finish_soon, &w->loop, FINISH_SOON_MS, finisher_on_late);
+    deadline_list_init(&w->cancel, &w->loop, CANCEL_MS, cancel_on_late);
     deadline_list_init(&w->tune, &w->loop, TUNE_MS, session_on_tune);
     deadline_list_init(&w->accept_rest, &w->loop, ACCEPT_REST_MS, on_accept_again);
     deadline_list_init(&w->look, &w->loop, LOOK_MS, session_on_look);
@@ -246,6 +257,7 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
         .config = c,
         .shared = setup->shared,
         .clients = setup->clients,
+        .cancels = setup->cancels,
         .control = setup->control,
         .tell = setup->tell,
         .topology = topology_ref(setup->topology),
@@ -256,9 +268,11 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
         .servers = xcalloc(c->server_count, sizeof *w->servers),
     };
     list_init(&w->sessions);
+    list_init(&w->cancelling);
     metrics_init(&w->metrics, c);
     for (size_t i = 0; i < c->server_count; i++) {
-        list_init(&w->servers[i]);
+        list_init(&w->servers[i].links);
+        list_init(&w->servers[i].finishers);
     }
     int rc = 0;
     for (size_t i = 0; i < c->backend_count && rc == 0; i++) {

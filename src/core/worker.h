@@ -5,6 +5,7 @@
 #define ROUTER_CORE_WORKER_H
 
 #include "base/log.h"
+#include "model/cancel_table.h"
 #include "model/client_table.h"
 #include "model/messages.h"
 #include "model/metrics.h"
@@ -26,18 +27,26 @@ struct worker_frontend {
 struct worker_backend {
     struct deadline_list queue;   /* sessions that wait, by queue_timeout */
     struct deadline_list connect; /* sessions that connect, by connect_timeout */
+    struct deadline_list login;   /* sessions whose client is to go on with its login */
     struct deadline_list half;    /* sessions whose server has ended, by tcp_user_timeout */
     struct deadline_list drain;   /* sessions that must leave, by on_demotion */
     struct balance_state balance;
+};
+
+struct worker_server {
+    struct list links;     /* of sessions: struct server_link.node */
+    struct list finishers; /* struct finisher.node */
+    unsigned finishing;
 };
 
 struct worker {
     struct loop loop;
     uv_thread_t thread;
     unsigned index;
-    const struct config *config; /* borrowed, like the next four */
+    const struct config *config; /* borrowed, like the next five */
     struct shared *shared;
     struct client_table *clients; /* NULL if no frontend limits by address */
+    struct cancel_table *cancels; /* NULL if no protocol has requests to cancel */
     struct mailbox *control;
     const struct control_inbox *tell;
     struct topology *topology; /* ref */
@@ -47,13 +56,18 @@ struct worker {
     size_t listeners_open;
     struct worker_frontend *frontends;
     struct worker_backend *backends;
-    struct list *servers; /* by server id: struct server_link.node */
-    struct list sessions; /* all of them: struct session.node */
-    size_t waiters;       /* lent to control */
-    unsigned refusing;    /* sessions in SESSION_REFUSE */
+    struct worker_server *servers; /* by server id */
+    struct list sessions;          /* all of them: struct session.node */
+    size_t waiters;                /* lent to control */
+    unsigned refusing;             /* sessions in SESSION_REFUSE */
     unsigned refusing_max;
+    struct list cancelling; /* struct cancel.node */
+    unsigned cancels_open;
     struct deadline_list tune;        /* server connections that turn out to last */
     struct deadline_list refuse;      /* how long a refused client may take to read why */
+    struct deadline_list finish;      /* logins that clients left behind */
+    struct deadline_list finish_soon; /* the same, when the router is to end */
+    struct deadline_list cancel;      /* requests to cancel */
     struct deadline_list accept_rest; /* a listener without descriptors tries again */
     struct deadline accept_again;
     struct deadline_list look; /* waiting clients that are not read are looked at */
@@ -63,6 +77,7 @@ struct worker {
     struct message_stop *stop;
     struct log_gate accept_gate;
     struct log_gate session_gate;
+    struct log_gate finish_gate;
 };
 
 struct worker_setup {
@@ -70,6 +85,7 @@ struct worker_setup {
     const struct config *config;
     struct shared *shared;
     struct client_table *clients;
+    struct cancel_table *cancels;
     struct mailbox *control;
     const struct control_inbox *tell;
     struct topology *topology; /* borrowed; the worker takes its own reference */

@@ -1,37 +1,40 @@
-/* What workers know of MySQL and MariaDB: how to refuse a client. */
-#include <string.h>
-
+/* What workers know of MySQL and MariaDB: how their sessions begin, and which errors say that a
+ * server's role changed. */
 #include "proto/mysql.h"
+
+#include "base/macros.h"
+#include "proto/mysql_watch.h"
 #include "proto/proto.h"
 
-#define ER_CON_COUNT_ERROR 1040
-#define ER_UNKNOWN_ERROR   1105
-
-/* In place of the greeting: an ERR packet in the form of before 4.1, because nobody has said yet
- * what the client can do (MySQL's source documentation, "Protocol::ERR_Packet"). */
-static size_t mysql_refuse(enum refusal why, const char *words, char *out, size_t size)
+/* ERR_Packet: 3 bytes of length, a sequence id, 0xff, the number, '#' and the SQLSTATE. */
+static bool names_role(const unsigned char *packet)
 {
-    static const char prefix[] = "router: ";
-    bool cap = why == REFUSED_SESSIONS || why == REFUSED_RATE;
-    unsigned number = cap ? ER_CON_COUNT_ERROR : ER_UNKNOWN_ERROR;
-    size_t len = strlen(words);
-    size_t head = 4 + 3 + sizeof prefix - 1;
-    if (size < head || size > 0xffff) {
-        return 0;
+    static const uint16_t numbers[] = {
+        1290, /* ER_OPTION_PREVENTS_STATEMENT: read_only */
+        1836, /* ER_READ_ONLY_MODE */
+        1792, /* ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION */
+        1047, /* ER_UNKNOWN_COM_ERROR: Galera, "WSREP has not yet prepared node" */
+        3100, /* ER_RUN_HOOK_ERROR: Group Replication, before_commit */
+    };
+    unsigned number = packet[5] | (unsigned)packet[6] << 8;
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        if (numbers[i] == number) {
+            return packet[7] == '#';
+        }
     }
-    len = len < size - head ? len : size - head;
-    size_t payload = head - 4 + len;
-    const char start[] = {(char)payload, (char)(payload >> 8), 0, 0, (char)0xff,
-                          (char)number,  (char)(number >> 8)};
-    memcpy(out, start, sizeof start);
-    memcpy(out + sizeof start, prefix, sizeof prefix - 1);
-    memcpy(out + head, words, len);
-    return head + len;
+    return false;
+}
+
+static bool mysql_doubts(const char *data, size_t len)
+{
+    return len >= 8 && UNLIKELY((unsigned char)data[4] == 0xff) &&
+           names_role((const unsigned char *)data);
 }
 
 const struct proto proto_mysql = {
     .name = "mysql",
     .has_roles = true,
     .dialogue = &mysql_probe,
-    .refuse = mysql_refuse,
+    .login = &mysql_login,
+    .doubts = mysql_doubts,
 };

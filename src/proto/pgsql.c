@@ -1,34 +1,53 @@
-/* What workers know of PostgreSQL: how to refuse a client. */
-#include <stdio.h>
+/* What workers know of PostgreSQL: how its sessions begin, and which errors say that a server's
+ * role changed. */
+#include "proto/pgsql.h"
+
 #include <string.h>
 
-#include "proto/pgsql.h"
+#include "base/macros.h"
 #include "proto/pgsql_message.h"
+#include "proto/pgsql_watch.h"
 #include "proto/proto.h"
 
-/* An ErrorResponse (manual, "Error and Notice Message Fields"): each field is a letter and a string
- * that ends in NUL; so does the list. */
-static size_t pgsql_refuse(enum refusal why, const char *words, char *out, size_t size)
+#define SQLSTATE_LEN 5
+
+/* The fields of an ErrorResponse up to its SQLSTATE, which stands near its beginning. */
+static bool names_role(const char *data, size_t len)
 {
-    bool cap = why == REFUSED_SESSIONS || why == REFUSED_RATE;
-    if (size < 64) {
-        return 0;
+    static const char *const states[] = {
+        "25006", /* read_only_sql_transaction */
+        "57P01", /* admin_shutdown */
+        "57P02", /* crash_shutdown */
+        "57P03", /* cannot_connect_now */
+    };
+    const char *end = data + len;
+    const char *at = data + PGSQL_HEAD;
+    while (at < end && *at != 'C') {
+        const char *nul = memchr(at, 0, (size_t)(end - at));
+        at = nul != NULL && *at != 0 ? nul + 1 : end;
     }
-    int fields =
-        snprintf(out + PGSQL_HEAD, size - PGSQL_HEAD - 1, "SFATAL%cVFATAL%cC%s%cMrouter: %s", 0, 0,
-                 cap ? "53300" : "57P03", 0, words);
-    size_t room = size - PGSQL_HEAD - 2;
-    size_t len = (size_t)fields < room ? (size_t)fields : room;
-    out[0] = 'E';
-    out[PGSQL_HEAD + len] = '\0';
-    out[PGSQL_HEAD + len + 1] = '\0';
-    pgsql_put32(out + 1, (uint32_t)(4 + len + 2));
-    return PGSQL_HEAD + len + 2;
+    if (end - at < 1 + SQLSTATE_LEN) {
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        if (memcmp(at + 1, states[i], SQLSTATE_LEN) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool pgsql_doubts(const char *data, size_t len)
+{
+    enum { ENOUGH = 64 }; /* severity comes first, twice and in any language */
+    return UNLIKELY(data[0] == 'E') && len > PGSQL_HEAD &&
+           names_role(data, len < ENOUGH ? len : ENOUGH);
 }
 
 const struct proto proto_pgsql = {
     .name = "pgsql",
     .has_roles = true,
     .dialogue = &pgsql_probe,
-    .refuse = pgsql_refuse,
+    .login = &pgsql_login,
+    .doubts = pgsql_doubts,
 };

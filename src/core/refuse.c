@@ -1,0 +1,133 @@
+/* Refusing: the client gets the reason in its language, then FIN; what it still sends is read and
+ * thrown away for a while, because closing with unread bytes would reset the connection and take
+ * the reason with it. Some protocols must hear the client out before they may say it. */
+#include <stdio.h>
+
+#include "base/macros.h"
+#include "core/session.h"
+
+#define REFUSAL_MAX 512
+
+static void count_refusal(struct session *s, enum refusal why)
+{
+    static const enum frontend_metric counter[] = {
+        [REFUSED_SESSIONS] = FRONTEND_REFUSED_SESSIONS, [REFUSED_RATE] = FRONTEND_REFUSED_RATE,
+        [REFUSED_QUEUE_FULL] = FRONTEND_REFUSED_QUEUE,  [REFUSED_TIMEOUT] = FRONTEND_REFUSED_QUEUE,
+        [REFUSED_CONNECT] = FRONTEND_REFUSED_CONNECT,   [REFUSED_LEFT] = FRONTEND_LEFT_WAITING,
+        [REFUSED_SHUTDOWN] = FRONTEND_REFUSED_QUEUE,    [REFUSED_LOGIN] = FRONTEND_REFUSED_LOGIN,
+    };
+    if (why != REFUSED_FENCED) { /* the server counts these */
+        metric_add(&s->worker->metrics.frontends[s->frontend->index].at[counter[why]], 1);
+    }
+}
+
+static enum session_end end_of(enum refusal why)
+{
+    return why == REFUSED_LEFT ? END_LEFT : why == REFUSED_FENCED ? END_FENCED : END_REFUSED;
+}
+
+void refuse_maybe_done(struct session *s)
+{
+    if (s->client.eof && conn_queued(&s->client) == 0) {
+        session_close(s, s->end);
+    }
+}
+
+static void said(struct session *s)
+{
+    login_free(s);
+    session_taken(s, s->ahead_len);
+    conn_finish(&s->client);
+    refuse_maybe_done(s);
+}
+
+static void say(struct session *s, const char *text, size_t len)
+{
+    if (len > 0 && conn_write(&s->client, text, len) != 0) {
+        session_close(s, s->end);
+    }
+}
+
+/* A client that a cap keeps out may still cancel what another does: PostgreSQL's own limits do not
+ * stand in the way of that either, and it is when all places are taken that somebody needs it. */
+static void cancel_or_not(struct session *s)
+{
+    if (s->login->refusal == REFUSED_SESSIONS) {
+        cancel_begin(s);
+    } else {
+        said(s);
+    }
+}
+
+/* Asks the dialogue what to say to what the client has sent by now. */
+static void go_on(struct session *s)
+{
+    const struct refusal_words words = {(enum refusal)s->login->refusal, s->login->words};
+    struct login_out out;
+    size_t used;
+    enum refuse_step step = s->backend->protocol->login->refuse(s->login->state, &words, s->ahead,
+                                                                s->ahead_len, &used, &out);
+    session_taken(s, used);
+    say(s, out.data, out.len);
+    if (s->state != SESSION_REFUSE) {
+        return;
+    }
+    switch (step) {
+    case REFUSE_SAID:
+        said(s);
+        break;
+    case REFUSE_READ:
+        refuse_maybe_done(s);
+        break;
+    case REFUSE_CUT:
+        session_kill(s, s->end);
+        break;
+    case REFUSE_CANCEL:
+        cancel_or_not(s);
+        break;
+    }
+}
+
+static void begin(struct session *s, enum refusal why, const char *words)
+{
+    const struct proto *proto = s->backend->protocol;
+    if (s->login != NULL) {
+        s->login->refusal = (uint8_t)why;
+        snprintf(s->login->words, sizeof s->login->words, "%s", words);
+        go_on(s);
+        return;
+    }
+    char text[REFUSAL_MAX];
+    say(s, text, proto->refuse != NULL ? proto->refuse(why, words, text, sizeof text) : 0);
+    if (s->state == SESSION_REFUSE) {
+        said(s);
+    }
+}
+
+void session_refuse(struct session *s, enum refusal why, const char *words)
+{
+    struct worker *w = s->worker;
+    count_refusal(s, why);
+    session_stop_waiting(s);
+    session_drop_server(s, true);
+    admission_leave(w, s->frontend, &s->admission);
+    session_set(s, SESSION_REFUSE);
+    s->end = (uint8_t)end_of(why);
+    if (w->refusing > w->refusing_max) {
+        session_kill(s, s->end);
+        return;
+    }
+    conn_resume(&s->client, PAUSE_WAITING | PAUSE_PEER_FULL | PAUSE_HOLD);
+    session_arm(s, &w->refuse);
+    begin(s, why, words);
+}
+
+void refuse_client_data(struct session *s, const char *data, size_t len)
+{
+    s->discarded += (uint32_t)len;
+    if (s->discarded > REFUSE_DISCARD_MAX) {
+        session_close(s, s->end);
+    } else if (s->login != NULL && session_keep(s, data, len)) {
+        go_on(s);
+    }
+}
