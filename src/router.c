@@ -11,10 +11,12 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/mem.h"
+#include "core/cancel.h"
 #include "core/worker.h"
 #include "ctl/admin.h"
 #include "ctl/control.h"
 #include "ctl/probe_once.h"
+#include "router_proto.h"
 
 /* What a session may cost at worst: both directions' leftovers and what was read ahead. */
 #define SESSION_BYTES_MAX  (3 * LOOP_RECEIVE_BYTES)
@@ -25,6 +27,7 @@ struct router {
     const struct config *config;
     struct shared *shared;
     struct client_table *clients;
+    struct cancel_table *cancels;
     struct control control;
     bool control_ready;
     struct worker *workers;
@@ -56,6 +59,17 @@ static int explain(struct router *r, int rc, const char *fmt, ...)
 
 /* Limits ------------------------------------------------------------------------------------ */
 
+static bool knows_cancelling(const struct config *c)
+{
+    for (size_t i = 0; i < c->backend_count; i++) {
+        const struct login_dialogue *login = c->backends[i].protocol->login;
+        if (login != NULL && login->key != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int set_limits(struct router *r, unsigned *max_sessions)
 {
     const struct config *c = r->config;
@@ -67,6 +81,7 @@ static int set_limits(struct router *r, unsigned *max_sessions)
     /* Each loop holds a few descriptors, each server a probe, the admin address its connections. */
     uint64_t reserve = 16 + (uint64_t)(r->worker_count + 1) * 4 + r->bind_count * r->worker_count +
                        c->server_count + (uint64_t)r->refusing_max * r->worker_count;
+    reserve += knows_cancelling(c) ? (uint64_t)CANCELS_MAX * r->worker_count : 0;
     reserve += descriptors > 1024 ? ADMIN_CONNECTIONS : 4;
     if (descriptors < reserve + 2) {
         return explain(r, UV_EMFILE,
@@ -193,6 +208,7 @@ static int init_workers(struct router *r)
             .config = r->config,
             .shared = r->shared,
             .clients = r->clients,
+            .cancels = r->cancels,
             .control = &r->control.loop.mailbox,
             .tell = &control_inbox,
             .topology = r->control.published,
@@ -262,6 +278,9 @@ static int init_control(struct router *r, unsigned max_sessions)
             return explain(r, UV_ENOMEM, "out of memory");
         }
     }
+    if (knows_cancelling(r->config)) {
+        r->cancels = cancel_table_new(max_sessions);
+    }
     struct control_setup setup = {
         .config = r->config,
         .shared = r->shared,
@@ -318,6 +337,7 @@ static void abandon(struct router *r)
 static void free_parts(struct router *r)
 {
     client_table_free(r->clients);
+    cancel_table_free(r->cancels);
     shared_free(r->shared);
     free(r->workers);
     free(r->fds);
