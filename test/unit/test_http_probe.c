@@ -74,8 +74,8 @@ static void the_status_decides(void **state)
 {
     (void)state;
     assert_check("GET", &ok, ANSWER("200"), PROBE_STEP_DONE, REACH_ANSWERED, "");
-    assert_check("GET", &ok, ANSWER("204"), PROBE_STEP_DONE, REACH_REFUSED,
-                 "answers GET /health with 204");
+    assert_check("GET", &ok, ANSWER("206"), PROBE_STEP_DONE, REACH_REFUSED,
+                 "answers GET /health with 206");
     assert_check("GET", &ok, ANSWER("503"), PROBE_STEP_DONE, REACH_REFUSED,
                  "answers GET /health with 503");
     assert_check("GET", &several, ANSWER("299"), PROBE_STEP_DONE, REACH_ANSWERED, "");
