@@ -22,7 +22,7 @@ static bool backend_decided(const struct backend_control *b)
     }
     bool waits = false;
     for (size_t i = 0; i < b->config->servers.count; i++) {
-        const struct observation *seen = &b->servers[i].seen;
+        const struct observation *seen = &b->servers[i].told;
         waits = waits || seen->reach == REACH_SILENT || seen->reach == REACH_UNASKED ||
                 (seen->reach != REACH_ANSWERED && seen->failures < b->config->probe_fall);
     }
@@ -55,6 +55,27 @@ static const char *role_word(const struct server_control *s)
     return words[s->role];
 }
 
+static void print_sentinels(const struct backend_control *b)
+{
+    for (size_t i = 0; b->sentinels != NULL && i < sentinels_count(b->sentinels); i++) {
+        struct sentinel_view v;
+        sentinels_view(b->sentinels, i, &v);
+        printf("  sentinel %-30s %s%s%s%s\n", v.address, v.heard ? "names " : "is not heard",
+               v.heard ? v.names : "", v.why[0] != '\0' ? ": " : "", v.why);
+    }
+}
+
+static void print_patroni(const struct backend_control *b, const struct server_control *s)
+{
+    static const char *const words[] = {
+        [WORD_NONE] = "says nothing of it", [WORD_YES] = "leader", [WORD_NO] = "not the leader"};
+    if (b->config->patroni > 0) {
+        bool heard = s->word.reach == REACH_ANSWERED;
+        printf("  %-16s patroni: %s\n", s->config->name,
+               heard ? words[s->word.authority] : s->word.why);
+    }
+}
+
 static void print_backend(const struct backend_control *b)
 {
     printf("backend %s (%s)\n", b->config->name, b->config->protocol->name);
@@ -64,8 +85,10 @@ static void print_backend(const struct backend_control *b)
     for (size_t i = 0; i < b->config->servers.count; i++) {
         const struct server_control *s = &b->servers[i];
         printf("  %-16s %-22s %-5s %-8s %s\n", s->config->name, s->config->address_text,
-               s->up ? "up" : "down", role_word(s), s->seen.why);
+               s->up ? "up" : "down", role_word(s), s->told.why);
+        print_patroni(b, s);
     }
+    print_sentinels(b);
 }
 
 static bool has_server(struct once *o, const struct frontend_config *f)

@@ -79,6 +79,14 @@ static void add_frontend(const struct control *c, size_t i, struct text *out)
     text_add(out, "}");
 }
 
+/* What Patroni says of a server: true, it has the leader's lock; null, it is not asked or heard. */
+static void add_patroni(const struct server_control *s, struct text *out)
+{
+    bool heard = s->word.reach == REACH_ANSWERED && s->word.authority != WORD_NONE;
+    text_add(out, ",\"patroni_leader\":%s",
+             !heard ? "null" : json_bool(s->word.authority == WORD_YES));
+}
+
 static void add_server(const struct control *c, size_t backend, size_t server, struct text *out)
 {
     struct server_view v = view_server(c, backend, server);
@@ -99,11 +107,29 @@ static void add_server(const struct control *c, size_t backend, size_t server, s
     add_known(out, "latency_us", asked, (int64_t)v.seen->latency_us);
     add_known(out, "probe_age_ms", asked, (int64_t)(loop_now_ms(&c->loop) - v.seen->at_ms));
     add_number(out, "failures", v.seen->failures);
+    add_patroni(&c->backends[backend].servers[server], out);
     for (int m = 0; m < SERVER_METRIC_COUNT; m++) {
         add_number(out, server_metric_words[m].json,
                    view_server_metric(c, v.config->id, (enum server_metric)m));
     }
     text_add(out, "}");
+}
+
+static void add_sentinels(const struct backend_control *b, struct text *out)
+{
+    text_add(out, ",\"sentinels\":[");
+    for (size_t i = 0; b->sentinels != NULL && i < sentinels_count(b->sentinels); i++) {
+        struct sentinel_view v;
+        sentinels_view(b->sentinels, i, &v);
+        text_add(out, "%s{\"address\":", i > 0 ? "," : "");
+        text_add_json(out, v.address);
+        text_add(out, ",\"heard\":%s,\"subscribed\":%s", json_bool(v.heard),
+                 json_bool(v.subscribed));
+        add_string(out, "names", v.heard ? v.names : NULL);
+        add_string(out, "why", v.why);
+        text_add(out, "}");
+    }
+    text_add(out, "]");
 }
 
 static void add_backend(const struct control *c, size_t i, struct text *out)
@@ -119,6 +145,7 @@ static void add_backend(const struct control *c, size_t i, struct text *out)
     add_number(out, "waiting", v.waiting);
     add_number(out, "queue_limit", v.config->queue_limit);
     add_number(out, "held_ms", v.held_ms);
+    add_sentinels(&c->backends[i], out);
     text_add(out, ",\"servers\":[");
     for (size_t s = 0; s < v.config->servers.count; s++) {
         text_add(out, "%s", s > 0 ? ",\n" : "");
