@@ -9,8 +9,9 @@ class Link:
     stay open, and new ones are accepted, but nothing comes out at the other end; mend() ends all
     that were open, whose streams have holes."""
 
-    def __init__(self, address, target):
+    def __init__(self, address, target, source=None):
         self.target = target
+        self.source = (source, 0) if source else None  # whence the target sees it come
         self.whole = True
         self.lock = threading.Lock()
         self.open = set()
@@ -33,7 +34,7 @@ class Link:
                 self._pump(client, None)
                 return
             try:
-                server = socket.create_connection(self.target, 5)
+                server = socket.create_connection(self.target, 5, self.source)
             except OSError:
                 return
             server.settimeout(None)

@@ -9,6 +9,7 @@ import threading
 import pymysql
 
 from lib import mariadb, sid
+from lib.links import Link
 from lib.mariadb import REPLICATION, WRITER, Group, MariaDB
 from lib.process import Process
 from lib.waiting import until
@@ -155,7 +156,8 @@ class MySQL(MariaDB):
         self.sql("CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = %s,"
                  " SOURCE_USER = %s, SOURCE_PASSWORD = %s, SOURCE_CONNECT_RETRY = 1,"
                  " SOURCE_RETRY_COUNT = 86400,"  # 10 unless told: then the IO thread ends
-                 " SOURCE_HEARTBEAT_PERIOD = 1, SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1",
+                 " SOURCE_HEARTBEAT_PERIOD = 1, SOURCE_AUTO_POSITION = 1,"
+                 " GET_SOURCE_PUBLIC_KEY = 1",
                  primary.port, *REPLICATION)
         self.sql("START REPLICA")
         self.primary = primary
@@ -187,6 +189,19 @@ class MySQL(MariaDB):
             fatal = status.get(error, 0) and status["Replica_IO_Running"] != "Connecting"
             assert not fatal, (self.name, status["Last_IO_Error"], status["Last_SQL_Error"])
         return status.get("Replica_IO_Running") == status.get("Replica_SQL_Running") == "Yes"
+
+
+def suspicious(home, address):
+    """A server that blocks a client after one handshake that was given up, behind a link to it at
+    `address`. It counts neither clients from 127.0.0.1 nor, with skip-name-resolve, anybody."""
+    listening, client = "127.0.0.9", "127.0.0.8"
+    server = home.keep(MySQL(
+        home.directory("suspicious"), "suspicious", hosts=f"{HOSTS}{client} client.test\n",
+        options={"max-connect-errors": "1", "skip-name-resolve": False,
+                 "bind-address": f"127.0.0.1,{listening}"}))
+    server.start()
+    home.keep(Link(address, (listening, server.port), client))
+    return server
 
 
 class Undoing(Group):

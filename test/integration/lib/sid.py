@@ -9,6 +9,8 @@ PROJECT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 UNAVAILABLE = 75  # of .ci/sid
 MAKE_SECONDS = 300.0
 
+_refused = {}  # name: why it cannot be had, asked once in a session
+
 # $1 is the root, $2 what shall be /srv in it, $3 what shall be its /etc/hosts; the rest is the
 # command. The mounts are in a namespace that ends with the command, whose pid is the one we start.
 INSIDE = """mount --bind "$2" "$1/srv" && mount --bind "$3" "$1/etc/hosts" && root=$1 && shift 3 &&
@@ -17,6 +19,8 @@ exec chroot "$root" "$@" """
 
 def root(name, *packages):
     """The folder build/sid/<name>, made if need be, which takes half a minute."""
+    if name in _refused:
+        raise NotInstallable(_refused[name])
     folder = os.path.join(PROJECT, "build", "sid", name)
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix="router-sid-") as words:
@@ -27,6 +31,7 @@ def root(name, *packages):
             maker.kill()
         said = maker.log.strip()
     if status == UNAVAILABLE:
+        _refused[name] = said
         raise NotInstallable(said)
     assert status == 0, said
     return folder
