@@ -1,9 +1,13 @@
-"""Three Patroni nodes, each with a real PostgreSQL, and the etcd in which they hold the lock."""
-import base64
+"""Three Patroni nodes, each with a real PostgreSQL, and the etcd in which they hold the lock.
+
+They speak etcd's second API. With the third one Debian's Patroni 3.0.2 writes the lock without a
+condition when its lease ran out: a leader that was stopped and goes on takes it from its successor,
+and throws away what that one acknowledged."""
 import http.client
 import json
 import os
 import shutil
+import urllib.parse
 
 import psycopg2
 import yaml
@@ -42,7 +46,7 @@ class Etcd:
         argv = ["etcd", "--name", "e", "--data-dir", os.path.join(self.directory, "data"),
                 "--listen-client-urls", client, "--advertise-client-urls", client,
                 "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-                "--initial-cluster", f"e={peer}", "--log-level", "warn"]
+                "--initial-cluster", f"e={peer}", "--enable-v2", "--log-level", "warn"]
         self.process = Process(argv, os.path.join(self.directory, "log"))
         until(self._answers, "etcd to answer", 10)
         return self
@@ -55,10 +59,10 @@ class Etcd:
             return False
 
     def put(self, key, value):
-        text = {"key": key, "value": value}
-        coded = {name: base64.b64encode(text[name].encode()).decode() for name in text}
-        status, answer = request(self.port, "POST", "/v3/kv/put", coded)
-        assert status == 200, answer
+        status, answer = request(self.port, "PUT", "/v2/keys" + key,
+                                 "value=" + urllib.parse.quote(value),
+                                 "application/x-www-form-urlencoded")
+        assert status == 201, answer
 
     def kill(self):
         self.process.kill()
@@ -66,12 +70,11 @@ class Etcd:
     close = kill
 
 
-def request(port, method, path, body=None, timeout=20.0):
+def request(port, method, path, body=None, kind="application/json", timeout=20.0):
     """(status, the answer as JSON or text) of one HTTP request."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.request(method, path, body and json.dumps(body),
-                           {"Content-Type": "application/json"} if body else {})
+        connection.request(method, path, body, {"Content-Type": kind} if body else {})
         response = connection.getresponse()
         text = response.read().decode()
     finally:
@@ -119,7 +122,7 @@ class Node:
         user = {"username": "postgres", "password": "unused"}
         parameters = {key: value for key, value in COMMON.items() if key not in NOT_OURS}
         return {
-            "scope": SCOPE, "name": self.name, "etcd3": {"host": f"127.0.0.1:{self.etcd.port}"},
+            "scope": SCOPE, "name": self.name, "etcd": {"host": f"127.0.0.1:{self.etcd.port}"},
             "restapi": {"listen": f"127.0.0.1:{self.rest_port}",
                         "connect_address": f"127.0.0.1:{self.rest_port}"},
             "tags": self.tags,
@@ -168,7 +171,7 @@ class Node:
     # Its word.
 
     def rest(self, method, path, body=None, timeout=20.0):
-        return request(self.rest_port, method, path, body, timeout)
+        return request(self.rest_port, method, path, body and json.dumps(body), timeout=timeout)
 
     def status(self):
         """GET /patroni, {} while it does not answer."""
