@@ -51,7 +51,6 @@ bool mysql_crypt_sha2(unsigned char out[MYSQL_SHA2_LEN], const char *password,
     unsigned char mask[MYSQL_SHA2_LEN];
     bool good = digest(sha256, out, password, strlen(password), "", 0) &&
                 digest(sha256, stored, out, MYSQL_SHA2_LEN, "", 0) &&
-                digest(sha256, stored, stored, sizeof stored, "", 0) &&
                 digest(sha256, mask, stored, sizeof stored, nonce, MYSQL_NONCE);
     xor_into(out, mask, good ? MYSQL_SHA2_LEN : 0);
     wipe(stored, sizeof stored);

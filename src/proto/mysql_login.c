@@ -1,7 +1,8 @@
 /* Each packet taken is answered by at most one of ours. The server chooses the plugin: its first
  * choice is in the greeting, its later ones come as AuthSwitchRequest. To a plugin that we cannot
- * do we answer with an empty packet, which makes the server go on to the account's next plugin
- * (MariaDB accounts may have several) or refuse us, and that is an end it does not hold against us.
+ * do we answer with a wrong password, which makes the server go on to the account's next plugin
+ * (MariaDB accounts may have several) or refuse us. It has the length of an Ed25519 signature: an
+ * answer of any other length is a broken handshake to MariaDB's ed25519, and counted as one.
  *
  * The key by which a password is encrypted without TLS comes from whoever answers us: that keeps
  * listeners out but nobody who sits in between. probe_tls is there for that. */
@@ -13,6 +14,7 @@
 #include "base/mem.h"
 #include "proto/mysql_crypt.h"
 
+#define PROOF_MAX       64 /* bytes: an Ed25519 signature */
 #define PACKETS_MAX     12 /* of the server, in one login */
 #define CHARSET_UTF8MB4 45
 #define PACKET_SIZE_MAX (1U << 24)
@@ -68,6 +70,12 @@ static enum probe_step no_mysql(struct observation *o)
     return probe_fail(o, REACH_DENIED, "does not speak MySQL");
 }
 
+static enum probe_step no_digests(struct mysql_login *l, struct observation *o)
+{
+    l->state = MYSQL_LOGIN_OVER;
+    return probe_fail(o, REACH_DENIED, "cannot be asked: libcrypto has no SHA-1 or SHA-256");
+}
+
 /* What is sent ------------------------------------------------------------------------------- */
 
 static void begin(struct mysql_login *l, struct mysql_writer *w)
@@ -75,13 +83,18 @@ static void begin(struct mysql_login *l, struct mysql_writer *w)
     mysql_begin(w, l->sequence++);
 }
 
-/* The proof by the plugin whose turn it is. MySQL's own clients say "no password" with one zero
- * byte to caching_sha2_password, with nothing to the other. Returns its length. */
-static size_t prove(const struct mysql_login *l, unsigned char out[MYSQL_SHA2_LEN], bool *good)
+/* The proof by the plugin whose turn it is; returns its length. MySQL's own clients say "no
+ * password" with one zero byte to caching_sha2_password, with nothing to the other. */
+static size_t prove(const struct mysql_login *l, unsigned char out[PROOF_MAX], bool *good)
 {
     *good = true;
     bool empty = l->password[0] == '\0';
-    if (l->vain != NULL || l->plugin == MYSQL_PLUGIN_FOREIGN) {
+    if (l->plugin == MYSQL_PLUGIN_FOREIGN) {
+        memset(out, 'x', PROOF_MAX - 1);
+        out[PROOF_MAX - 1] = '\0';
+        return PROOF_MAX;
+    }
+    if (l->vain != NULL) {
         return 0;
     }
     if (l->plugin == MYSQL_PLUGIN_NATIVE) {
@@ -105,7 +118,7 @@ static void write_head(const struct mysql_login *l, struct mysql_writer *w)
 static enum probe_step write_login(struct mysql_login *l, struct observation *o,
                                    struct mysql_writer *w)
 {
-    unsigned char proof[MYSQL_SHA2_LEN];
+    unsigned char proof[PROOF_MAX];
     bool good;
     size_t len = prove(l, proof, &good);
     begin(l, w);
@@ -122,8 +135,7 @@ static enum probe_step write_login(struct mysql_login *l, struct observation *o,
     }
     mysql_end(w);
     l->state = MYSQL_LOGIN_PROOF;
-    return good ? PROBE_STEP_READ
-                : probe_fail(o, REACH_DENIED, "cannot be asked: libcrypto has no SHA-1 or SHA-256");
+    return good ? PROBE_STEP_READ : no_digests(l, o);
 }
 
 enum probe_step mysql_login_secured(struct mysql_login *l, struct observation *o,
@@ -228,6 +240,19 @@ static enum probe_step broken(struct mysql_login *l, struct observation *o)
     return probe_fail(o, REACH_DENIED, "does not go on with the login as MySQL does");
 }
 
+/* Protocol::AuthSwitchResponse. */
+static enum probe_step write_proof(struct mysql_login *l, struct observation *o,
+                                   struct mysql_writer *w)
+{
+    unsigned char proof[PROOF_MAX];
+    bool good;
+    size_t len = prove(l, proof, &good);
+    begin(l, w);
+    mysql_write_bytes(w, proof, len);
+    mysql_end(w);
+    return good ? PROBE_STEP_READ : no_digests(l, o);
+}
+
 /* Protocol::AuthSwitchRequest, or the one byte of before 4.1. */
 static enum probe_step take_switch(struct mysql_login *l, const struct mysql_inbox *packet,
                                    struct observation *o, struct mysql_writer *w)
@@ -250,14 +275,8 @@ static enum probe_step take_switch(struct mysql_login *l, const struct mysql_inb
     } else {
         memcpy(l->nonce, nonce.data, MYSQL_NONCE);
     }
-    unsigned char proof[MYSQL_SHA2_LEN];
-    bool good;
-    size_t len = prove(l, proof, &good);
-    begin(l, w);
-    mysql_write_bytes(w, proof, len);
-    mysql_end(w);
     l->key_asked = false;
-    return good ? PROBE_STEP_READ : broken(l, o);
+    return write_proof(l, o, w);
 }
 
 /* The server does not know the password's digest by heart and wants the password itself. */
@@ -294,9 +313,7 @@ static enum probe_step take_more(struct mysql_login *l, const struct mysql_inbox
     mysql_read_int(&c, 1);
     struct mysql_text more = mysql_read_rest(&c);
     if (l->plugin == MYSQL_PLUGIN_FOREIGN || l->vain != NULL) {
-        begin(l, w);
-        mysql_end(w);
-        return PROBE_STEP_READ;
+        return write_proof(l, o, w);
     }
     if (l->plugin != MYSQL_PLUGIN_SHA2 || more.len == 0) {
         return broken(l, o);
@@ -323,7 +340,7 @@ static enum probe_step in_vain(const struct mysql_login *l, struct observation *
     mysql_quote(name, foreign, l->password);
     return probe_fail(o, REACH_DENIED,
                       "its account uses %s, which the probe cannot do: mysql_native_password or "
-                      "caching_sha2_password",
+                      "caching_sha2_password (or there is no such user)",
                       name[0] != '\0' ? name : "a plugin");
 }
 

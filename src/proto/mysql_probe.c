@@ -168,6 +168,14 @@ static enum probe_step take(struct dialogue *d, struct observation *o, struct my
     return PROBE_STEP_READ;
 }
 
+/* Seen at the first byte, because a server of another protocol may wait for us to go on. */
+static bool is_no_greeting(const struct dialogue *d)
+{
+    return d->login.state == MYSQL_LOGIN_GREETING && mysql_inbox_begun(&d->inbox) &&
+           d->inbox.have > 0 && d->inbox.payload[0] != MYSQL_V10 &&
+           d->inbox.payload[0] != MYSQL_ERROR;
+}
+
 static enum probe_step too_long(const struct dialogue *d, struct observation *o)
 {
     if (d->login.state == MYSQL_LOGIN_GREETING) {
@@ -187,7 +195,7 @@ static enum probe_step take_all(struct dialogue *d, const char *data, size_t len
                                                               : LOGIN_BYTES_MAX;
         switch (mysql_inbox_take(&d->inbox, max, &data, &len)) {
         case MYSQL_INBOX_PART:
-            return PROBE_STEP_READ;
+            return is_no_greeting(d) ? too_long(d, o) : PROBE_STEP_READ;
         case MYSQL_INBOX_WHOLE:
             step = take(d, o, w);
             break;
