@@ -35,9 +35,27 @@ static void fail(struct session *s, enum session_end why)
 
 /* Client to server -------------------------------------------------------------------------- */
 
+/* A login is no write yet, and a replica's reader writes nothing. */
+static void notice_write(struct session *s)
+{
+    const struct topology_backend *b = &s->worker->topology->backends[s->backend->index];
+    if (s->state == SESSION_RELAY && b->primary == (int)s->server->index) {
+        worker_written(s->worker, s->backend->index);
+    }
+}
+
+static bool is_write_awaited(const struct session *s)
+{
+    const struct shared_backend *b = &s->worker->shared->backends[s->backend->index];
+    return atomic_load_explicit(&b->write_awaited, memory_order_relaxed);
+}
+
 void relay_client_data(struct session *s, const char *data, size_t len)
 {
     struct server_link *link = s->server;
+    if (UNLIKELY(is_write_awaited(s))) {
+        notice_write(s);
+    }
     s->bytes_in += len;
     metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_BYTES_IN], len);
     metric_add(&link->counters->at[SERVER_BYTES_IN], len);
@@ -134,6 +152,7 @@ void relay_begin(struct session *s)
     struct worker *w = s->worker;
     struct server_link *link = s->server;
     session_set(s, SESSION_RELAY);
+    session_settled(s, link->index);
     session_arm(s, &w->frontends[s->frontend->index].idle);
     link->conn.ops = &relay_server_ops;
     if (s->ahead_len > 0) {

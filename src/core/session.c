@@ -57,12 +57,21 @@ void session_arm(struct session *s, struct deadline_list *list)
 
 /* The end ----------------------------------------------------------------------------------- */
 
+void session_settled(struct session *s, size_t server)
+{
+    if (s->settling) {
+        s->settling = false;
+        worker_settled(s->worker, s->backend->index, server);
+    }
+}
+
 void session_drop_server(struct session *s, bool reset)
 {
     struct server_link *link = s->server;
     if (link == NULL) {
         return;
     }
+    session_settled(s, link->index);
     s->server = NULL;
     link->session = NULL;
     list_remove(&link->node);
@@ -401,6 +410,7 @@ void session_connect(struct session *s, size_t server)
     s->attempts++;
     struct server_link *link = link_new(s, server);
     if (link == NULL) {
+        session_settled(s, server);
         worker_release_place(w, s->backend->index, server);
         session_kill(s, END_MEMORY);
         return;

@@ -90,6 +90,7 @@ struct session {
     uint16_t tried[ROUTE_TRIED_MAX];
     uint8_t tried_count;
     uint8_t attempts;
+    bool settling; /* has waited for its server, and is not logged in there yet */
     uint8_t state; /* enum session_state, changed by session_set() only */
     uint8_t end;   /* enum session_end, set with SESSION_REFUSE or SESSION_CLOSE */
 };
@@ -123,6 +124,9 @@ void session_route(struct session *s);
 /* Connects to a server whose place is claimed already. */
 void session_connect(struct session *s, size_t server);
 void session_connect_failed(struct session *s, int status);
+/* The connection to `server` is up and logged in, as far as can be seen, or given up: the next who
+ * waits may come to it. */
+void session_settled(struct session *s, size_t server);
 /* Takes the server's connection away, closed or reset, and gives its place back; or leaves both to
  * a finisher, where a login must not break off. */
 void session_drop_server(struct session *s, bool reset);

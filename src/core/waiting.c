@@ -16,6 +16,7 @@ static void on_granted(struct message *m, void *worker)
     struct waiter *waiter = container_of(m, struct waiter, message);
     struct session *s = waiter->session;
     if (s == NULL) { /* it gave up before the grant came; on_cancelled frees */
+        worker_settled(w, waiter->request.backend, waiter->server);
         worker_release_place(w, waiter->request.backend, waiter->server);
         return;
     }
@@ -23,6 +24,7 @@ static void on_granted(struct message *m, void *worker)
     s->waiter = NULL;
     free(waiter);
     w->waiters--;
+    s->settling = true;
     session_connect(s, server);
 }
 

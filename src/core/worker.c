@@ -122,18 +122,42 @@ void worker_doubt(struct worker *w, size_t backend, size_t server)
     mailbox_post(w->control, &m->message);
 }
 
-void worker_release_place(struct worker *w, size_t backend, size_t server)
+static void wake_waiter(struct worker *w, size_t backend)
 {
-    const struct server_config *config = &w->config->backends[backend].servers.items[server];
-    shared_release(&w->shared->servers[config->id].connections);
-    if (config->max_connections == 0 ||
-        atomic_load(&w->shared->backends[backend].waiting[ROUTE_AUTO]) == 0) {
+    if (atomic_load(&w->shared->backends[backend].waiting[ROUTE_AUTO]) == 0) {
         return;
     }
     struct message_freed *m = malloc(sizeof *m);
     if (m != NULL) { /* else the next one that is freed wakes the waiter */
         *m = (struct message_freed){{.run = w->tell->freed}, backend};
         mailbox_post(w->control, &m->message);
+    }
+}
+
+void worker_release_place(struct worker *w, size_t backend, size_t server)
+{
+    const struct server_config *config = &w->config->backends[backend].servers.items[server];
+    shared_release(&w->shared->servers[config->id].connections);
+    if (config->max_connections > 0) {
+        wake_waiter(w, backend);
+    }
+}
+
+void worker_settled(struct worker *w, size_t backend, size_t server)
+{
+    const struct server_config *config = &w->config->backends[backend].servers.items[server];
+    shared_release(&w->shared->servers[config->id].settling);
+    wake_waiter(w, backend);
+}
+
+void worker_written(struct worker *w, size_t backend)
+{
+    struct message_written *m = malloc(sizeof *m);
+    if (m != NULL && atomic_exchange(&w->shared->backends[backend].write_awaited, false)) {
+        *m = (struct message_written){{.run = w->tell->written}, backend};
+        mailbox_post(w->control, &m->message);
+    } else {
+        free(m);
     }
 }
 

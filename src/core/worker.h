@@ -109,6 +109,10 @@ void worker_abandon(struct worker *w);
 void worker_doubt(struct worker *w, size_t backend, size_t server);
 /* For sessions: a claimed place on a server is free again. */
 void worker_release_place(struct worker *w, size_t backend, size_t server);
+/* For sessions: a connection that was granted to a waiter is up, or given up. */
+void worker_settled(struct worker *w, size_t backend, size_t server);
+/* For sessions: the first bytes of a client go to a new primary. */
+void worker_written(struct worker *w, size_t backend);
 /* For sessions: one of them was freed, or a waiter came back. Ends a stopping worker. */
 void worker_maybe_stop(struct worker *w);
 

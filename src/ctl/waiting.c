@@ -14,6 +14,25 @@ static void dequeue(struct backend_control *b, struct waiter *w)
     shared_release(&shared->waiting[ROUTE_AUTO]);
 }
 
+/* Many who waited for a primary do not fall upon it at once: a bound on those whose connection is
+ * not up yet, or whose login is under way as far as that can be seen. */
+#define SETTLING_MAX 32
+
+/* Claims what a grant needs: the server's place, and one of those that may settle at a time. */
+static bool claim(struct backend_control *b, const struct waiter *w, size_t *server)
+{
+    struct control *c = b->control;
+    if (route_pick(c->published, c->shared, &b->balance, &w->request, server) != ROUTE_FOUND) {
+        return false;
+    }
+    struct shared_server *s = &c->shared->servers[b->config->servers.items[*server].id];
+    if (shared_claim(&s->settling, SETTLING_MAX)) {
+        return true;
+    }
+    shared_release(&s->connections);
+    return false;
+}
+
 static void grant(struct backend_control *b, struct waiter *w, size_t server)
 {
     w->server = server;
@@ -24,7 +43,6 @@ static void grant(struct backend_control *b, struct waiter *w, size_t server)
 
 void waiting_serve(struct backend_control *b)
 {
-    struct control *c = b->control;
     bool refused[ROUTE_COUNT] = {false};
     bool sticky = b->config->balance == BALANCE_IP_HASH; /* each waits for its own server */
     LIST_EACH(it, &b->waiters)
@@ -34,7 +52,7 @@ void waiting_serve(struct backend_control *b)
             continue;
         }
         size_t server;
-        if (route_pick(c->published, c->shared, &b->balance, &w->request, &server) == ROUTE_FOUND) {
+        if (claim(b, w, &server)) {
             grant(b, w, server);
         } else {
             refused[w->request.route] = !sticky;
