@@ -11,6 +11,8 @@
 
 #define CONTEST_NEWS_MS 200
 #define WATCH_MS        3000 /* probing fast after any change */
+#define DOUBT_BURST     4
+#define RIVAL_NEWS_MS   3000
 
 bool backend_has_roles(const struct backend_config *b)
 {
@@ -36,15 +38,27 @@ static void set_pace(struct backend_control *b, bool fast)
     authority_set_pace(b, fast);
 }
 
-/* Any doubt: every server is asked now, and fast from then on until the roles are settled. Whoever
- * causes doubts without end (a client that writes to a replica, a server that changes its mind with
- * each answer) does not get more than the fast pace. */
-static void doubt_all(struct backend_control *b)
+/* Rounds that may be asked at once, beyond one at each fast interval: a planned switchover shows
+ * itself in a few steps, each of which is worth another look right away. Whoever causes doubts
+ * without end (a client that writes to a replica, a server that changes its mind with each answer)
+ * gets no more than the fast pace. */
+static bool may_ask_now(struct backend_control *b)
 {
     uint64_t now = loop_now_ms(&b->control->loop);
+    uint64_t step = b->config->probe_fast_interval;
+    uint64_t latest = now + (DOUBT_BURST - 1) * step;
+    if (b->asked_until_ms > latest) {
+        return false;
+    }
+    b->asked_until_ms = (b->asked_until_ms > now ? b->asked_until_ms : now) + step;
+    return true;
+}
+
+/* Any doubt: every server is asked now, and fast from then on until the roles are settled. */
+static void doubt_all(struct backend_control *b)
+{
     set_pace(b, true);
-    if (now >= b->doubted_ms + b->config->probe_fast_interval) {
-        b->doubted_ms = now;
+    if (may_ask_now(b)) {
         probes_all_now(&b->probes);
         authority_ask_now(b);
     }
@@ -168,9 +182,39 @@ static bool is_news(const struct backend_control *b, const struct verdict *v)
     return v->kind != VERDICT_CONTESTED || now >= b->memory.contested_since_ms + CONTEST_NEWS_MS;
 }
 
+/* Two claims are something to be told, also when the election is not in doubt. */
+static void note_rival(struct backend_control *b, struct server_control *s, const struct verdict *v)
+{
+    uint64_t now = loop_now_ms(&b->control->loop);
+    const struct observation *o = &s->seen;
+    if (v->primary == (int)(s - b->servers)) {
+        s->rival = false;
+        return;
+    }
+    bool rival = o->reach == REACH_ANSWERED && o->claim == CLAIM_PRIMARY && o->usable &&
+                 o->part != PART_GALERA;
+    if (rival == s->rival || (s->rival_told_ms > 0 && now < s->rival_told_ms + RIVAL_NEWS_MS)) {
+        return;
+    }
+    s->rival = rival;
+    s->rival_told_ms = now;
+    events_add(&b->control->events, b->config->name, "claim", "%s %s; %s is the primary",
+               s->config->name,
+               rival ? "claims to be the primary too, and gets nobody" : "does not claim any more",
+               b->config->servers.items[v->primary].name);
+}
+
+static void note_rivals(struct backend_control *b, const struct verdict *v)
+{
+    for (size_t i = 0; i < b->config->servers.count && v->kind == VERDICT_PRIMARY; i++) {
+        note_rival(b, &b->servers[i], v);
+    }
+}
+
 static void note_verdict(struct backend_control *b, const struct verdict *v)
 {
     changes_verdict(b, v);
+    note_rivals(b, v);
     if (is_news(b, v)) {
         events_add(&b->control->events, b->config->name, kind_word(v), "%s", v->reason);
         b->told = *v;

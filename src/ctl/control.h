@@ -56,11 +56,13 @@ struct server_control {
     struct server_fence fence;
     enum role role; /* as published last */
     enum access access;
-    bool suspect;        /* a worker could not connect; no new sessions until the next probe */
-    uint64_t suspected;  /* stamp when that was */
-    bool up;             /* by probe_rise and probe_fall */
-    bool stale;          /* cannot be asked; keeps what it was */
-    uint64_t changed_ms; /* when its published state last changed, loop time */
+    bool suspect;       /* a worker could not connect; no new sessions until the next probe */
+    uint64_t suspected; /* stamp when that was */
+    bool up;            /* by probe_rise and probe_fall */
+    bool stale;         /* cannot be asked; keeps what it was */
+    bool rival;         /* that it claims beside the primary was told */
+    uint64_t rival_told_ms;
+    uint64_t changed_ms;              /* when its published state last changed, loop time */
     char reason[ELECTION_REASON_MAX]; /* why it is in the published state, for people */
 };
 
@@ -78,7 +80,7 @@ struct backend_control {
     struct sentinels *sentinels; /* owned; NULL = none */
     struct live_secret sentinel_secret;
     struct probe_setup sentinel_login;
-    uint64_t doubted_ms;     /* when all servers were asked at once last */
+    uint64_t asked_until_ms; /* rounds were asked that the fast pace would ask until then */
     uint64_t watch_until_ms; /* something changed: probing fast until then */
     bool fencing;            /* the fence's first step is out, not yet acknowledged by all */
     uint64_t fencing_since_ms;
