@@ -10,7 +10,8 @@ SECONDS ?= 60
 BUILD_PACKAGES := gcc libc6-dev libuv1-dev libhiredis-dev libinih-dev libssl-dev
 DEMO_PACKAGES := python3 redis-server
 CHECK_PACKAGES := python3 python3-pytest libcmocka-dev redis-server redis-tools haproxy mandoc \
-    chromium
+    chromium mariadb-server mariadb-client galera-4 rsync python3-pymysql python3-cryptography \
+    postgresql-15 patroni etcd-server python3-psycopg2 openssl debootstrap
 BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream strace
 LINT_PACKAGES := python3 clang-format clang-tidy cppcheck mandoc
 FUZZ_PACKAGES := clang libclang-rt-dev
