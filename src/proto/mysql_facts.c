@@ -10,6 +10,7 @@
 
 #include "base/gtid.h"
 #include "base/macros.h"
+#include "proto/mysql_words.h"
 
 enum kind { KIND_FLAG, KIND_TEXT };
 
@@ -68,6 +69,7 @@ void mysql_facts_renew(struct mysql_facts *f)
         .topology = f->topology,
         .dialect = f->dialect,
         .mariadb = f->mariadb,
+        .secret = f->secret,
         .behind_ms = -1,
     };
     memcpy(fresh.started, f->started, sizeof fresh.started);
@@ -366,17 +368,17 @@ static void explain(struct mysql_facts *f, const struct channel *c, const struct
 {
     bool io_failed = values[CHANNEL_IO_ERRNO].len > 0 && !is_off(values[CHANNEL_IO_ERRNO]);
     bool sql_failed = values[CHANNEL_SQL_ERRNO].len > 0 && !is_off(values[CHANNEL_SQL_ERRNO]);
-    char error[64] = "";
+    char error[PROBE_QUOTE_MAX] = "";
     char number[8] = "";
     if (sql_failed) {
-        keep(error, sizeof error, values[CHANNEL_SQL_ERROR]);
+        mysql_quote(error, values[CHANNEL_SQL_ERROR], f->secret);
         keep(number, sizeof number, values[CHANNEL_SQL_ERRNO]);
     } else if (io_failed) {
-        keep(error, sizeof error, values[CHANNEL_IO_ERROR]);
+        mysql_quote(error, values[CHANNEL_IO_ERROR], f->secret);
         keep(number, sizeof number, values[CHANNEL_IO_ERRNO]);
     }
     bool trying = !sql_failed && is_text(values[CHANNEL_IO], "Connecting");
-    snprintf(f->broken, sizeof f->broken, "replication from %.40s %s%s%s%s%s", c->source,
+    snprintf(f->broken, sizeof f->broken, "replication from %.40s %s%s%s%s%.64s", c->source,
              trying ? "is not connected" : "is stopped", number[0] != '\0' ? ": error " : "",
              number, error[0] != '\0' ? ", " : "", error);
 }

@@ -73,7 +73,8 @@ struct mysql_facts {
     enum mysql_topology topology; /* as it is configured */
     enum mysql_dialect dialect;
     bool mariadb;
-    char started[24]; /* seconds since 1970, kept for as long as the connection is */
+    const char *secret; /* borrowed: never to be told in `broken`; NULL = none */
+    char started[24];   /* seconds since 1970, kept for as long as the connection is */
     struct mysql_settings settings;
     struct mysql_galera galera;
     struct mysql_group group;

@@ -1,6 +1,7 @@
 /* One question at a time: each answer decides what is asked next (mysql_question_after()). What a
  * server sends beyond the answer that it owes is never kept for later: it fails the probe. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,10 @@ static enum probe_step conclude(struct dialogue *d, struct observation *o)
     const char *wrong = mysql_facts_observe(&d->facts, &fresh);
     if (wrong != NULL) {
         return probe_fail(o, REACH_DENIED, "%s", wrong);
+    }
+    const char *secret = d->login.password;
+    if (secret[0] != '\0' && strstr(fresh.why, secret) != NULL) {
+        snprintf(fresh.why, sizeof fresh.why, "gives a reason that tells the probe's password");
     }
     probe_report(o, &fresh);
     return PROBE_STEP_DONE;
@@ -163,6 +168,7 @@ static enum probe_step take(struct dialogue *d, struct observation *o, struct my
         return step;
     }
     d->facts.mariadb = d->login.mariadb;
+    d->facts.secret = d->login.password;
     d->facts.dialect = d->login.mariadb ? MYSQL_DIALECT_MARIADB : MYSQL_DIALECT_REPLICA;
     ask(d, MYSQL_ASK_SETTINGS, w);
     return PROBE_STEP_READ;

@@ -14,7 +14,7 @@
 #define NO_TLS      0x00000800U
 #define NATIVE      "mysql_native_password"
 #define SHA2        "caching_sha2_password"
-#define NONCE       "\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017\020\021\022\023\024"
+#define NONCE       "abcdefghijklmnopqrst"
 
 static const struct probe_setup router = {.user = "router", .password = "s3cret"};
 

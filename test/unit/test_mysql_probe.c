@@ -318,6 +318,141 @@ static void a_flood_is_bounded(void **state)
     talk_free(&t);
 }
 
+/* Errors ------------------------------------------------------------------------------------- */
+
+/* Logged in, and asked for the channels. */
+static struct talk asked_for_channels(const char *version)
+{
+    static const char *const show[] = {"Variable_name", "Value"};
+    static const char *const variables[] = {"server_id", "7"};
+    static const char *const started[] = {"started"};
+    static const char *const then[] = {"1795263951"};
+    struct talk t = talk_logged_in(&router, version);
+    fake_rows(&t, show, 2, variables, 1);
+    fake_rows(&t, started, 1, then, 1);
+    return t;
+}
+
+static void assert_refused(struct talk *t, enum reach reach, const char *why)
+{
+    assert_int_equal(t->step, PROBE_STEP_FAIL);
+    assert_int_equal(t->seen.reach, reach);
+    if (strstr(t->seen.why, why) == NULL) {
+        fail_msg("'%s' says nothing of '%s'", t->seen.why, why);
+    }
+    talk_free(t);
+}
+
+static void a_refused_question_names_its_grant(void **state)
+{
+    (void)state;
+    struct talk t = asked_for_channels("9.7.0");
+    fake_error(&t, 1227, "#42000Access denied; you need the SUPER privilege");
+    assert_refused(&t, REACH_DENIED,
+                   "SHOW REPLICA STATUS is refused: GRANT REPLICATION CLIENT ON *.* TO "
+                   "'router'@'...'");
+    t = asked_for_channels("10.11-MariaDB");
+    fake_error(&t, 1227, "#42000Access denied; you need the SUPER, SLAVE MONITOR privilege(s)");
+    assert_refused(&t, REACH_DENIED,
+                   "SHOW ALL SLAVES STATUS is refused: GRANT SLAVE MONITOR ON *.* TO 'router'");
+    t = asked_for_channels("10.4-MariaDB");
+    fake_error(&t, 1227, "#42000Access denied; you need the SUPER, REPLICATION CLIENT privilege");
+    assert_refused(&t, REACH_DENIED, "GRANT REPLICATION CLIENT");
+
+    static const char *const show[] = {"Variable_name", "Value"};
+    static const char *const variables[] = {"server_id", "7", "group_replication_group_name", "a"};
+    static const char *const started[] = {"started"};
+    static const char *const then[] = {"1795263951"};
+    t = talk_logged_in(&router, "9.7.0");
+    fake_rows(&t, show, 2, variables, 2);
+    fake_rows(&t, started, 1, then, 1);
+    fake_error(&t, 1142, "#42000SELECT command denied to user 'router'@'localhost'");
+    assert_refused(&t, REACH_DENIED,
+                   "SELECT on performance_schema.replication_group_members is refused: GRANT "
+                   "SELECT ON performance_schema.* TO 'router'");
+}
+
+static void a_server_of_before_8_0_22_is_asked_in_its_words(void **state)
+{
+    (void)state;
+    struct talk t = asked_for_channels("8.0.20");
+    assert_true(asks(&t, "SHOW REPLICA STATUS"));
+    fake_error(&t, 1064, "#42000You have an error in your SQL syntax");
+    assert_true(asks(&t, "SHOW SLAVE STATUS"));
+    fake_error(&t, 1064, "#42000You have an error in your SQL syntax");
+    assert_refused(&t, REACH_DENIED, "answers SHOW SLAVE STATUS with error 1064: You have");
+}
+
+static void a_server_that_ends_or_is_slow_is_not_denied(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned code;
+        enum reach reach;
+    } cases[] = {
+        {1053, REACH_REFUSED}, {1927, REACH_REFUSED}, {4031, REACH_REFUSED},
+        {1317, REACH_SILENT},  {1969, REACH_SILENT},  {3024, REACH_SILENT},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct talk t = talk_logged_in(&router, "9.7.0");
+        fake_error(&t, cases[i].code, "#HY000words");
+        assert_refused(&t, cases[i].reach, "");
+    }
+}
+
+static void a_node_of_galera_that_refuses_is_not_usable(void **state)
+{
+    (void)state;
+    static const char words[] = "#08S01WSREP has not yet prepared node for application use";
+    struct talk t = talk_logged_in(&router, "10.11-MariaDB");
+    fake_error(&t, 1047, words);
+    assert_int_equal(t.step, PROBE_STEP_DONE);
+    assert_int_equal(t.seen.reach, REACH_ANSWERED);
+    assert_int_equal(t.seen.part, PART_GALERA);
+    assert_int_equal(t.seen.claim, CLAIM_NONE);
+    assert_non_null(strstr(t.seen.why, "is not ready: WSREP has not yet prepared"));
+    talk_free(&t);
+
+    static const char *const show[] = {"Variable_name", "Value"};
+    static const char *const variables[] = {"server_id", "7",        "wsrep_provider",
+                                            "/lib",      "wsrep_on", "ON"};
+    t = talk_logged_in(&router, "10.11-MariaDB");
+    fake_rows(&t, show, 2, variables, 3);
+    assert_true(asks(&t, "SELECT UNIX_TIMESTAMP()"));
+    fake_error(&t, 1047, words); /* when it started is asked again another time */
+    assert_true(asks(&t, "SHOW GLOBAL STATUS"));
+    talk_free(&t);
+
+    t = talk_logged_in(&router, "9.7.0");
+    fake_error(&t, 1047, "#08S01Unknown command");
+    assert_refused(&t, REACH_DENIED, "error 1047");
+}
+
+static void a_row_that_cannot_be_true_is_refused(void **state)
+{
+    (void)state;
+    static const char *const columns[] = {"Source_Host", "Source_Port"};
+    static const char *const row[] = {"10.0.0.1", "3306"};
+    struct talk t = asked_for_channels("9.7.0");
+    fake_rows(&t, columns, 2, row, 1); /* not a word of its threads */
+    assert_refused(&t, REACH_DENIED, "does not answer SHOW REPLICA STATUS as MySQL does");
+
+    static const char *const show[] = {"Variable_name", "Value"};
+    static const char *const started[] = {"started"};
+    static const char *const wrong[] = {"-5"};
+    static const char *const variables[] = {"server_id", "7"};
+    t = talk_logged_in(&router, "9.7.0");
+    fake_rows(&t, show, 2, variables, 1);
+    fake_rows(&t, started, 1, wrong, 1);
+    assert_refused(&t, REACH_DENIED, "does not answer SELECT on performance_schema.global_status");
+
+    t = talk_logged_in(&router, "9.7.0");
+    fake_rows(&t, show, 2, variables, 0); /* not one variable */
+    fake_rows(&t, started, 1, variables + 1, 1);
+    fake_rows(&t, columns, 2, row, 0);
+    assert_refused(&t, REACH_DENIED, "does not tell its variables as MySQL does");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +469,11 @@ int main(void)
         cmocka_unit_test(more_than_was_asked_is_refused),
         cmocka_unit_test(answers_that_are_none_are_refused),
         cmocka_unit_test(a_flood_is_bounded),
+        cmocka_unit_test(a_refused_question_names_its_grant),
+        cmocka_unit_test(a_server_of_before_8_0_22_is_asked_in_its_words),
+        cmocka_unit_test(a_server_that_ends_or_is_slow_is_not_denied),
+        cmocka_unit_test(a_node_of_galera_that_refuses_is_not_usable),
+        cmocka_unit_test(a_row_that_cannot_be_true_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
