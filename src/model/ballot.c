@@ -13,6 +13,12 @@ static bool is_incumbent(const struct ballot *b, size_t i)
     return b->memory->incumbent == (int)i;
 }
 
+static bool is_kin(const struct election_memory *memory, const struct observation *o)
+{
+    const char *elected = memory->elected_group;
+    return elected[0] == '\0' || o->group[0] == '\0' || strcmp(o->group, elected) == 0;
+}
+
 static enum standing standing_of_answer(const struct election_memory *memory,
                                         const struct observation *o)
 {
@@ -22,7 +28,8 @@ static enum standing standing_of_answer(const struct election_memory *memory,
     if (o->claim != CLAIM_PRIMARY || !o->usable) {
         return STANDING_UNREADY;
     }
-    if (memory->stepped_down || strcmp(o->identity, memory->elected_identity) != 0) {
+    if (memory->stepped_down || strcmp(o->identity, memory->elected_identity) != 0 ||
+        !is_kin(memory, o)) {
         return STANDING_RETURNED;
     }
     return STANDING_HOLDS;
@@ -58,15 +65,14 @@ bool ballot_claims(const struct ballot *b, size_t i)
 
 bool ballot_is_kin(const struct ballot *b, size_t i)
 {
-    const char *elected = b->memory->elected_group;
-    const char *group = seen(b, i)->group;
-    return elected[0] == '\0' || group[0] == '\0' || strcmp(group, elected) == 0;
+    return is_kin(b->memory, seen(b, i));
 }
 
 bool ballot_is_extinct(const struct ballot *b)
 {
     for (size_t i = 0; i < b->in->count; i++) {
-        if (seen(b, i)->reach != REACH_ANSWERED || ballot_is_kin(b, i)) {
+        const struct observation *o = seen(b, i);
+        if (o->reach != REACH_ANSWERED || o->claim == CLAIM_NONE || ballot_is_kin(b, i)) {
             return false;
         }
     }
@@ -75,7 +81,8 @@ bool ballot_is_extinct(const struct ballot *b)
 
 bool ballot_promoted(const struct ballot *b, size_t i, struct lineage_path *path)
 {
-    if (!ballot_claims(b, i) || (is_incumbent(b, i) && b->standing == STANDING_HOLDS)) {
+    if (!ballot_claims(b, i) || !ballot_is_kin(b, i) ||
+        (is_incumbent(b, i) && b->standing == STANDING_HOLDS)) {
         return false;
     }
     return lineage_trace(&b->memory->histories, seen(b, i)->lineage.id, b->memory->elected.id,
@@ -221,9 +228,11 @@ bool ballot_supersedes(const struct ballot *b, size_t i, size_t other)
         return false;
     }
     if (one->gtids.known || two->gtids.known) {
-        /* Equal sets decide nothing: neither has anything that the other lacks. */
+        /* Equal sets decide nothing: neither has anything that the other lacks. And what was
+         * branched off `i` is a later decision than `i`. */
         return gtid_contains(&one->gtids, &two->gtids) &&
-               gtid_missing(&one->gtids, &two->gtids) > 0;
+               gtid_missing(&one->gtids, &two->gtids) > 0 &&
+               !lineage_trace(&b->memory->histories, two->lineage.id, one->lineage.id, NULL);
     }
     return tells_offset(one) && tells_offset(two) &&
            lineage_supersedes(&b->memory->histories, &one->lineage, &two->lineage);

@@ -13,7 +13,8 @@
 enum standing {
     STANDING_NONE,         /* nobody was ever elected */
     STANDING_HOLDS,        /* the process that was elected goes on claiming */
-    STANDING_RETURNED,     /* its server claims, but was restarted or was a replica in between */
+    STANDING_RETURNED,     /* its server claims, but was restarted, was a replica in between, or has
+                            * other data by now */
     STANDING_UNREADY,      /* it answers, but can take no writes at the moment */
     STANDING_SILENT,       /* it does not answer, or was not asked yet */
     STANDING_DENIED,       /* it answers, but will not tell */
@@ -35,7 +36,8 @@ bool ballot_claims(const struct ballot *b, size_t i);
  * the name of a group. */
 bool ballot_is_kin(const struct ballot *b, size_t i);
 
-/* Every server has answered, and none of them has the elected data any more: all was made anew. */
+/* Every server tells its role, and none of them has the elected data any more: all was made anew.
+ */
 bool ballot_is_extinct(const struct ballot *b);
 
 /* Server `i` claims, and was promoted from the elected history: its own leads there. (Only of a

@@ -174,59 +174,70 @@ static void name_then(const struct census *c, size_t i, uint64_t asked, char *ou
     memcpy(out, before ? m->former : m->own.id, REPLID_MAX);
 }
 
-/* PostgreSQL does not show a standby's source to everybody, and often names it by a host name. But
- * a timeline has one primary: it is the one claimant on the standby's own, if there is one only. */
-static int claimant_of_timeline(const struct census *c, size_t i)
+/* The one claimant of the same system, and of timeline `term` unless that is 0; ELECTION_NOBODY if
+ * there is none, or several. */
+static int claimant_of_system(const struct census *c, const char *group, uint64_t term)
 {
-    const struct observation *o = &c->in->seen[i];
     int found = ELECTION_NOBODY;
-    for (size_t other = 0; other < c->in->count && o->group[0] != '\0' && o->term > 0; other++) {
-        const struct observation *s = &c->in->seen[other];
-        if (!claims(c, other) || s->term != o->term || strcmp(s->group, o->group) != 0) {
+    for (size_t i = 0; i < c->in->count && group[0] != '\0'; i++) {
+        const struct observation *o = &c->in->seen[i];
+        if (!claims(c, i) || strcmp(o->group, group) != 0 || (term > 0 && o->term != term)) {
             continue;
         }
         if (found != ELECTION_NOBODY) {
             return ELECTION_NOBODY;
         }
-        found = (int)other;
+        found = (int)i;
     }
     return found;
 }
 
-/* `i`, at the end of the chain, follows somebody who cannot be told by the channel. */
-static void name_unknown(const struct census *c, size_t i, const struct channel *channel,
-                         uint64_t asked, char *out)
+/* `i`, at the end of the chain, follows somebody whom the channel does not tell. PostgreSQL shows a
+ * standby's source to few, and often calls it by a host name; but a timeline has one primary. Who
+ * hides the timeline, too, is taken to follow whom it did before until another one is elected. */
+static int guess_source(const struct census *c, size_t i, bool followed)
+{
+    const struct observation *o = &c->in->seen[i];
+    int member = claimant_of_system(c, o->group, o->term);
+    if (member == ELECTION_NOBODY || o->term > 0 || !followed) {
+        return member;
+    }
+    const char *id = known(c, (size_t)member)->own.id;
+    return strcmp(id, c->memory->elected.id) == 0 ? member : ELECTION_NOBODY;
+}
+
+static void name_unknown(const struct census *c, size_t i, const struct channel *channel, char *out)
 {
     const struct census_memory *m = known(c, i);
-    int member = claimant_of_timeline(c, i);
+    bool followed = m->followed[0] != '\0' && strcmp(m->followed_source, channel->source) == 0;
+    int member = guess_source(c, i, followed);
     if (member != ELECTION_NOBODY) {
-        name_then(c, (size_t)member, asked, out);
-    } else if (m->followed[0] != '\0' && strcmp(m->followed_source, channel->source) == 0) {
+        name_then(c, (size_t)member, c->in->seen[i].asked, out);
+    } else if (followed) {
         memcpy(out, m->followed, REPLID_MAX);
     } else {
         label(out, "outside:", channel->source);
     }
 }
 
-/* Up the chain of sources of replica `i`. Every walk is bounded; whoever stands on a ring follows
- * nobody else's history. */
+/* Up the chain of sources of replica `i`, as far as the links are up. Every walk is bounded;
+ * whoever stands on a ring follows nobody else's history. */
 static void resolve(const struct census *c, size_t i, char *out)
 {
     uint64_t asked = c->in->seen[i].asked;
     size_t at = i;
     for (size_t step = 0; step <= c->in->count; step++) {
         struct source from = source_of(c, at);
-        if (at != i && claims(c, at)) {
+        if (claims(c, at)) {
             name_then(c, at, asked, out);
             return;
         }
-        bool cut = at != i && !from.up && known(c, at)->name[0] != '\0';
-        if (!counts(c, at) || from.channel == NULL || cut) {
+        if (!counts(c, at) || !from.up) {
             last_name(c, at, out);
             return;
         }
         if (from.member == CENSUS_UNKNOWN) {
-            name_unknown(c, at, from.channel, asked, out);
+            name_unknown(c, at, from.channel, out);
             return;
         }
         at = (size_t)from.member;
@@ -284,15 +295,19 @@ static void take_claim(const struct census *c, size_t i)
     o->lineage.offset = offset_of(o);
 }
 
-static void remember_followed(const struct census *c, size_t i, const struct source *from)
+static void remember_followed(const struct census *c, size_t i)
 {
     const struct observation *o = &c->in->seen[i];
     struct census_memory *m = known(c, i);
+    struct source from = source_of(c, i);
+    if (from.channel == NULL) {
+        return;
+    }
     m->subordinate = true;
-    if (from->up) {
+    if (from.up) {
         memcpy(m->followed, o->lineage.id, REPLID_MAX);
         memcpy(m->followed_identity, o->identity, REPLID_MAX);
-        memcpy(m->followed_source, from->channel->source, PEER_TEXT_MAX);
+        memcpy(m->followed_source, from.channel->source, PEER_TEXT_MAX);
     }
     if (strcmp(m->followed_identity, o->identity) == 0) {
         m->followed_end = o->lineage.offset < INT64_MAX ? o->lineage.offset + 1 : INT64_MAX;
@@ -314,27 +329,23 @@ static void take_replica(const struct census *c, size_t i)
 {
     struct observation *o = &c->in->seen[i];
     struct source from = source_of(c, i);
-    struct census_memory *m = known(c, i);
     o->claim = CLAIM_REPLICA;
     o->usable = false;
     o->link_up = from.up;
     o->lineage = (struct lineage){.previous_end = -1, .offset = offset_of(o)};
     snprintf(o->follows, PEER_TEXT_MAX, "%s", from.channel ? from.channel->source : "");
-    if (from.up || (from.channel != NULL && m->name[0] == '\0')) {
-        resolve(c, i, o->lineage.id);
-    } else {
-        last_name(c, i, o->lineage.id);
-    }
-    if (from.channel != NULL) {
-        remember_followed(c, i, &from);
-    }
+    resolve(c, i, o->lineage.id);
     explain_replica(o, &from);
 }
 
-/* The names of replicas are remembered when all are worked out: none must see another's new one. */
-static void remember_name(const struct census *c, size_t i)
+/* Not before all names are worked out: none must rest on what is remembered of another since. */
+static void remember(const struct census *c, size_t i)
 {
-    memcpy(known(c, i)->name, c->in->seen[i].lineage.id, REPLID_MAX);
+    const struct observation *o = &c->in->seen[i];
+    memcpy(known(c, i)->name, o->lineage.id, REPLID_MAX);
+    if (o->claim == CLAIM_REPLICA) {
+        remember_followed(c, i);
+    }
 }
 
 static void take_group(const struct census *c, size_t i)
@@ -367,7 +378,9 @@ static void explain_stranger(const struct census *c, size_t i)
     };
     struct observation *o = &c->in->seen[i];
     const char *elected = c->memory->elected_group;
-    if (elected[0] != '\0' && o->group[0] != '\0' && strcmp(o->group, elected) != 0) {
+    bool joins =
+        o->part == PART_GALERA && o->claim == CLAIM_NONE; /* it has no cluster's data yet */
+    if (!joins && elected[0] != '\0' && o->group[0] != '\0' && strcmp(o->group, elected) != 0) {
         snprintf(o->why, WHY_MAX, "has another %s than the elected primary, so none of its data",
                  what[o->part]);
     }
@@ -395,7 +408,7 @@ void census_take(const struct election_input *in, struct election_memory *memory
     }
     for (size_t i = 0; i < in->count; i++) {
         if (counts(&c, i)) {
-            remember_name(&c, i);
+            remember(&c, i);
         }
     }
 }

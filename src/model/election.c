@@ -57,15 +57,13 @@ static void remember_server(struct round *r, size_t i)
     if (o->claim == CLAIM_REPLICA) {
         memcpy(server->unlinked_identity, o->identity, sizeof(server->unlinked_identity));
     }
-    if (ballot_follows(&r->ballot, i)) {
+    if (o->claim == CLAIM_REPLICA && o->link_up) {
         memcpy(server->replica_identity, o->identity, sizeof(server->replica_identity));
     }
     if (o->claim == CLAIM_REPLICA && r->memory->incumbent == (int)i) {
         r->memory->stepped_down = true;
     }
 }
-
-static void decide(struct round *r);
 
 /* ---- who succeeds ---- */
 
@@ -195,7 +193,7 @@ static void accept_return(struct round *r)
     }
     round_readmit(r);
     assert(r->ballot.standing == STANDING_HOLDS);
-    decide(r);
+    election_decide(r);
 }
 
 void election_stay(struct round *r)
@@ -241,23 +239,25 @@ void election_succession(struct round *r)
 /* ---- */
 
 /* By whose rules: those that the incumbent was elected by, as long as anybody tells that they are
- * still in force; at first those of whoever tells the most. What cannot be asked is remembered. */
+ * still in force, or those that it has come under since; at first those of whoever tells the most.
+ * What cannot be asked is remembered. */
 static enum part rules_of(const struct round *r)
 {
     const struct election_input *in = r->ballot.in;
+    enum part elected = r->memory->elected_part;
     enum part most = PART_LINEAGE;
     bool in_force = false;
     for (size_t i = 0; i < in->count; i++) {
         enum part part = r->memory->servers[i].census.part;
         most = part > most ? part : most;
-        in_force |= in->seen[i].reach == REACH_ANSWERED && part == r->memory->elected_part;
+        in_force |= in->seen[i].reach == REACH_ANSWERED && part == elected;
     }
     if (r->memory->incumbent == ELECTION_NOBODY) {
         return most;
     }
     const struct observation *o = &in->seen[r->memory->incumbent];
-    bool left = o->reach == REACH_ANSWERED && !in_force;
-    return left ? o->part : r->memory->elected_part;
+    bool moved = o->reach == REACH_ANSWERED && (o->part > elected || !in_force);
+    return moved ? o->part : elected;
 }
 
 /* The operator's word needs the server's claim and nothing else. */
@@ -267,11 +267,11 @@ static bool is_chosen(const struct round *r)
     return chosen > 0 && ballot_claims(&r->ballot, chosen - 1);
 }
 
-static void decide(struct round *r)
+void election_decide(struct round *r)
 {
     enum part rules = rules_of(r);
     if (is_chosen(r)) {
-        round_elect(r, (int)r->ballot.in->chosen - 1, MERIT_OPERATOR);
+        election_outvote(r, (int)r->ballot.in->chosen - 1, MERIT_OPERATOR);
     } else if (rules == PART_GROUP) {
         election_of_group(r);
     } else if (rules == PART_GALERA) {
@@ -300,10 +300,23 @@ static bool is_settled(const struct round *r)
     return true;
 }
 
+/* Another history is elected: whom a follower hides may be told by that. Nothing is decided by it
+ * any more, but everybody shall see the same from now on. */
+static void look_again(struct round *r)
+{
+    census_take(r->ballot.in, r->memory);
+    r->ballot = ballot_open(r->ballot.in, r->memory);
+    if (r->out->kind == VERDICT_PRIMARY && !r->out->stale) {
+        words_primary(&r->ballot, r->out);
+    }
+}
+
 void election_run(const struct election_input *in, struct election_memory *memory,
                   struct verdict *out)
 {
     assert(memory->incumbent < (int)in->count);
+    char before[REPLID_MAX];
+    memcpy(before, memory->elected.id, sizeof(before));
     census_take(in, memory);
     *out = (struct verdict){.primary = ELECTION_NOBODY};
     struct round r = {.ballot = ballot_open(in, memory), .memory = memory, .out = out};
@@ -314,9 +327,12 @@ void election_run(const struct election_input *in, struct election_memory *memor
         remember_server(&r, i);
     }
     r.ballot = ballot_open(in, memory); /* its standing rests on the memory */
-    decide(&r);
+    election_decide(&r);
     if (!r.contested) {
         memory->contested_since_ms = 0;
+    }
+    if (strcmp(before, memory->elected.id) != 0) {
+        look_again(&r);
     }
     out->settled = is_settled(&r);
 }

@@ -8,6 +8,9 @@
  *    before the others. That is for a promotion that was seen. A claim that nobody saw begin may be
  *    that of a former primary which comes back together with a Sentinel as forgetful as itself, so
  *    it has to wait until no majority speaks for somebody else any more.
+ *  - So it may be that a majority still names the old primary when the new one is elected. Should
+ * the old one come back before they have all heard of it, that is no reason to return to it: only a
+ *    majority that has changed its mind since is a decision.
  *  - While none of them is heard, nobody new is chosen against an incumbent that did not step down.
  */
 #include "model/election_authority.h"
@@ -39,7 +42,9 @@ int authority_choice(const struct ballot *b)
 static int confirmed(const struct ballot *b)
 {
     int i = authority_choice(b);
-    return i != ELECTION_NOBODY && ballot_claims(b, (size_t)i) ? i : ELECTION_NOBODY;
+    bool good =
+        i != ELECTION_NOBODY && ballot_claims(b, (size_t)i) && !b->memory->servers[i].outvoted;
+    return good ? i : ELECTION_NOBODY;
 }
 
 /* A majority speaks for a server other than `i`, and that one has not said itself that it is a
@@ -56,7 +61,8 @@ static bool is_spoken_against(const struct ballot *b, size_t i)
 static bool may_succeed(const struct ballot *b, size_t i)
 {
     return b->memory->incumbent != (int)i && ballot_claims(b, i) && authority_names(b, i) &&
-           ballot_is_kin(b, i) && (ballot_contends(b, i) || !is_spoken_against(b, i));
+           !b->memory->servers[i].outvoted && ballot_is_kin(b, i) &&
+           (ballot_contends(b, i) || !is_spoken_against(b, i));
 }
 
 static bool is_promotion_named(const struct ballot *b, size_t i)
@@ -77,6 +83,29 @@ static int most_named(const struct ballot *b, ballot_pick set)
     return tie ? ELECTION_NOBODY : best;
 }
 
+void election_outvote(struct round *r, int i, enum words_merit merit)
+{
+    int chosen = authority_choice(&r->ballot);
+    if (chosen != ELECTION_NOBODY && chosen != i) {
+        r->memory->servers[chosen].outvoted = true;
+    }
+    round_elect(r, i, merit);
+}
+
+static void elect(struct round *r, int i)
+{
+    election_outvote(r, i, MERIT_AUTHORITY);
+}
+
+static void note_changed_minds(struct round *r)
+{
+    int chosen = authority_choice(&r->ballot);
+    for (size_t i = 0; i < r->ballot.in->count && is_heard(&r->ballot); i++) {
+        struct server_memory *server = &r->memory->servers[i];
+        server->outvoted = server->outvoted && chosen == (int)i;
+    }
+}
+
 /* ---- nobody was elected before ---- */
 
 static void first(struct round *r)
@@ -84,7 +113,7 @@ static void first(struct round *r)
     const struct ballot *b = &r->ballot;
     int i = confirmed(b);
     if (i != ELECTION_NOBODY) {
-        round_elect(r, i, MERIT_AUTHORITY);
+        elect(r, i);
         return;
     }
     int awaited = ballot_next(b, ELECTION_NOBODY, round_awaits);
@@ -101,7 +130,7 @@ static void first(struct round *r)
                 authority_names(b, (size_t)i) && !is_spoken_against(b, (size_t)i) &&
                 ballot_contradiction(b, (size_t)i) == ELECTION_NOBODY;
     if (good && awaited == ELECTION_NOBODY) {
-        round_elect(r, i, MERIT_AUTHORITY);
+        elect(r, i);
     } else {
         round_open(r, awaited);
     }
@@ -124,7 +153,7 @@ static void succeed(struct round *r)
     const struct ballot *b = &r->ballot;
     int i = most_named(b, may_succeed);
     if (i != ELECTION_NOBODY) {
-        round_elect(r, i, MERIT_AUTHORITY);
+        elect(r, i);
     } else if (b->standing == STANDING_STEPPED_DOWN) {
         round_nobody(r);
     } else {
@@ -139,11 +168,11 @@ static void after_return(struct round *r)
     const struct ballot *b = &r->ballot;
     int i = most_named(b, is_promotion_named);
     int chosen = authority_choice(b);
-    if (i != ELECTION_NOBODY) {
-        round_elect(r, i, MERIT_AUTHORITY);
-    } else if (chosen == r->memory->incumbent && ballot_is_kin(b, (size_t)chosen)) {
+    if (chosen == r->memory->incumbent && ballot_is_kin(b, (size_t)chosen)) {
         round_readmit(r);
-        stay_or_contest(r);
+        election_decide(r);
+    } else if (i != ELECTION_NOBODY) {
+        elect(r, i);
     } else if (chosen != ELECTION_NOBODY) {
         round_hold(r);
     } else {
@@ -154,12 +183,13 @@ static void after_return(struct round *r)
 void election_by_authority(struct round *r)
 {
     const struct ballot *b = &r->ballot;
+    note_changed_minds(r);
     int i = confirmed(b);
     bool unseats = i != ELECTION_NOBODY && i != r->memory->incumbent && ballot_is_kin(b, (size_t)i);
     if (b->standing == STANDING_NONE) {
         first(r);
     } else if (unseats) {
-        round_elect(r, i, MERIT_AUTHORITY);
+        elect(r, i);
     } else if (b->standing == STANDING_STEPPED_DOWN) {
         if (is_heard(b)) {
             succeed(r);

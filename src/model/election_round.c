@@ -109,10 +109,12 @@ static void keep(struct round *r)
     }
 }
 
-static bool can_be_kept(enum standing standing)
+/* Not if its data was made anew: the others have what it had. */
+static bool can_be_kept(const struct ballot *b)
 {
-    return standing == STANDING_HOLDS || standing == STANDING_RETURNED ||
-           standing == STANDING_DENIED;
+    bool stands = b->standing == STANDING_HOLDS || b->standing == STANDING_RETURNED ||
+                  b->standing == STANDING_DENIED;
+    return stands && ballot_is_kin(b, (size_t)b->memory->incumbent);
 }
 
 /* A claim that may lack writes of the incumbent, or of another claim: writes wait until more is
@@ -125,7 +127,7 @@ void round_contest(struct round *r)
     }
     r->contested = true;
     bool over = in->now_ms >= r->memory->contested_since_ms + in->conflict_timeout_ms;
-    if (over && in->on_conflict == CONFLICT_KEEP && can_be_kept(r->ballot.standing)) {
+    if (over && in->on_conflict == CONFLICT_KEEP && can_be_kept(&r->ballot)) {
         keep(r);
         return;
     }

@@ -43,6 +43,9 @@ bool round_is_only(const struct ballot *b, int i, ballot_pick set);
 /* Something is still to be learnt from server `i` before the first primary may be elected. */
 bool round_awaits(const struct ballot *b, size_t i);
 
+/* Decides by whatever rules hold for the incumbent. */
+void election_decide(struct round *r);
+
 /* The rules of election.c, for the others to fall back on. */
 void election_first(struct round *r);
 void election_after_demotion(struct round *r);
@@ -51,6 +54,9 @@ void election_stay(struct round *r);
 
 /* election_authority.c: with in->authority. */
 void election_by_authority(struct round *r);
+/* round_elect(), although a majority may name another server: it has to change its mind before it
+ * counts again. */
+void election_outvote(struct round *r, int i, enum words_merit merit);
 
 /* election_group.c: PART_GROUP and PART_GALERA. */
 void election_of_group(struct round *r);

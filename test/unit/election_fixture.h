@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "model/election.h"
 
 #define FIXTURE_SERVERS 6
@@ -19,8 +20,17 @@ struct electorate {
     struct server_memory server_memory[FIXTURE_SERVERS];
     struct election_memory memory;
     struct election_input in;
+    unsigned words[FIXTURE_SERVERS]; /* of an authority */
     uint64_t stamp;
 };
+
+/* Server 0 is 10.0.0.1:3306. */
+static inline void electorate_address(struct electorate *e, size_t at, size_t server)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "10.0.0.%zu:3306", server + 1);
+    address_parse(&e->servers[at].address, text);
+}
 
 static inline void electorate_init(struct electorate *e, size_t count, const size_t *place)
 {
@@ -30,6 +40,8 @@ static inline void electorate_init(struct electorate *e, size_t count, const siz
         e->place[i] = at;
         snprintf(e->names[at], sizeof(e->names[at]), "redis-%zu", i);
         e->servers[at].name = e->names[at];
+        e->servers[at].id = i;
+        electorate_address(e, at, i);
     }
     e->memory = (struct election_memory){.incumbent = ELECTION_NOBODY};
     e->memory.servers = e->server_memory;
@@ -43,6 +55,7 @@ static inline void electorate_init(struct electorate *e, size_t count, const siz
         .conflict_timeout_ms = 2000,
         .on_conflict = CONFLICT_KEEP,
     };
+    e->in.authority.words = e->words;
 }
 
 static inline struct observation *electorate_seen(struct electorate *e, size_t server)
@@ -90,6 +103,7 @@ static inline struct verdict electorate_run_elsewhere(const struct electorate *e
     struct election_input in = e->in;
     in.servers = other.servers;
     in.seen = other.seen;
+    in.authority.words = other.words;
     other.in = in;
     other.memory = e->memory;
     other.memory.servers = other.server_memory;
@@ -98,6 +112,8 @@ static inline struct verdict electorate_run_elsewhere(const struct electorate *e
     for (size_t i = 0; i < e->count; i++) {
         other.seen[place[i]] = e->seen[e->place[i]];
         other.server_memory[place[i]] = e->server_memory[e->place[i]];
+        other.servers[place[i]].backup = e->servers[e->place[i]].backup;
+        other.words[place[i]] = e->words[e->place[i]];
     }
     return electorate_run(&other);
 }

@@ -8,6 +8,10 @@
  *     0 loading A2 a 0          says master, but is loading
  *     0 silent | refused | denied
  *     + 500                     so many milliseconds pass
+ *     say 2 1 0                 so many of an authority name server 0, 1, 2; `say nothing`: none is
+ *                               heard
+ *     elect 1                   the operator's word
+ * Servers of other families: election_family.h.
  *     alone                     nobody else is asked in this step
  * An election runs after each observation, as in the router; then all other servers are asked
  * again, and one more election gives the verdict that is compared. Each table is played for every
@@ -23,6 +27,7 @@
 #include <cmocka.h>
 
 #include "base/macros.h"
+#include "election_family.h"
 #include "election_fixture.h"
 
 #define STEPS 14
@@ -40,6 +45,9 @@ struct scenario {
     size_t servers; /* 0 = 3 */
     enum conflict on_conflict;
     bool accounts_pauses; /* the router tells when writes have stopped; not yet */
+    unsigned authority;   /* how many Sentinels there are; 1 = Patroni */
+    bool failback;
+    bool backup; /* server 0 is a backup */
     struct step steps[STEPS];
 };
 
@@ -92,9 +100,14 @@ static inline size_t see(struct electorate *e, const char *text)
     char parent[16] = "";
     long offset = 0;
     long end = -1;
+    struct observation o = {0};
+    if (see_family(text, &server, &o)) {
+        assert_true(server < e->count);
+        electorate_observe(e, server, o);
+        return server;
+    }
     int words = sscanf(text, " %zu %15s %15s %15s %ld %15s %ld", &server, state, process, id,
                        &offset, parent, &end);
-    struct observation o = {0};
     see_state(&o, state);
     assert_true(words == 2 || words == 5 || words == 7);
     assert_true(server < e->count);
@@ -116,12 +129,29 @@ static inline void ask_others(struct electorate *e, const bool *asked)
     }
 }
 
+/* What an authority says from now on. */
+static inline void hear(struct electorate *e, const char *text)
+{
+    char *rest = (char *)text;
+    e->in.authority.heard = strstr(text, "nothing") ? 0 : e->in.authority.total;
+    for (size_t i = 0; i < e->count; i++) {
+        e->words[e->place[i]] = (unsigned)strtoul(rest, &rest, 10);
+    }
+}
+
+static inline void choose(struct electorate *e, const char *text)
+{
+    e->in.chosen = 1 + (unsigned)e->place[strtoul(text, NULL, 10)];
+    electorate_run(e);
+    e->in.chosen = 0;
+}
+
 /* Plays what a step shows; an election follows each part. */
 static inline struct verdict play_step(struct electorate *e, const char *text)
 {
     bool asked[FIXTURE_SERVERS] = {false};
     bool alone = false;
-    char copy[256];
+    char copy[512];
     char *rest = NULL;
     snprintf(copy, sizeof(copy), "%s", text);
     for (char *part = strtok_r(copy, ",", &rest); part; part = strtok_r(NULL, ",", &rest)) {
@@ -130,6 +160,10 @@ static inline struct verdict play_step(struct electorate *e, const char *text)
             alone = true;
         } else if (part[0] == '+') {
             e->in.now_ms += strtoul(part + 1, NULL, 10);
+        } else if (strncmp(part, "say", 3) == 0) {
+            hear(e, part + 3);
+        } else if (strncmp(part, "elect", 5) == 0) {
+            choose(e, part + 5);
         } else {
             asked[see(e, part)] = true;
             electorate_run(e);
@@ -158,19 +192,35 @@ static inline void check_step(const struct verdict *v, const struct step *step, 
     }
 }
 
+/* Nothing has changed: neither does the verdict, nor what is remembered. */
+static inline void check_stable(struct electorate *e, const struct verdict *v, size_t number)
+{
+    static struct electorate before;
+    memcpy(&before, e, sizeof(before));
+    struct verdict again = electorate_run(e);
+    if (verdict_differs(v, &again)) {
+        fail_msg("step %zu: \"%s\" becomes \"%s\" without cause", number, v->reason, again.reason);
+    }
+    if (memcmp(&before.memory, &e->memory, sizeof(e->memory)) != 0 ||
+        memcmp(before.server_memory, e->server_memory, sizeof(e->server_memory)) != 0) {
+        fail_msg("step %zu: what is remembered changes without cause", number);
+    }
+}
+
 static inline void play(const struct scenario *s, const size_t *place, size_t count)
 {
-    struct electorate e;
+    static struct electorate e; /* large */
     electorate_init(&e, count, place);
+    e.in.failback = s->failback;
+    e.in.authority.total = e.in.authority.heard = s->authority;
+    e.in.authority.name = s->authority == 1 ? "Patroni" : "the Sentinels";
+    e.servers[e.place[0]].backup = s->backup;
     e.in.on_conflict = s->on_conflict;
     e.in.paused = s->accounts_pauses ? UINT64_MAX : 0;
     for (size_t i = 0; i < STEPS && s->steps[i].see; i++) {
         struct verdict v = play_step(&e, s->steps[i].see);
         check_step(&v, &s->steps[i], i);
-        struct verdict again = electorate_run(&e);
-        if (verdict_differs(&v, &again)) {
-            fail_msg("step %zu: \"%s\" becomes \"%s\" without cause", i, v.reason, again.reason);
-        }
+        check_stable(&e, &v, i);
     }
 }
 
