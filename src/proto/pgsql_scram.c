@@ -98,15 +98,15 @@ static bool hmac(const unsigned char key[SCRAM_KEY], const char *text, size_t le
 static bool prove(struct scram *s, const unsigned char salted[SCRAM_KEY], struct span message,
                   unsigned char proof[SCRAM_KEY])
 {
-    unsigned char client[SCRAM_KEY] = {0};
-    unsigned char stored[SCRAM_KEY] = {0};
-    unsigned char server[SCRAM_KEY] = {0};
+    unsigned char client[SCRAM_KEY];
+    unsigned char stored[SCRAM_KEY];
+    unsigned char server[SCRAM_KEY];
     bool good = hmac(salted, "Client Key", strlen("Client Key"), client) &&
                 SHA256(client, sizeof(client), stored) != NULL &&
                 hmac(stored, message.p, message.len, proof) &&
                 hmac(salted, "Server Key", strlen("Server Key"), server) &&
                 hmac(server, message.p, message.len, s->signature);
-    for (size_t i = 0; i < SCRAM_KEY; i++) {
+    for (size_t i = 0; good && i < SCRAM_KEY; i++) {
         proof[i] ^= client[i];
     }
     wipe(client, sizeof(client));
