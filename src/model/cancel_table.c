@@ -21,12 +21,16 @@ struct cancel_entry {
     char key[];
 };
 
+struct bucket {
+    struct cancel_entry *first;
+};
+
 struct cancel_table {
     pthread_mutex_t mutex;
     size_t count;
     size_t capacity;
-    size_t mask;                   /* buckets - 1 */
-    struct cancel_entry **buckets; /* owned */
+    size_t mask;            /* buckets - 1 */
+    struct bucket *buckets; /* owned */
 };
 
 struct cancel_table *cancel_table_new(size_t capacity)
@@ -55,7 +59,7 @@ void cancel_table_free(struct cancel_table *t)
 }
 
 /* Servers choose the keys, at random, and clients only ask: no seed is needed. */
-static struct cancel_entry **bucket_of(const struct cancel_table *t, const void *key, size_t len)
+static struct bucket *bucket_of(const struct cancel_table *t, const void *key, size_t len)
 {
     return &t->buckets[hash_bytes(key, len) & t->mask];
 }
@@ -69,13 +73,13 @@ struct cancel_entry *cancel_table_add(struct cancel_table *t, size_t backend, si
     }
     *e = (struct cancel_entry){.backend = backend, .server = server, .len = len};
     memcpy(e->key, key, len);
-    struct cancel_entry **bucket = bucket_of(t, key, len);
+    struct bucket *bucket = bucket_of(t, key, len);
     pthread_mutex_lock(&t->mutex);
     bool room = t->count < t->capacity;
     if (room) {
         t->count++;
-        e->next = *bucket;
-        *bucket = e;
+        e->next = bucket->first;
+        bucket->first = e;
     }
     pthread_mutex_unlock(&t->mutex);
     if (!room) {
@@ -87,7 +91,7 @@ struct cancel_entry *cancel_table_add(struct cancel_table *t, size_t backend, si
 
 void cancel_table_remove(struct cancel_table *t, struct cancel_entry *entry)
 {
-    struct cancel_entry **at = bucket_of(t, entry->key, entry->len);
+    struct cancel_entry **at = &bucket_of(t, entry->key, entry->len)->first;
     pthread_mutex_lock(&t->mutex);
     while (*at != entry) {
         at = &(*at)->next;
@@ -102,10 +106,10 @@ void cancel_table_remove(struct cancel_table *t, struct cancel_entry *entry)
 bool cancel_table_find(struct cancel_table *t, size_t backend, const void *key, size_t len,
                        size_t *server)
 {
-    struct cancel_entry *const *bucket = bucket_of(t, key, len);
+    const struct bucket *bucket = bucket_of(t, key, len);
     bool found = false;
     pthread_mutex_lock(&t->mutex);
-    for (const struct cancel_entry *e = *bucket; e != NULL && !found; e = e->next) {
+    for (const struct cancel_entry *e = bucket->first; e != NULL && !found; e = e->next) {
         found = e->backend == backend && e->len == len && memcmp(e->key, key, len) == 0;
         *server = found ? e->server : *server;
     }
