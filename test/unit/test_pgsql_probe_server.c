@@ -1,5 +1,5 @@
 /* The dialogue with a real PostgreSQL: what it asks and understands depends on the server's words.
- * One server serves all tests, over TCP and over its unix socket. */
+ * One primary serves all tests, over TCP and over its unix socket. */
 #include <fcntl.h>
 #include <ftw.h>
 #include <glob.h>
@@ -28,17 +28,23 @@
 
 #define WAIT_MS 20000
 
-struct world {
-    char home[40];
-    char bin[64];
+struct server {
     char port[8];
     pid_t pid; /* 0: not started */
     FILE *log;
 };
 
+struct world {
+    char home[40];
+    char bin[64];
+    struct server primary;
+    struct server standby;
+};
+
 static struct world w = {.home = "/tmp/router-pgsql-XXXXXX"};
 
 static const char access_rules[] = "local all postgres trust\n"
+                                   "host replication postgres 127.0.0.1/32 trust\n"
                                    "local all clear password\n"
                                    "host all postgres 127.0.0.1/32 trust\n"
                                    "host all scram,plain 127.0.0.1/32 scram-sha-256\n"
@@ -103,21 +109,16 @@ static void run(const char *program, const char *const *args, const char *text)
     assert_int_equal(status, 0);
 }
 
+static void sql_on(const struct server *s, const char *text)
+{
+    const char *const args[] = {"-h",       w.home, "-p", s->port,           "-U", "postgres", "-X",
+                                "postgres", "-q",   "-v", "ON_ERROR_STOP=1", NULL};
+    run("psql", args, text);
+}
+
 static void sql(const char *text)
 {
-    const char *const args[] = {"-h",
-                                w.home,
-                                "-p",
-                                w.port,
-                                "-U",
-                                "postgres",
-                                "-X",
-                                "postgres",
-                                "-q",
-                                "-v",
-                                "ON_ERROR_STOP=1",
-                                NULL};
-    run("psql", args, text);
+    sql_on(&w.primary, text);
 }
 
 static int free_port(void)
@@ -131,20 +132,33 @@ static int free_port(void)
     return ntohs(a.sin_port);
 }
 
-static void start(const char *const *args)
+/* Returns when it accepts connections. */
+static void start(struct server *s, const char *data)
 {
+    const char *const args[] = {"-D",        data, "-p", s->port,         "-k", w.home, "-h",
+                                "127.0.0.1", "-F", "-c", "lc_messages=C", NULL};
     int log[2];
     char line[512];
     assert_int_equal(pipe2(log, O_CLOEXEC), 0);
-    w.pid = spawn("postgres", args, -1, log[1]);
+    s->pid = spawn("postgres", args, -1, log[1]);
     close(log[1]);
-    w.log = fdopen(log[0], "r");
-    while (fgets(line, sizeof(line), w.log) != NULL) {
+    s->log = fdopen(log[0], "r");
+    while (fgets(line, sizeof(line), s->log) != NULL) {
         if (strstr(line, "ready to accept") != NULL) {
             return;
         }
     }
     fail_msg("postgres did not start");
+}
+
+static void end(struct server *s)
+{
+    if (s->pid > 0) {
+        kill(s->pid, SIGQUIT); /* at once, with its children */
+        waitpid(s->pid, NULL, 0);
+        fclose(s->log);
+        s->pid = 0;
+    }
 }
 
 static int setup(void **state)
@@ -162,10 +176,8 @@ static int setup(void **state)
     FILE *rules = fopen(path, "w");
     fputs(access_rules, rules);
     fclose(rules);
-    snprintf(w.port, sizeof(w.port), "%d", free_port());
-    const char *const args[] = {"-D",        "data", "-p", w.port,          "-k", w.home, "-h",
-                                "127.0.0.1", "-F",   "-c", "lc_messages=C", NULL};
-    start(args);
+    snprintf(w.primary.port, sizeof(w.primary.port), "%d", free_port());
+    start(&w.primary, "data");
     sql(roles);
     return 0;
 }
@@ -181,25 +193,22 @@ static int drop(const char *path, const struct stat *st, int type, struct FTW *w
 static int teardown(void **state)
 {
     (void)state;
-    if (w.pid > 0) {
-        kill(w.pid, SIGQUIT); /* at once, with its children */
-        waitpid(w.pid, NULL, 0);
-        fclose(w.log);
-    }
+    end(&w.standby);
+    end(&w.primary);
     return nftw(w.home, drop, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 /* One dialogue -------------------------------------------------------------------------------- */
 
-static int dial(bool local)
+static int dial(const struct server *s, bool local)
 {
     struct sockaddr_in a = {
         .sin_family = AF_INET,
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-        .sin_port = htons((uint16_t)atoi(w.port)),
+        .sin_port = htons((uint16_t)atoi(s->port)),
     };
     struct sockaddr_un u = {.sun_family = AF_UNIX};
-    snprintf(u.sun_path, sizeof(u.sun_path), "%s/.s.PGSQL.%s", w.home, w.port);
+    snprintf(u.sun_path, sizeof(u.sun_path), "%s/.s.PGSQL.%s", w.home, s->port);
     int fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
     int rc = local ? connect(fd, (struct sockaddr *)&u, sizeof(u))
                    : connect(fd, (struct sockaddr *)&a, sizeof(a));
@@ -231,17 +240,22 @@ static enum probe_step ask(int fd, void *talk, const struct probe_setup *account
     return step;
 }
 
-static struct observation probe(const struct probe_setup *account)
+static struct observation probe_on(const struct server *s, const struct probe_setup *account)
 {
     struct observation o = {0};
     void *talk = calloc(1, pgsql_probe.state_size);
-    int fd = dial(account->local);
+    int fd = dial(s, account->local);
     enum probe_step step = ask(fd, talk, account, true, &o);
     assert_int_equal(step, o.reach == REACH_ANSWERED ? PROBE_STEP_DONE : PROBE_STEP_FAIL);
     close(fd);
     pgsql_probe.release(talk);
     free(talk);
     return o;
+}
+
+static struct observation probe(const struct probe_setup *account)
+{
+    return probe_on(&w.primary, account);
 }
 
 static void assert_denied(struct probe_setup account, const char *why)
@@ -317,7 +331,7 @@ static void a_kept_connection_is_asked_again_and_left(void **state)
     struct observation first = {0};
     struct observation second = {0};
     void *talk = calloc(1, pgsql_probe.state_size);
-    int fd = dial(false);
+    int fd = dial(&w.primary, false);
     assert_int_equal(ask(fd, talk, &account, true, &first), PROBE_STEP_DONE);
     assert_int_equal(ask(fd, talk, &account, false, &second), PROBE_STEP_DONE);
     assert_string_equal(first.identity, second.identity);
@@ -340,7 +354,7 @@ static void a_server_that_is_made_read_only_says_so(void **state)
     static const struct probe_setup account = {.user = "postgres"};
     struct observation o = {.writable = true};
     void *talk = calloc(1, pgsql_probe.state_size);
-    int fd = dial(false);
+    int fd = dial(&w.primary, false);
     assert_int_equal(ask(fd, talk, &account, true, &o), PROBE_STEP_DONE);
     sql("ALTER SYSTEM SET default_transaction_read_only = on;\n");
     sql("SELECT pg_reload_conf();\n");
@@ -362,14 +376,14 @@ static void a_server_that_is_made_read_only_says_so(void **state)
     free(talk);
 }
 
-static void an_idle_session_hears_of_the_shutdown(void **state)
+static void an_idle_session_hears_of_its_end(void **state)
 {
     (void)state;
     static const struct probe_setup account = {.user = "postgres"};
     struct observation o = {0};
     char data[512];
     void *talk = calloc(1, pgsql_probe.state_size);
-    int fd = dial(false);
+    int fd = dial(&w.primary, false);
     assert_int_equal(ask(fd, talk, &account, true, &o), PROBE_STEP_DONE);
     sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE application_name = 'router';\n");
@@ -379,6 +393,65 @@ static void an_idle_session_hears_of_the_shutdown(void **state)
     close(fd);
     pgsql_probe.release(talk);
     free(talk);
+}
+
+/* Asks until the standby has what the primary has. */
+static struct observation caught_up(const struct probe_setup *account)
+{
+    struct observation o = probe_on(&w.standby, account);
+    struct observation first = probe(account);
+    for (int i = 0; i < WAIT_MS / 10; i++) { /* nothing to wait for but its own word */
+        if (o.channels[0].running && o.position >= first.position) {
+            break;
+        }
+        poll(NULL, 0, 10);
+        o = probe_on(&w.standby, account);
+    }
+    assert_int_equal(o.reach, REACH_ANSWERED);
+    assert_true(o.position >= first.position);
+    assert_string_equal(o.group, first.group);
+    assert_string_not_equal(o.identity, first.identity);
+    return o;
+}
+
+static void a_standby_streams_and_becomes_a_primary(void **state)
+{
+    (void)state;
+    static const struct probe_setup scram = {.user = "scram", .password = "s3cret"};
+    static const struct probe_setup plain = {.user = "plain", .password = "s3cret"};
+    char source[64];
+    snprintf(source, sizeof(source), "host=127.0.0.1 port=%s user=postgres", w.primary.port);
+    const char *const copy[] = {"-D", "standby", "-R", "-c", "fast", "-N", "-d", source, NULL};
+    run("pg_basebackup", copy, "");
+    snprintf(w.standby.port, sizeof(w.standby.port), "%d", free_port());
+    start(&w.standby, "standby");
+    sql("CREATE TABLE written (x int);\n");
+    struct observation o = caught_up(&scram);
+    snprintf(source, sizeof(source), "127.0.0.1:%s", w.primary.port);
+    assert_false(o.writable);
+    assert_int_equal(o.channel_count, 1);
+    assert_true(o.channels[0].running);
+    assert_string_equal(o.channels[0].source, source);
+    assert_int_equal(o.term, 1);
+    assert_true(o.behind_ms >= 0);
+    assert_string_equal(o.why, "");
+    o = caught_up(&plain);
+    assert_int_equal(o.channel_count, 1);
+    assert_true(o.channels[0].running);
+    assert_string_equal(o.channels[0].source, "");
+    assert_non_null(strstr(o.why, "GRANT pg_monitor TO plain"));
+
+    sql_on(&w.standby, "SELECT pg_wal_replay_pause();\n");
+    o = probe_on(&w.standby, &scram);
+    assert_false(o.channels[0].running);
+    assert_non_null(strstr(o.why, "paused"));
+    sql_on(&w.standby, "SELECT pg_promote();\n");
+    struct observation promoted = probe_on(&w.standby, &scram);
+    assert_true(promoted.writable);
+    assert_int_equal(promoted.channel_count, 0);
+    assert_int_equal(promoted.term, 2);
+    assert_string_equal(promoted.identity, o.identity);
+    assert_true(promoted.position >= o.position);
 }
 
 /* The newest version's programs. */
@@ -403,7 +476,8 @@ int main(void)
         cmocka_unit_test(wrong_accounts_are_told_apart),
         cmocka_unit_test(a_kept_connection_is_asked_again_and_left),
         cmocka_unit_test(a_server_that_is_made_read_only_says_so),
-        cmocka_unit_test(an_idle_session_hears_of_the_shutdown),
+        cmocka_unit_test(an_idle_session_hears_of_its_end),
+        cmocka_unit_test(a_standby_streams_and_becomes_a_primary),
     };
     if (!find_programs()) {
         puts("PostgreSQL is missing: skipped");
