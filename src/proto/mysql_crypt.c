@@ -73,7 +73,7 @@ static EVP_PKEY *read_key(struct mysql_text pem)
     BIO *bio = pem.len <= MYSQL_KEY_MAX ? BIO_new_mem_buf(pem.data, (int)pem.len) : NULL;
     EVP_PKEY *key = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL) : NULL;
     BIO_free(bio);
-    if (key != NULL && (!EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_get_size(key) > MYSQL_RSA_MAX)) {
+    if (key != NULL && EVP_PKEY_get_size(key) > MYSQL_RSA_MAX) {
         EVP_PKEY_free(key);
         key = NULL;
     }

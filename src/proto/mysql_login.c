@@ -202,8 +202,7 @@ static enum probe_step take_greeting(struct mysql_login *l, const struct mysql_i
 {
     struct greeting g = {0};
     l->state = MYSQL_LOGIN_OVER;
-    if (packet->length > MYSQL_GREETING_MAX ||
-        !read_greeting(l, mysql_read(packet->payload, packet->length), &g)) {
+    if (!read_greeting(l, mysql_read(packet->payload, packet->length), &g)) {
         return no_mysql(o);
     }
     uint32_t needed = MYSQL_CAP_PROTOCOL_41 | MYSQL_CAP_SECURE_CONNECTION;

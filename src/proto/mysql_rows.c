@@ -51,7 +51,6 @@ static enum mysql_rows_event take_column(struct mysql_rows *r, struct mysql_curs
 
 static enum mysql_rows_event take_row(struct mysql_rows *r, struct mysql_cursor c)
 {
-    memset(r->values, 0, sizeof r->values);
     for (size_t i = 0; i < r->columns; i++) {
         struct mysql_text value = mysql_read_string(&c);
         if (r->slots[i] > 0) {

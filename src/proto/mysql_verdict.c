@@ -177,7 +177,7 @@ static void observe_galera(const struct mysql_facts *f, struct observation *o)
     const struct mysql_galera *g = &f->galera;
     o->part = PART_GALERA;
     o->members = (unsigned)number(g->cluster_size, UINT32_MAX, 0);
-    o->term = number(g->cluster_conf_id, INT64_MAX, 0); /* the largest there is means none */
+    o->term = number(g->cluster_conf_id, UINT64_MAX, 0); /* the largest there is means none */
     o->index = (unsigned)number(g->local_index, UINT32_MAX, UINT32_MAX);
     snprintf(o->id, sizeof o->id, "%s", g->gcomm_uuid);
     snprintf(o->group, sizeof o->group, "%s", g->cluster_state_uuid);

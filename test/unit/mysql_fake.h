@@ -15,6 +15,7 @@
 #define NATIVE      "mysql_native_password"
 #define SHA2        "caching_sha2_password"
 #define NONCE       "abcdefghijklmnopqrst"
+#define NEW_NONCE   "ABCDEFGHIJKLMNOPQRST" /* of a switch */
 
 static const struct probe_setup router = {.user = "router", .password = "s3cret"};
 
@@ -127,7 +128,7 @@ static inline void fake_switch(struct talk *t, const char *plugin)
     struct mysql_writer w = {.data = payload, .size = sizeof payload};
     mysql_write_int(&w, MYSQL_EOF, 1);
     mysql_write_nul(&w, plugin);
-    mysql_write_nul(&w, NONCE);
+    mysql_write_nul(&w, NEW_NONCE);
     fake_say(t, payload, w.len);
 }
 

@@ -38,7 +38,8 @@ static void assert_proof(const struct talk *t, size_t at, const char *plugin)
 {
     unsigned char proof[MYSQL_SHA2_LEN];
     size_t len = strcmp(plugin, SHA2) == 0 ? MYSQL_SHA2_LEN : MYSQL_NATIVE_LEN;
-    const unsigned char *nonce = (const unsigned char *)NONCE;
+    const char *given = at == 4 ? NEW_NONCE : NONCE; /* after a switch: in a packet of its own */
+    const unsigned char *nonce = (const unsigned char *)given;
     assert_true(len == MYSQL_SHA2_LEN ? mysql_crypt_sha2(proof, "s3cret", nonce)
                                       : mysql_crypt_native(proof, "s3cret", nonce));
     assert_true(t->out_len >= at + len);
@@ -77,6 +78,7 @@ static void the_server_may_switch_to_either_plugin(void **state)
     for (size_t i = 0; i < ARRAY_LEN(from) * ARRAY_LEN(to); i++) {
         struct talk t = talk_new(&router);
         fake_greet(&t, "9.7.0", SERVER_CAPS, from[i / 2]);
+        assert_proof(&t, LOGIN_PROOF, i / 2 == 1 ? SHA2 : NATIVE);
         fake_switch(&t, to[i % 2]);
         assert_int_equal(t.step, PROBE_STEP_READ);
         assert_int_equal(t.out[3], 3);
@@ -174,6 +176,27 @@ static void a_real_servers_key_is_taken(void **state)
     }
     assert_true(asks(&t, "SHOW GLOBAL VARIABLES"));
     talk_free(&t);
+}
+
+static void a_switch_after_the_key_was_asked_for_begins_anew(void **state)
+{
+    (void)state;
+    struct talk t = asked_for_the_password(&router);
+    fake_switch(&t, SHA2);
+    assert_proof(&t, 4, SHA2);
+    fake_say(&t, "\001\003", 2);
+    assert_int_equal(t.step, PROBE_STEP_READ);
+    assert_int_equal(t.out_len, 0); /* "fast" is no key */
+    talk_free(&t);
+}
+
+static void packets_out_of_order_are_refused(void **state)
+{
+    (void)state;
+    struct talk t = talk_new(&router);
+    fake_greet(&t, "9.7.0", SERVER_CAPS, NATIVE);
+    talk_feed(&t, "\007\0\0\003\0\0\0\002\0\0\0", 11, SIZE_MAX / 2);
+    assert_ends(&t, REACH_DENIED, "does not go on with the login");
 }
 
 /* The login ends as one that failed, not as one that broke. */
@@ -438,6 +461,8 @@ int main(void)
         cmocka_unit_test(no_password_is_said_as_the_plugins_say_it),
         cmocka_unit_test(without_tls_the_password_is_encrypted_with_the_servers_key),
         cmocka_unit_test(a_real_servers_key_is_taken),
+        cmocka_unit_test(a_switch_after_the_key_was_asked_for_begins_anew),
+        cmocka_unit_test(packets_out_of_order_are_refused),
         cmocka_unit_test(a_key_that_is_none_ends_the_login_properly),
         cmocka_unit_test(the_password_itself_is_said_where_nobody_listens),
         cmocka_unit_test(tls_begins_before_anything_of_the_account_is_said),

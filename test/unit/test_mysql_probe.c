@@ -201,15 +201,17 @@ static void a_kept_connection_is_asked_without_a_login(void **state)
     struct talk t = talk_new(&router);
     assert_true(play(&t, r, WHOLE));
     struct observation first = t.seen;
-    t.step = mysql_probe.start(t.state, &router, false, &t.out, &t.out_len);
-    assert_true(asks(&t, "SHOW GLOBAL VARIABLES"));
-    assert_false(mysql_probe.unfinished(t.state));
-    talk_feed(&t, r->turns[2].answer, r->turns[2].answer_len, WHOLE);
-    assert_true(asks(&t, "SHOW ALL SLAVES STATUS")); /* when it started is known */
-    talk_feed(&t, r->turns[4].answer, r->turns[4].answer_len, WHOLE);
-    talk_feed(&t, r->turns[5].answer, r->turns[5].answer_len, WHOLE);
-    assert_int_equal(t.step, PROBE_STEP_DONE);
-    assert_memory_equal(&first, &t.seen, sizeof first);
+    for (int round = 0; round < 100; round++) {
+        t.step = mysql_probe.start(t.state, &router, false, &t.out, &t.out_len);
+        assert_true(asks(&t, "SHOW GLOBAL VARIABLES"));
+        assert_false(mysql_probe.unfinished(t.state));
+        talk_feed(&t, r->turns[2].answer, r->turns[2].answer_len, WHOLE);
+        assert_true(asks(&t, "SHOW ALL SLAVES STATUS")); /* when it started is known */
+        talk_feed(&t, r->turns[4].answer, r->turns[4].answer_len, WHOLE);
+        talk_feed(&t, r->turns[5].answer, r->turns[5].answer_len, WHOLE);
+        assert_int_equal(t.step, PROBE_STEP_DONE);
+        assert_memory_equal(&first, &t.seen, sizeof first);
+    }
     mysql_probe.goodbye(t.state, &router, &t.out, &t.out_len);
     assert_int_equal(t.out_len, 5);
     assert_memory_equal(t.out, "\001\0\0\0\001", 5);
@@ -288,6 +290,14 @@ static void answers_that_are_none_are_refused(void **state)
     assert_broken_answer("\001\0\0\002\001", 5, why);                         /* out of order */
     assert_broken_answer("\0\0\0\001", 4, why);                               /* an empty packet */
     assert_broken_answer("\001\0\0\001\001\001\0\0\002\377", 10, "no MySQL"); /* half an ERR */
+    /* One column; then another result behind it, and a row that is longer than its columns. */
+    static const char head[] = "\001\0\0\001\001\012\0\0\002\003def\0\0\0\001x\0";
+    char answer[64];
+    memcpy(answer, head, sizeof head - 1);
+    memcpy(answer + sizeof head - 1, "\005\0\0\003\376\0\0\012\0", 9);
+    assert_broken_answer(answer, sizeof head + 8, why);
+    memcpy(answer + sizeof head - 1, "\005\0\0\003\376\0\0\002\0\003\0\0\004\001ab", 16);
+    assert_broken_answer(answer, sizeof head + 15, why);
     assert_broken_answer("\377\377\377\001", 4, "more than 256 KB");
     assert_broken_answer("\001\0\004\001", 4, "more than 256 KB");
 }
@@ -306,15 +316,13 @@ static void a_flood_is_bounded(void **state)
     talk_free(&t);
 
     t = talk_logged_in(&router, "9.7.0");
-    char *large = calloc(1, 200000);
-    memcpy(large, "\001\0\0\001\001\100\015\003\002\003def",
-           12); /* a definition of 200,000 bytes */
-    talk_feed(&t, large, 200000, 4096);
-    assert_int_equal(t.step, PROBE_STEP_READ);
-    talk_feed(&t, large, 100000, 4096);
+    talk_feed(&t, "\001\0\0\001\100", 5, WHOLE); /* 64 columns, of 8 KB each */
+    for (unsigned char i = 2; i < 70 && t.step == PROBE_STEP_READ; i++) {
+        char definition[8192 + MYSQL_HEADER] = {0, 32, 0, (char)i};
+        talk_feed(&t, definition, sizeof definition, WHOLE);
+    }
     assert_int_equal(t.step, PROBE_STEP_FAIL);
     assert_string_equal(t.seen.why, "answers with more than 256 KB");
-    free(large);
     talk_free(&t);
 }
 
