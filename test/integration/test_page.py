@@ -7,7 +7,9 @@ import pytest
 
 from lib.admin import World
 from lib.browser import BINARY as CHROMIUM, Browser
+from lib.fake_sentinel import FakeSentinel
 from lib.ini import frontend, redis_backend
+from lib.playbook import Stage
 from lib.process import free_port
 from lib.waiting import until
 
@@ -93,3 +95,82 @@ def test_what_a_server_says_is_shown_as_text(home, browser):
     until(lambda: said in browser.text(), "what the server said", 20)
     assert browser.evaluate("document.images.length") == 0
     assert said in router.stats().server("liar")["reason"]
+
+
+def opened(browser, router):
+    browser.open(f"http://127.0.0.1:{router.admin_port}/")
+
+
+def section(browser, selector):
+    return browser.evaluate(f"document.querySelector('{selector}').innerText")
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_page_tells_each_change_of_the_primary(home, width):
+    if CHROMIUM is None:
+        pytest.skip("no chromium")
+    browser = home.keep(Browser(width=width))
+    stage = Stage(home)
+    a, b, c = stage.servers
+    opened(browser, stage.router)
+    until(lambda: "nobody → a" in browser.text(), "the first change", 20)
+    b.promote()
+    a.follow(b)
+    c.follow(b)
+    stage.router.wait_primary("b")
+    stage.wait_writes(5, by=b)
+    change = stage.router.stats()["changes"][0]
+    until(lambda: "a → b" in browser.text() and "first write after" in
+          section(browser, "#changes > li"), "the change", 20)
+    text = section(browser, "#changes > li")
+    for words in ("elected ", "fenced ", "published ", "written ", "Evidence and claims",
+                  f"{change['closed']} w"):
+        assert words in text, words
+    assert change["evidence"] not in text, "folded"
+    browser.evaluate("document.querySelector('#changes details').open = true")
+    text = section(browser, "#changes > li")
+    for words in (change["evidence"], *change["claims"].split("; ")):
+        assert words in text, words
+    assert browser.evaluate("document.querySelectorAll('#changes > li:first-child .bar i').length"
+                            ) == 4
+    assert browser.complaints == []
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_many_changes_are_folded_and_an_open_one_says_so(home, browser):
+    stage = Stage(home, writers=False)
+    a, b, c = stage.servers
+    for primary, others in ((b, (a, c)), (c, (a, b))) * 3:
+        primary.promote()
+        for other in others:
+            other.follow(primary)
+        stage.router.wait_primary(primary.name)
+    opened(browser, stage.router)
+    until(lambda: "Show all 7" in browser.text(), "the button", 20)
+    count = "document.querySelectorAll('#changes > li').length"
+    assert browser.evaluate(count) == 5
+    assert "no write yet" in section(browser, "#changes > li:first-child")
+    assert "nobody wrote" in section(browser, "#changes > li:nth-child(2)")
+    browser.evaluate("document.getElementById('more-changes').click()")
+    assert browser.evaluate(count) == 7
+    c.kill()
+    until(lambda: "writes wait" in section(browser, "#changes > li:first-child"), "the hold", 10)
+    assert "c → nobody yet" in section(browser, "#changes > li:first-child")
+
+
+def test_the_page_shows_what_sentinels_say(home, browser):
+    redis = home.redis("a")
+    good, mute = (home.keep(FakeSentinel(redis)) for _ in range(2))
+    mute.silent = True
+    router = home.router(frontend("f", free_port()) + redis_backend(
+        redis, sentinel=[good.text, mute.text], sentinel_master="mymaster"))
+    router.wait_for(lambda s: s.backend()["sentinels"][0]["subscribed"], "the Sentinel")
+    opened(browser, router)
+    until(lambda: "Sentinels: 1 of 2 heard" in browser.text(), "the Sentinels", 20)
+    text = section(browser, ".sentinels")
+    assert f"{good.text}\nnames a" in text
+    assert f"{mute.text}\nnot heard" in text
+    assert "A Sentinel of b is not heard." in browser.text()
+    mute.silent = False
+    until(lambda: "Sentinels: 2 of 2 heard" in browser.text(), "both Sentinels", 20)
+    until(lambda: "All is well." in browser.text(), "the page to recover", 20)
