@@ -130,6 +130,49 @@ static void addresses_are_equal_only_to_themselves(void **state)
     }
 }
 
+static void a_host_is_printed_without_port_and_brackets(void **state)
+{
+    static const char *const cases[][2] = {
+        {"127.0.0.1:6379", "127.0.0.1"},
+        {"[::1]:6379", "::1"},
+        {"[2001:db8::ff:1]:1", "2001:db8::ff:1"},
+        {"[::ffff:10.1.2.3]:5", "10.1.2.3"},
+        {":443", "::"},
+        {"unix:/run/x.sock", "localhost"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char out[ADDRESS_TEXT_MAX];
+        struct address a = parse(cases[i][0]);
+        assert_ptr_equal(address_print_host(&a, out), out);
+        assert_string_equal(out, cases[i][1]);
+    }
+}
+
+static void another_port_changes_nothing_but_the_port(void **state)
+{
+    static const char *const cases[][2] = {
+        {"127.0.0.1:6379", "127.0.0.1:8008"},
+        {"[2001:db8::1]:1", "[2001:db8::1]:8008"},
+        {":1", ":8008"},
+        {"unix:/run/x.sock", "unix:/run/x.sock"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct address a = parse(cases[i][0]);
+        struct address expected = parse(cases[i][1]);
+        struct address other = address_with_port(&a, 8008);
+        assert_true(address_equal(&other, &expected));
+        assert_int_equal(other.len, expected.len);
+        struct address same = parse(cases[i][0]);
+        assert_true(address_equal(&a, &same));
+    }
+    struct address a = parse("10.0.0.1:1");
+    struct address highest = address_with_port(&a, UINT16_MAX);
+    char out[ADDRESS_TEXT_MAX];
+    assert_string_equal(address_print(&highest, out), "10.0.0.1:65535");
+}
+
 /* Ranges ------------------------------------------------------------------------------------ */
 
 static bool contains(const char *range, const char *address)
@@ -251,6 +294,8 @@ int main(void)
         cmocka_unit_test(a_client_without_a_path_can_be_printed),
         cmocka_unit_test(only_loopback_is_loopback),
         cmocka_unit_test(addresses_are_equal_only_to_themselves),
+        cmocka_unit_test(a_host_is_printed_without_port_and_brackets),
+        cmocka_unit_test(another_port_changes_nothing_but_the_port),
         cmocka_unit_test(a_range_contains_its_addresses_and_no_others),
         cmocka_unit_test(ipv4_is_in_ipv4_ranges_only),
         cmocka_unit_test(a_unix_client_is_in_no_range),
