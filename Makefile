@@ -13,6 +13,8 @@ CHECK_PACKAGES := python3 python3-pytest libcmocka-dev redis-server redis-tools 
     chromium mariadb-server mariadb-client galera-4 rsync python3-pymysql python3-cryptography \
     postgresql-15 patroni etcd-server python3-psycopg2 openssl debootstrap
 BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream strace
+FAILOVER_PACKAGES := python3 python3-pytest python3-pymysql python3-psycopg2 python3-yaml \
+    redis-server haproxy mariadb-server postgresql-15 patroni etcd-server
 LINT_PACKAGES := python3 clang-format clang-tidy cppcheck mandoc
 FUZZ_PACKAGES := clang libclang-rt-dev
 
@@ -116,6 +118,13 @@ bench:
 	@$(SUBMAKE) all
 	@$(PYTHON) bench/run.py
 
+# What a failover costs clients: ONLY=redis|mariadb|pgsql, ROUNDS=3.
+bench-failover:
+	@.ci/need 'make bench-failover' $(BUILD_PACKAGES) $(FAILOVER_PACKAGES)
+	@$(SUBMAKE) all
+	@ROUTER_BUILD=$(abspath $(BUILD)) $(PYTHON) bench/failover.py $(if $(ONLY),--only $(ONLY)) \
+	    $(if $(ROUNDS),--rounds $(ROUNDS))
+
 # Every rule is tried, so that one run tells everything.
 lint:
 	@.ci/need 'make lint' $(BUILD_PACKAGES) $(LINT_PACKAGES) libcmocka-dev
@@ -184,6 +193,6 @@ clean:
 	rm -rf build
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(BUILD)/man/gen.d
-.PHONY: all unit man demo check bench lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
+.PHONY: all unit man demo check bench bench-failover lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
     format fuzz fuzz-run install clean $(FUZZ_RUNS) $(SOURCES:%=tidy-%)
 .DELETE_ON_ERROR:

@@ -1,12 +1,8 @@
-/* The happy path is: WAIT -> OPENING -> ASK -> (report) WAIT, and from then on WAIT -> ASK -> WAIT
- * on the kept connection. SHAKE stands where a TLS handshake goes on: before ASK, or in its midst
- * for protocols that upgrade inside. With probe_keep = no, and for plain connects, LEAVE stands
- * between ASK and WAIT. Whatever fails is reported and ends in CLOSE, which waits for the socket's
- * close callback before the next WAIT. One timer serves the state: the interval in WAIT, the
- * time-out elsewhere.
- *
- * A login that must not be cut (probe_dialogue.unfinished) outlives its time-out: that it is late
- * is reported each time it passes, and the connection stays. */
+/* WAIT -> OPENING -> ASK -> (report) WAIT, and from then on WAIT -> ASK -> WAIT on the kept
+ * connection. SHAKE stands where a TLS handshake goes on, before ASK or in its midst; LEAVE between
+ * ASK and WAIT where the connection is not kept. Whatever fails is reported and ends in CLOSE. One
+ * timer serves the state: the interval in WAIT, the time-out elsewhere. A login that must not be
+ * cut (probe_dialogue.unfinished) outlives it: that it is late is reported each time. */
 #include "ctl/probe.h"
 
 #include <stdio.h>
@@ -287,9 +283,16 @@ static void fail_end(struct probe *p, int status)
     }
 }
 
+/* Asked again at once, unless that would go round and round. */
+static void hurry(struct probe *p)
+{
+    p->again |= loop_now_ms(p->loop) - p->opened_ms >= p->target.fast_interval_ms;
+}
+
 static void on_gone(struct wire *w, int status)
 {
     struct probe *p = container_of(w, struct probe, wire);
+    bool kept = p->kept;
     switch (p->state) {
     case PROBE_OPENING:
         begin_observation(p);
@@ -297,11 +300,16 @@ static void on_gone(struct wire *w, int status)
         break;
     case PROBE_SHAKE:
     case PROBE_ASK:
+        if (kept) {
+            hurry(p);
+        }
         fail_end(p, status);
+        if (kept && !p->closing) {
+            p->events->on_lost(p->context, p->number);
+        }
         break;
     case PROBE_WAIT:
-        /* Asked again at once, unless that would go round and round. */
-        p->again = p->again || loop_now_ms(p->loop) - p->opened_ms >= p->target.fast_interval_ms;
+        hurry(p);
         close_connection(p);
         p->events->on_lost(p->context, p->number);
         break;
