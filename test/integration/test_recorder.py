@@ -1,4 +1,4 @@
-"""Promise: each change of a primary is one record that says who, why, how long and at whose cost."""
+"""Promise: a change of the primary is one record: who, why, how long, and at whose cost."""
 import pytest
 
 from lib.ini import frontend, redis_backend
