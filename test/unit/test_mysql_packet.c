@@ -1,7 +1,11 @@
+#include <pty.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -152,11 +156,8 @@ static void what_is_no_rsa_key_encrypts_nothing(void **state)
         "",
         "no key",
         "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n",
-        /* An Ed25519 key, and one that asks for a passphrase. */
+        /* An Ed25519 key. */
         "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
-        "-----END PUBLIC KEY-----\n",
-        "-----BEGIN PUBLIC KEY-----\nProc-Type: 4,ENCRYPTED\n"
-        "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\nMIIB\n"
         "-----END PUBLIC KEY-----\n",
     };
     static const unsigned char nonce[MYSQL_NONCE] = {1};
@@ -165,6 +166,31 @@ static void what_is_no_rsa_key_encrypts_nothing(void **state)
         struct mysql_text pem = {keys[i], strlen(keys[i])};
         assert_int_equal(mysql_crypt_rsa(out, pem, "s3cret", nonce), 0);
     }
+}
+
+/* A server's key may say that it is encrypted: libcrypto would ask whoever sits at our terminal. */
+static void a_key_with_a_passphrase_asks_nobody(void **state)
+{
+    (void)state;
+    static const char key[] = "-----BEGIN PUBLIC KEY-----\nProc-Type: 4,ENCRYPTED\n"
+                              "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\nMIIB\n"
+                              "-----END PUBLIC KEY-----\n";
+    char shown[64];
+    int terminal = -1;
+    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        static const unsigned char nonce[MYSQL_NONCE] = {1};
+        unsigned char out[MYSQL_RSA_MAX];
+        struct mysql_text pem = {key, sizeof key - 1};
+        _exit(mysql_crypt_rsa(out, pem, "s3cret", nonce) == 0 ? 0 : 1);
+    }
+    ssize_t got = read(terminal, shown, sizeof shown); /* its end, or what it asks */
+    close(terminal);
+    kill(pid, SIGKILL);
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(got <= 0);
 }
 
 int main(void)
@@ -178,6 +204,7 @@ int main(void)
         cmocka_unit_test(a_writer_stops_where_its_room_ends),
         cmocka_unit_test(passwords_are_proven_as_the_plugins_say),
         cmocka_unit_test(what_is_no_rsa_key_encrypts_nothing),
+        cmocka_unit_test(a_key_with_a_passphrase_asks_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
