@@ -252,7 +252,7 @@ const char *pgsql_role_read(const struct pgsql_reader *r, const char *user, stru
     if (wrong == NULL && o->why[0] == '\0' && is(v[COLUMN_SEES], "f")) {
         char quote[PROBE_QUOTE_MAX];
         snprintf(o->why, sizeof(o->why),
-                 "hides from the probe whom it follows: GRANT pg_monitor TO %.63s",
+                 "does not show its replication to the probe: GRANT pg_monitor TO %.63s",
                  probe_quote(quote, user, NULL));
     }
     return wrong;

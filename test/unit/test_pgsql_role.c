@@ -62,7 +62,8 @@ static void what_a_real_server_says_is_understood(void **state)
     struct observation o;
     assert_null(read_bytes(BYTES(PRIMARY_PLAIN), &lag, &o));
     assert_true(o.writable);
-    assert_string_equal(o.why, "hides from the probe whom it follows: GRANT pg_monitor TO router");
+    assert_string_equal(o.why,
+                        "does not show its replication to the probe: GRANT pg_monitor TO router");
     assert_null(read_bytes(BYTES(PRIMARY_READ_ONLY), &lag, &o));
     assert_false(o.writable);
     assert_non_null(strstr(o.why, "default_transaction_read_only"));
