@@ -377,7 +377,8 @@ static void turn(struct probe *p)
 static bool is_unfinished(const struct probe *p)
 {
     const struct probe_dialogue *d = p->target.dialogue;
-    return p->state == PROBE_ASK && d != NULL && d->unfinished != NULL && d->unfinished(p->talk);
+    bool busy = p->state == PROBE_ASK || (p->state == PROBE_SHAKE && p->upgrade);
+    return busy && d != NULL && d->unfinished != NULL && d->unfinished(p->talk);
 }
 
 static void on_late(struct probe *p)
@@ -390,7 +391,7 @@ static void on_late(struct probe *p)
     note_failure(p, REACH_SILENT, why);
     set_timer(p, p->target.timeout_ms);
     report(p);
-    if (p->state == PROBE_ASK) {
+    if (p->state != PROBE_CLOSE) {
         begin_observation(p); /* nothing has been asked yet: the login is still under way */
     }
 }
@@ -407,8 +408,6 @@ static void on_timer(uv_timer_t *timer)
         fail(p, REACH_SILENT, "does not answer the connect in time");
         break;
     case PROBE_SHAKE:
-        fail(p, REACH_SILENT, "accepts connections but does not answer the TLS handshake in time");
-        break;
     case PROBE_ASK:
         on_late(p);
         break;

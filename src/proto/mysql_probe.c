@@ -307,6 +307,14 @@ static bool mysql_unfinished(const void *state)
     return d->login.state != MYSQL_LOGIN_OVER;
 }
 
+/* The farewell of a server that ends an idle or killed session, or itself; it may come in pieces.
+ */
+static bool mysql_unasked(void *state, const char *data, size_t len)
+{
+    (void)state;
+    return len <= MYSQL_HEADER || (unsigned char)data[MYSQL_HEADER] == MYSQL_ERROR;
+}
+
 const struct probe_dialogue mysql_probe = {
     .state_size = sizeof(struct dialogue),
     .tls_inside = true,
@@ -315,4 +323,5 @@ const struct probe_dialogue mysql_probe = {
     .goodbye = mysql_goodbye,
     .release = mysql_release,
     .unfinished = mysql_unfinished,
+    .unasked = mysql_unasked,
 };
