@@ -1,8 +1,9 @@
 /* Logins that a client left behind, finished in its place where the server would hold a login that
  * breaks off against our address (login_dialogue.finish). A finisher owns the connection, keeps its
  * place in the server's cap and one of router.max_sessions, and lives on the worker by itself until
- * the server has said yes or no. A server that says nothing is waited for, because what is cut
- * while it is stopped counts when it goes on; bounded in number and by FINISH_MS. */
+ * the server has said yes or no: it never sends anything but a login, and leaves. A server that
+ * says nothing is waited for, because what is cut while it is stopped counts when it goes on;
+ * bounded in number and by FINISH_MS. */
 #ifndef ROUTER_CORE_FINISHER_H
 #define ROUTER_CORE_FINISHER_H
 

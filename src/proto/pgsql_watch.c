@@ -113,7 +113,7 @@ static enum login_step pgsql_request(struct watch *w, const char *data, size_t l
         w->requested = true;
         w->phase = STARTED;
         *pass = len;
-        return LOGIN_CLIENT;
+        return LOGIN_SERVER; /* which has a time-out of its own from here on */
     case REQUEST_TLS:
         w->phase = OVER;
         *pass = len;
@@ -135,7 +135,7 @@ static enum login_step pgsql_client(void *state, const char *data, size_t len, s
         return LOGIN_SERVER;
     case STARTED:
         *pass = len;
-        return LOGIN_CLIENT;
+        return LOGIN_SERVER;
     case OVER:
         break;
     }
@@ -200,7 +200,7 @@ static enum login_step pgsql_server(void *state, const char *data, size_t len)
     struct watch *w = state;
     if (w->phase == STARTED) {
         hear_messages(w, data, len);
-        return w->phase == OVER ? LOGIN_OVER : LOGIN_CLIENT;
+        return w->phase == OVER ? LOGIN_OVER : LOGIN_SERVER;
     }
     if (w->phase == ASKED && len == 1 && data[0] == 'N') {
         w->phase = REQUEST;

@@ -37,7 +37,7 @@ static inline void login_check(const struct login_fixture *f)
     const char *key = NULL;
     size_t len = f->dialogue->key != NULL ? f->dialogue->key(f->state, &key) : 0;
     assert(f->step != LOGIN_BAD || f->why[0] != '\0');
-    assert(len == 0 || (len >= 8 && len <= 260) || f->step == LOGIN_CLIENT);
+    assert(len == 0 || (len >= 8 && len <= 260) || f->step == LOGIN_SERVER);
     if (f->step == LOGIN_CANCEL) {
         struct login_out out;
         f->dialogue->request(f->state, &out);

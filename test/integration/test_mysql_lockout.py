@@ -32,7 +32,7 @@ def strict_server(request, shared_home):
     except NotInstallable as missing:
         pytest.skip(str(missing))
     server.start()
-    server.add_user(*USER)
+    server.add_users()
     return server, shared_home.keep(Stranger(server))
 
 
@@ -56,6 +56,12 @@ def after_login(client):
 
 def after_switch(client):
     after_login(client)
+    client.read()
+
+
+def after_ed25519(client):
+    client.read()
+    client.send(1, login(b"edward", plugin=b"unheard_of"))
     client.read()
 
 
@@ -85,7 +91,7 @@ def tls_garbage(client):
 
 
 STAGES = [before_greeting, after_greeting, half_a_login, after_login, after_switch,
-          full_authentication, tls_request, garbage, early_garbage, tls_garbage]
+          after_ed25519, full_authentication, tls_request, garbage, early_garbage, tls_garbage]
 
 
 def vanish(port, stage, by_reset):

@@ -27,7 +27,8 @@ class StrictMariaDB(MariaDB):
     MONITOR = "SLAVE MONITOR"  # the privilege to see its replication
 
     def __init__(self, directory, name="m", options=None):
-        super().__init__(directory, name, options={**OPTIONS, **(options or {})})
+        super().__init__(directory, name, options={
+            **OPTIONS, "plugin-load-add": "auth_ed25519", **(options or {})})
 
     def start(self, wait=True, arguments=()):
         hosts = f"{self.directory}/hosts"
@@ -43,6 +44,10 @@ class StrictMariaDB(MariaDB):
     def forget(self):
         self.sql("FLUSH HOSTS")
 
+    def add_users(self):
+        self.add_user(*USER)
+        self.sql("CREATE USER edward IDENTIFIED VIA ed25519 USING PASSWORD('of edward')")
+
 
 class StrictMySQL(MySQL):
     MONITOR = "REPLICATION CLIENT"
@@ -52,6 +57,9 @@ class StrictMySQL(MySQL):
 
     def forget(self):
         self.sql("TRUNCATE performance_schema.host_cache")
+
+    def add_users(self):
+        self.add_user(*USER)
 
 
 class Stranger(FakeServer):
