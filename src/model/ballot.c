@@ -227,7 +227,7 @@ bool ballot_supersedes(const struct ballot *b, size_t i, size_t other)
     if (!ballot_comparable(b, i, other)) {
         return false;
     }
-    if (one->gtids.known || two->gtids.known) {
+    if (one->gtids.known && two->gtids.known) {
         /* Equal sets decide nothing: neither has anything that the other lacks. And what was
          * branched off `i` is a later decision than `i`. */
         return gtid_contains(&one->gtids, &two->gtids) &&

@@ -309,9 +309,7 @@ static void remember_followed(const struct census *c, size_t i)
         memcpy(m->followed_identity, o->identity, REPLID_MAX);
         memcpy(m->followed_source, from.channel->source, PEER_TEXT_MAX);
     }
-    if (strcmp(m->followed_identity, o->identity) == 0) {
-        m->followed_end = o->lineage.offset < INT64_MAX ? o->lineage.offset + 1 : INT64_MAX;
-    }
+    m->followed_end = o->lineage.offset < INT64_MAX ? o->lineage.offset + 1 : INT64_MAX;
 }
 
 static void explain_replica(struct observation *o, const struct source *from)

@@ -138,8 +138,7 @@ static bool is_handed_over(const struct ballot *b, size_t i)
 static bool covers_incumbent(const struct ballot *b, size_t i)
 {
     size_t from = (size_t)b->memory->incumbent;
-    return b->in->seen[from].reach == REACH_ANSWERED && ballot_is_kin(b, i) &&
-           ballot_covers(b, i, from);
+    return b->in->seen[from].reach == REACH_ANSWERED && ballot_covers(b, i, from);
 }
 
 /* A demotion is a decision too: it overrules the elections that the server it was made for lost. */

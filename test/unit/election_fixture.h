@@ -27,7 +27,7 @@ struct electorate {
 /* Server 0 is 10.0.0.1:3306. */
 static inline void electorate_address(struct electorate *e, size_t at, size_t server)
 {
-    char text[32];
+    char text[64];
     snprintf(text, sizeof(text), "10.0.0.%zu:3306", server + 1);
     address_parse(&e->servers[at].address, text);
 }
