@@ -34,6 +34,7 @@ struct probe {
     bool again;   /* asked for while busy */
     bool upgrade; /* PROBE_SHAKE: in the midst of the dialogue */
     bool last;    /* the connection is at its end */
+    bool anew;    /* the dialogue goes on with another one */
     bool closing; /* probe_close() was called */
     unsigned handles;
     uint64_t interval_ms;
@@ -74,7 +75,10 @@ static void forget_dialogue(struct probe *p)
 static void close_connection(struct probe *p)
 {
     p->kept = false;
-    forget_dialogue(p);
+    if (!p->anew || p->state != PROBE_LEAVE) {
+        p->anew = false;
+        forget_dialogue(p);
+    }
     p->state = PROBE_CLOSE;
     uv_timer_stop(&p->timer);
     wire_close(&p->wire);
@@ -84,44 +88,22 @@ static void close_connection(struct probe *p)
  * function does. */
 static void report(struct probe *p)
 {
-    struct observation *o = &p->seen;
-    bool good = o->reach == REACH_ANSWERED;
-    o->failures = good ? 0 : o->failures + 1;
-    o->successes = good ? o->successes + 1 : 0;
-    o->answered = ++*p->stamp;
-    o->at_ms = loop_now_ms(p->loop);
-    o->latency_us = (uv_hrtime() - p->asked_ns) / 1000;
+    observation_end(&p->seen, ++*p->stamp, loop_now_ms(p->loop),
+                    (uv_hrtime() - p->asked_ns) / 1000);
     if (!p->closing) {
-        p->events->on_observation(p->context, p->number, o);
+        p->events->on_observation(p->context, p->number, &p->seen);
     }
 }
 
-/* A new observation that remembers how the last ones went. */
 static void begin_observation(struct probe *p)
 {
     p->asked_ns = uv_hrtime();
-    p->seen = (struct observation){
-        .failures = p->seen.failures,
-        .successes = p->seen.successes,
-        .asked = ++*p->stamp,
-    };
-}
-
-static void note_failure(struct probe *p, enum reach reach, const char *why)
-{
-    struct observation clean = {
-        .failures = p->seen.failures,
-        .successes = p->seen.successes,
-        .asked = p->seen.asked,
-        .reach = reach,
-    };
-    snprintf(clean.why, sizeof clean.why, "%s", why);
-    p->seen = clean;
+    observation_begin(&p->seen, ++*p->stamp);
 }
 
 static void fail(struct probe *p, enum reach reach, const char *why)
 {
-    note_failure(p, reach, why);
+    observation_fail(&p->seen, reach, why);
     close_connection(p);
     report(p);
 }
@@ -141,11 +123,11 @@ static void leave(struct probe *p)
         p->target.dialogue->goodbye(p->talk, p->target.setup, &out, &len);
     }
     p->kept = false;
+    p->state = PROBE_LEAVE;
     if (wire_write(&p->wire, out, len) != 0) {
         close_connection(p);
         return;
     }
-    p->state = PROBE_LEAVE;
     wire_finish(&p->wire);
     set_timer(p, p->target.timeout_ms);
 }
@@ -197,6 +179,9 @@ static void step(struct probe *p, enum probe_step next, const char *out, size_t 
         fail_status(p, "the connection was cut", rc);
     } else if (next == PROBE_STEP_TLS) {
         begin_tls(p, true);
+    } else if (next == PROBE_STEP_ANEW) {
+        p->anew = true;
+        leave(p);
     } else if (next == PROBE_STEP_DONE || next == PROBE_STEP_LAST) {
         p->last = next == PROBE_STEP_LAST;
         done(p);
@@ -227,6 +212,18 @@ static void ask(struct probe *p)
     step(p, next, out, len);
 }
 
+/* The dialogue begins, or goes on. */
+static void talk(struct probe *p, bool goes_on)
+{
+    if (goes_on) {
+        p->anew = false;
+        p->state = PROBE_ASK;
+        feed(p, NULL, 0);
+    } else {
+        ask(p);
+    }
+}
+
 /* The connection ---------------------------------------------------------------------------- */
 
 static void connected(struct probe *p)
@@ -236,7 +233,7 @@ static void connected(struct probe *p)
         begin_observation(p);
         begin_tls(p, false);
     } else {
-        ask(p);
+        talk(p, p->anew);
     }
 }
 
@@ -245,16 +242,10 @@ static void on_connected(struct wire *w)
     connected(container_of(w, struct probe, wire));
 }
 
-/* The dialogue begins, or goes on. */
 static void on_secured(struct wire *w)
 {
     struct probe *p = container_of(w, struct probe, wire);
-    if (p->upgrade) {
-        p->state = PROBE_ASK;
-        feed(p, NULL, 0);
-    } else {
-        ask(p);
-    }
+    talk(p, p->upgrade || p->anew);
 }
 
 static void on_data(struct wire *w, const char *data, size_t len)
@@ -337,6 +328,7 @@ static void on_closed(struct wire *w)
 {
     struct probe *p = container_of(w, struct probe, wire);
     if (!p->closing) {
+        p->again |= p->anew;
         wait_for_turn(p);
     } else if (!uv_is_closing((uv_handle_t *)&p->timer)) {
         uv_close((uv_handle_t *)&p->timer, on_timer_closed); /* it has finished its login */
@@ -388,7 +380,7 @@ static void on_late(struct probe *p)
         fail(p, REACH_SILENT, why);
         return;
     }
-    note_failure(p, REACH_SILENT, why);
+    observation_fail(&p->seen, REACH_SILENT, why);
     set_timer(p, p->target.timeout_ms);
     report(p);
     if (p->state != PROBE_CLOSE) {

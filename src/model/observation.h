@@ -104,4 +104,11 @@ struct observation {
     char why[WHY_MAX];  /* for people: why not usable, refused, denied ... empty if all is well */
 };
 
+/* A new one, of a question that is asked now: how the last ones went is remembered. */
+void observation_begin(struct observation *o, uint64_t stamp);
+/* Nothing was learnt, for this reason. */
+void observation_fail(struct observation *o, enum reach reach, const char *why);
+/* It is complete: counts it. */
+void observation_end(struct observation *o, uint64_t stamp, uint64_t now_ms, uint64_t latency_us);
+
 #endif

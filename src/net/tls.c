@@ -151,8 +151,18 @@ static int shake_hands(struct tls *t)
                                                             : fail(t, "the TLS handshake failed");
 }
 
+/* What was given out goes before anything new is added behind it. */
+static void drop_sent(struct tls *t)
+{
+    if (t->sent) {
+        (void)BIO_reset(t->out);
+        t->sent = false;
+    }
+}
+
 int tls_feed(struct tls *t, const char *data, size_t len)
 {
+    drop_sent(t);
     ERR_clear_error();
     if (BIO_write(t->in, data, (int)len) != (int)len) {
         return fail(t, "out of memory");
@@ -192,6 +202,7 @@ size_t tls_read(struct tls *t, char *out, size_t size)
 int tls_write(struct tls *t, const char *data, size_t len)
 {
     size_t written = 0;
+    drop_sent(t);
     ERR_clear_error();
     if (len == 0) {
         return 0;
@@ -202,10 +213,7 @@ int tls_write(struct tls *t, const char *data, size_t len)
 
 const char *tls_output(struct tls *t, size_t *len)
 {
-    if (t->sent) {
-        (void)BIO_reset(t->out);
-        t->sent = false;
-    }
+    drop_sent(t);
     char *data = NULL;
     long n = BIO_get_mem_data(t->out, &data);
     *len = n > 0 ? (size_t)n : 0;
