@@ -11,6 +11,7 @@ import pymysql
 import pytest
 
 from lib import mysql_wire
+from lib.fake import hold
 from lib.ini import frontend, section, servers
 from lib.mysql_wire import ACCEPTED, GREETING, SSL_REQUEST, Wire, attributes, login
 from lib.process import free_port
@@ -226,6 +227,18 @@ def test_the_place_on_the_server_is_kept_until_the_login_is_finished(home):
         second = manual.accept(home)
         second.send(0, GREETING)
         assert client.read()[1] == GREETING
+
+
+@pytest.mark.sanitize
+def test_logins_left_to_a_silent_server_are_bounded_and_said(home):
+    silent = home.fake(hold, "silent")
+    router, port = one_frontend(home, open_backend(silent), router_keys={"workers": 1})
+    for number in range(300):
+        Wire.to(local(port)).close()
+        until(lambda want=number + 1: silent.accepted == want, "the connect")
+    router.wait_for(lambda s: s.frontend()["sessions"] == 0, "the clients to be gone")
+    assert router.stats().server("silent")["sessions"] == 256
+    assert "it may lock this address out (max_connect_errors)" in router.log
 
 
 def wait_end(router):

@@ -374,6 +374,20 @@ def test_a_server_that_does_not_take_a_cancel_is_not_waited_for_long(home):
     assert 4 < time.monotonic() - began < 10 * SLOW
 
 
+@pytest.mark.sanitize
+def test_requests_to_cancel_are_bounded(home):
+    server = home.fake(hold, "s")
+    _, port = one_frontend(home, open_backend(server), router_keys={"workers": 1})
+    for number in range(70):
+        with connect(local(port), 20) as client:
+            client.sendall(cancel_request(b"\0\0\0\1abcd"))
+            if number < 64:
+                until(lambda want=number + 1: server.accepted == want, "the request")
+            else:
+                assert read_all(client) == b""
+    assert server.accepted == 64
+
+
 # --- errors that speak of roles ---
 
 
