@@ -115,16 +115,21 @@ static void fail_status(struct probe *p, const char *what, int status)
     fail(p, REACH_REFUSED, why);
 }
 
-static void leave(struct probe *p)
+static int say_goodbye(struct probe *p)
 {
     const char *out = NULL;
     size_t len = 0;
     if (p->target.dialogue != NULL) {
         p->target.dialogue->goodbye(p->talk, p->target.setup, &out, &len);
     }
+    return wire_write(&p->wire, out, len);
+}
+
+static void leave(struct probe *p)
+{
     p->kept = false;
     p->state = PROBE_LEAVE;
-    if (wire_write(&p->wire, out, len) != 0) {
+    if (say_goodbye(p) != 0) {
         close_connection(p);
         return;
     }
@@ -472,6 +477,9 @@ static void on_timer_closed(uv_handle_t *handle)
 
 static void end(struct probe *p)
 {
+    if (p->kept) {
+        say_goodbye(p);
+    }
     p->state = PROBE_CLOSE;
     if (p->handles > 1) {
         wire_close(&p->wire);

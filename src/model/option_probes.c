@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "model/config_internal.h"
 
+#define TARGET_MAX 2000
+
 /* Renamed commands -------------------------------------------------------------------------- */
 
 static bool parse_rename_name(struct parse *p, char *name)
@@ -112,7 +114,7 @@ static bool is_target(const char *s)
             return false;
         }
     }
-    return s[0] == '/' || strcmp(s, "*") == 0;
+    return strlen(s) <= TARGET_MAX && (s[0] == '/' || strcmp(s, "*") == 0);
 }
 
 bool parse_HTTP_CHECK(struct parse *p, struct http_check *out)
