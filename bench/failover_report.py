@@ -37,13 +37,13 @@ def first_write(writers, times, successor):
 
 def judge(crowd, times, successor, data):
     """Figures of one proxy in one run. crowd: {kind: writers}; data: the successor's, at the end.
-    A write that another server took is late if it was sent after the promotion."""
+    A write that another server took is late if it was acknowledged after the promotion."""
     firsts = {kind: first_write(crowd[kind], times, successor) for kind in KINDS}
     served = max(firsts.values())
     writes = [w for writers in crowd.values() for w in writers.acked()]
     elsewhere = [w for w in writes if w.by != successor.port]
-    late = [w for w in elsewhere if w.sent > times.surely_promoted]
-    early = [w for w in elsewhere if w.sent <= times.surely_promoted]
+    late = [w for w in elsewhere if w.acked > times.surely_promoted]
+    early = [w for w in elsewhere if w.acked <= times.surely_promoted]
     broken = [w for w in writes if w.by == successor.port and data.get(w.key) != w.value]
     assert not broken, f"the successor itself lost {len(broken)} writes: {broken[:3]}"
     figures = {
