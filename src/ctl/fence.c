@@ -35,7 +35,7 @@ static bool primary_is_known(const struct backend_control *b)
 /* By what the server says itself where it has no position that could be compared. */
 static uint64_t lag_in_ms(struct backend_control *b, const struct observation *o)
 {
-    if (o->part != PART_LINEAGE && o->lineage.offset <= 0) {
+    if (o->part != PART_LINEAGE && o->position < 0) {
         return o->behind_ms > 0 ? (uint64_t)o->behind_ms : 0;
     }
     return lag_ms(&b->lag, loop_now_ms(&b->control->loop), o->lineage.offset);
@@ -62,9 +62,6 @@ static bool has_our_data(const struct backend_control *b, const struct observati
 {
     if (b->memory.incumbent < 0) {
         return true;
-    }
-    if (o->part == PART_GROUP) {
-        return strcmp(o->group, b->servers[b->memory.incumbent].seen.group) == 0;
     }
     return strcmp(o->lineage.id, b->memory.elected.id) == 0;
 }

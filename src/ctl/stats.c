@@ -104,6 +104,8 @@ static void add_server(const struct control *c, size_t backend, size_t server, s
     text_add(out, ",\"backup\":%s", json_bool(v.config->backup));
     add_known(out, "offset", v.has_offset, v.offset);
     add_known(out, "lag_bytes", v.has_lag, v.lag);
+    add_known(out, "behind_ms", asked && v.seen->behind_ms >= 0 && v.seen->part != PART_LINEAGE,
+              v.seen->behind_ms);
     add_known(out, "latency_us", asked, (int64_t)v.seen->latency_us);
     add_known(out, "probe_age_ms", asked, (int64_t)(loop_now_ms(&c->loop) - v.seen->at_ms));
     add_number(out, "failures", v.seen->failures);

@@ -35,9 +35,17 @@ static const char *const route_names[] = {
     [ROUTE_ANY] = "any",
 };
 
+/* Members of a group or a cluster have no position that could be compared. */
 static bool has_lineage(const struct observation *o)
 {
-    return o->reach == REACH_ANSWERED && o->lineage.id[0] != '\0';
+    bool counts = o->part == PART_LINEAGE || o->part == PART_SOURCE;
+    return o->reach == REACH_ANSWERED && counts && o->lineage.id[0] != '\0';
+}
+
+/* MySQL's position counts transactions. */
+static bool is_in_bytes(const struct observation *o)
+{
+    return o->part == PART_LINEAGE || o->position >= 0;
 }
 
 /* The newest that is known of the primary's history: its last answer, or, while it is silent, what
@@ -96,8 +104,8 @@ struct server_view view_server(const struct control *c, size_t backend, size_t s
     };
     v.haproxy_status = haproxy_status(v.state, v.published->access);
     const struct lineage *primary = primary_lineage(b, t->primary);
-    if (v.has_offset && s->seen.claim == CLAIM_REPLICA && primary != NULL &&
-        strcmp(primary->id, s->seen.lineage.id) == 0) {
+    if (v.has_offset && is_in_bytes(&s->seen) && s->seen.claim == CLAIM_REPLICA &&
+        primary != NULL && strcmp(primary->id, s->seen.lineage.id) == 0) {
         v.has_lag = true; /* a replica that was asked later may be ahead of the answer we hold */
         v.lag = primary->offset > v.offset ? primary->offset - v.offset : 0;
     }

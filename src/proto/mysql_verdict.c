@@ -153,7 +153,6 @@ static void look_for_faults(const struct mysql_facts *f, struct observation *o)
 {
     const struct mysql_galera *g = &f->galera;
     const struct mysql_settings *s = &f->settings;
-    const char *closed = why_not_writable(s);
     if (!is(g->cluster_status, "Primary")) {
         explain(o, "is not in its cluster's primary component (wsrep_cluster_status: %s)",
                 g->cluster_status);
@@ -167,8 +166,6 @@ static void look_for_faults(const struct mysql_facts *f, struct observation *o)
         explain(o, "rejects queries (wsrep_reject_queries: %s)", s->wsrep_reject_queries);
     } else if (s->pxc_maint_mode[0] != '\0' && !is(s->pxc_maint_mode, "DISABLED")) {
         explain(o, "is in maintenance (pxc_maint_mode: %s)", s->pxc_maint_mode);
-    } else if (closed != NULL) {
-        explain(o, "%s", closed);
     }
 }
 
@@ -186,9 +183,17 @@ static void observe_galera(const struct mysql_facts *f, struct observation *o)
         return;
     }
     look_for_faults(f, o);
-    if (o->why[0] == '\0') {
+    if (o->why[0] != '\0') {
+        return;
+    }
+    const char *closed = why_not_writable(&f->settings);
+    if (closed == NULL) {
         o->claim = CLAIM_PRIMARY;
         o->usable = true;
+    } else {
+        o->claim = CLAIM_REPLICA; /* it has everything, and may be read */
+        o->link_up = true;
+        explain(o, "%s", closed);
     }
 }
 

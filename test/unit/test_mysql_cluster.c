@@ -158,7 +158,6 @@ static void a_node_that_is_not_well_claims_nothing(void **state)
         {false, 1, "OFF", "wsrep_ready"}, {false, 3, "non-Primary", "non-Primary"},
         {false, 5, "2", "is not synced"}, {false, 5, "42", "is not synced"},
         {true, 7, "ON", "wsrep_desync"},  {true, 9, "ALL", "wsrep_reject_queries: ALL"},
-        {true, 11, "ON", "read_only"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct server s = node();
@@ -173,6 +172,18 @@ static void a_node_that_is_not_well_claims_nothing(void **state)
     maintained.variables[12] = "pxc_maint_mode";
     maintained.variables[13] = "MAINTENANCE";
     assert_int_equal(ask(&maintained).claim, CLAIM_NONE);
+}
+
+static void a_node_that_is_only_read_only_may_be_read(void **state)
+{
+    (void)state;
+    struct server s = node();
+    s.variables[11] = "ON";
+    struct observation o = ask(&s);
+    assert_int_equal(o.claim, CLAIM_REPLICA);
+    assert_true(o.link_up);
+    assert_false(o.usable);
+    assert_why(&o, "read_only");
     maintained.variables[13] = "DISABLED";
     assert_int_equal(ask(&maintained).claim, CLAIM_PRIMARY);
     struct server mute = node();
@@ -216,6 +227,7 @@ int main(void)
         cmocka_unit_test(a_later_view_has_a_larger_term),
         cmocka_unit_test(a_synced_node_could_be_the_writer),
         cmocka_unit_test(a_node_that_is_not_well_claims_nothing),
+        cmocka_unit_test(a_node_that_is_only_read_only_may_be_read),
         cmocka_unit_test(a_nodes_own_words_are_quoted_with_care),
         cmocka_unit_test(numbers_that_say_unknown_are_not_believed),
     };

@@ -153,7 +153,7 @@ static void a_router_that_just_started_knows_nothing(void **state)
     assert_says(text, "\"name\":\"redis\",\"protocol\":\"redis\",\"primary\":null,"
                       "\"verdict\":\"nobody\",\"stale\":false,\"reason\":\"no election yet\"");
     assert_says(text, "\"state\":\"unknown\",\"role\":\"unknown\",\"access\":\"none\"");
-    assert_says(text, "\"offset\":null,\"lag_bytes\":null,\"latency_us\":null,"
+    assert_says(text, "\"offset\":null,\"lag_bytes\":null,\"behind_ms\":null,\"latency_us\":null,"
                       "\"probe_age_ms\":null,\"failures\":0");
     assert_says(text, "\"name\":\"hubs\",\"protocol\":\"tcp\",\"primary\":null,\"verdict\":null");
     assert_says(text, "\"binds\":[\"127.0.0.1:6379\",\"unix:/run/a\"],\"backend\":\"redis\","
@@ -180,7 +180,7 @@ static void lag_is_told_where_the_histories_match(void **state)
     observe(w, 1, CLAIM_REPLICA, FULL_ID, 990);
     assert_says(json(w), "\"primary\":\"r0\"");
     assert_says(json(w), "\"offset\":1000,\"lag_bytes\":null");
-    assert_says(json(w), "\"offset\":990,\"lag_bytes\":10,\"latency_us\":250");
+    assert_says(json(w), "\"offset\":990,\"lag_bytes\":10,\"behind_ms\":null,\"latency_us\":250");
     assert_says(prometheus(w),
                 "\nrouter_server_lag_bytes{proxy=\"redis\",server=\"r\\\"1\\\\\"} 10\n");
     observe(w, 1, CLAIM_REPLICA, FULL_ID, 1010); /* asked later than the primary */
