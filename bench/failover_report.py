@@ -10,6 +10,7 @@ from lib import mariadb, postgres
 
 TITLES = {"kill": "SIGKILL", "stop": "SIGSTOP, then SIGCONT", "switch": "planned"}
 KINDS = ("new", "kept")
+NATURAL_MS = 1000  # replication that works loses only what was written just before the fault
 
 
 class Times:
@@ -46,15 +47,18 @@ def judge(crowd, times, successor, data):
     early = [w for w in elsewhere if w.acked <= times.surely_promoted]
     broken = [w for w in writes if w.by == successor.port and data.get(w.key) != w.value]
     assert not broken, f"the successor itself lost {len(broken)} writes: {broken[:3]}"
+    gone = [(w.acked - times.fault) * 1000 for w in early if w.key not in data]
+    assert min(gone, default=0) > -NATURAL_MS, f"lost, though it had long been replicated: {gone}"
     figures = {
         "fault": (served - times.fault) * 1000,
         **{kind: (first - times.promoted) * 1000 for kind, first in firsts.items()},
         "errors": sum(at > times.fault for w in crowd.values() for at, _ in troubles(w)),
-        "lost early": sum(w.key not in data for w in early),
+        "lost early": len(gone),
         "late": len(late),
         "lost late": sum(w.key not in data for w in late),
         "latest": max((w.acked - times.promoted) * 1000 for w in late) if late else 0,
         "acknowledged": len(writes),
+        "lost at": gone,  # ms after the fault
     }
     if times.evidence:
         figures["evidence"] = (served - times.evidence) * 1000
