@@ -172,6 +172,11 @@ static void a_node_that_is_not_well_claims_nothing(void **state)
     maintained.variables[12] = "pxc_maint_mode";
     maintained.variables[13] = "MAINTENANCE";
     assert_int_equal(ask(&maintained).claim, CLAIM_NONE);
+    maintained.variables[13] = "DISABLED";
+    assert_int_equal(ask(&maintained).claim, CLAIM_PRIMARY);
+    struct server mute = node();
+    mute.status[0] = NULL; /* no word of wsrep */
+    assert_int_equal(ask(&mute).claim, CLAIM_NONE);
 }
 
 static void a_node_that_is_only_read_only_may_be_read(void **state)
@@ -184,11 +189,6 @@ static void a_node_that_is_only_read_only_may_be_read(void **state)
     assert_true(o.link_up);
     assert_false(o.usable);
     assert_why(&o, "read_only");
-    maintained.variables[13] = "DISABLED";
-    assert_int_equal(ask(&maintained).claim, CLAIM_PRIMARY);
-    struct server mute = node();
-    mute.status[0] = NULL; /* no word of wsrep */
-    assert_int_equal(ask(&mute).claim, CLAIM_NONE);
 }
 
 static void a_nodes_own_words_are_quoted_with_care(void **state)
