@@ -132,7 +132,9 @@ static void observe_member(const struct mysql_facts *f, struct observation *o)
 static void observe_group(const struct mysql_facts *f, struct observation *o)
 {
     const struct mysql_group *g = &f->group;
-    o->part = PART_GROUP;
+    /* Where all members take writes, one is kept as the writer, as in a Galera cluster. */
+    o->part = f->settings.single_primary ? PART_GROUP : PART_GALERA;
+    o->index = UINT32_MAX;
     snprintf(o->id, sizeof o->id, "%s", f->settings.server_uuid);
     snprintf(o->group, sizeof o->group, "%s", f->settings.group_name);
     o->members = g->reachable;

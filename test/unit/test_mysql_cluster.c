@@ -179,6 +179,18 @@ static void a_node_that_is_not_well_claims_nothing(void **state)
     assert_int_equal(ask(&mute).claim, CLAIM_NONE);
 }
 
+/* All of them take writes: one is the writer until it fails, as in a Galera cluster. */
+static void a_group_in_which_all_are_primaries_has_a_writer_that_stays(void **state)
+{
+    (void)state;
+    struct server s = member("ONLINE", "PRIMARY", "ONLINE", "ONLINE");
+    s.variables[7] = "OFF";
+    struct observation o = ask(&s);
+    assert_int_equal(o.part, PART_GALERA);
+    assert_int_equal(o.claim, CLAIM_PRIMARY);
+    assert_true(o.usable);
+}
+
 static void a_node_that_is_only_read_only_may_be_read(void **state)
 {
     (void)state;
@@ -227,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_later_view_has_a_larger_term),
         cmocka_unit_test(a_synced_node_could_be_the_writer),
         cmocka_unit_test(a_node_that_is_not_well_claims_nothing),
+        cmocka_unit_test(a_group_in_which_all_are_primaries_has_a_writer_that_stays),
         cmocka_unit_test(a_node_that_is_only_read_only_may_be_read),
         cmocka_unit_test(a_nodes_own_words_are_quoted_with_care),
         cmocka_unit_test(numbers_that_say_unknown_are_not_believed),
