@@ -125,11 +125,6 @@ static bool is_flood(struct sentinel_watch *w, size_t len)
 
 static void listen_on(struct sentinel_watch *w)
 {
-    if (w->told) {
-        log_limited(&w->gate, LINES_PER_SECOND, LOG_LEVEL_INFO, "%s tells news again",
-                    w->target.label);
-    }
-    w->told = false;
     w->why[0] = '\0';
     set_state(w, WATCH_LISTEN, LIFE_PAUSES * w->target.pause_ms);
 }
@@ -234,6 +229,11 @@ static void ask_for_life(struct sentinel_watch *w)
     if (!w->alive) {
         drop(w, "it gives no sign of life");
         return;
+    }
+    if (w->told) { /* one that is cut again and again is not told about each time */
+        log_limited(&w->gate, LINES_PER_SECOND, LOG_LEVEL_INFO, "%s tells news again",
+                    w->target.label);
+        w->told = false;
     }
     w->alive = false;
     int rc = conn_write(&w->conn, sentinel_news_ping, strlen(sentinel_news_ping));

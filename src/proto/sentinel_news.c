@@ -217,8 +217,9 @@ static enum sentinel_news_step take(struct sentinel_news *n)
         return n->kind == REDIS_REPLY_STATUS ? NEWS_MORE
                                              : broken(n, "does not answer AUTH as Redis does");
     }
-    if (n->kind == REDIS_REPLY_ERROR) {
-        return NEWS_MORE; /* it may not say PING: a sign of life all the same */
+    bool ready = n->confirmed == subscriptions();
+    if (n->kind == REDIS_REPLY_ERROR || (n->kind == REDIS_REPLY_STATUS && ready)) {
+        return NEWS_MORE; /* to PING, which it may refuse: a sign of life all the same */
     }
     return n->kind == REDIS_REPLY_ARRAY ? take_list(n)
                                         : broken(n, "does not publish as a Sentinel does");

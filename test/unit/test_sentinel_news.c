@@ -189,7 +189,7 @@ static void a_sign_of_life_is_no_news(void **state)
 {
     (void)state;
     struct heard *h = begin(&nobody);
-    feed(h, SUBSCRIBED PONG PONG "-NOPERM this user has no permissions to run the 'ping'\r\n");
+    feed(h, SUBSCRIBED PONG "+PONG\r\n-NOPERM this user has no permissions to run the 'ping'\r\n");
     assert_false(h->broken);
     assert_string_equal(h->text, "ready\n");
     end(h);
@@ -220,7 +220,6 @@ static void what_no_sentinel_says_ends_the_connection(void **state)
         "*3\r\n%1\r\n",
     };
     static const char *const lies[] = {
-        "+OK\r\n",
         "*-1\r\n",
         "*0\r\n",
         "*1\r\n$-1\r\n",
@@ -241,6 +240,7 @@ static void what_no_sentinel_says_ends_the_connection(void **state)
         snprintf(bytes, sizeof(bytes), "%s%s", SUBSCRIBED, lies[i]);
         assert_broken(&nobody, bytes, "does not publish as a Sentinel does");
     }
+    assert_broken(&nobody, "+OK\r\n", "does not publish as a Sentinel does");
     assert_broken(&with_user, "*0\r\n", "does not answer AUTH");
 }
 
