@@ -101,9 +101,13 @@ def end_all():
 
 
 def start_needed(items):
-    """Starts what the collected tests name as a fixture, in the order in which they need it."""
+    """Starts what the collected tests name as a fixture, or in a parameter that has a `cluster`, in
+    the order in which they need it."""
     for item in items:
-        for name in getattr(item, "fixturenames", ()):
+        callspec = getattr(item, "callspec", None)
+        parameters = callspec.params.values() if callspec else ()
+        named = [getattr(value, "cluster", None) for value in parameters]
+        for name in (*getattr(item, "fixturenames", ()), *named):
             if name in _factories:
                 start(name)
 

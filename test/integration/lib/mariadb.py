@@ -15,6 +15,8 @@ from lib.waiting import until
 
 REPLICATION = ("repl", "of the replicas")  # name and password, in every template
 WRITER = ("writer", "of the writers")      # may write in the database `test` and nothing else
+PROBER = ("prober", "of the probes")       # may see the replication and nothing else
+NOBODY = ("nobody", "of nobody")           # may log in
 KEEP = object()  # start_again(): following whom it followed
 
 # What SIGKILL leaves behind is in the page cache: neither file is synced at a commit.
@@ -34,6 +36,9 @@ CREATE USER '{REPLICATION[0]}'@'%' IDENTIFIED BY '{REPLICATION[1]}';
 GRANT REPLICATION SLAVE ON *.* TO '{REPLICATION[0]}'@'%';
 CREATE USER '{WRITER[0]}'@'%' IDENTIFIED BY '{WRITER[1]}';
 GRANT ALL ON test.* TO '{WRITER[0]}'@'%';
+CREATE USER '{PROBER[0]}'@'%' IDENTIFIED BY '{PROBER[1]}';
+GRANT SLAVE MONITOR ON *.* TO '{PROBER[0]}'@'%';
+CREATE USER '{NOBODY[0]}'@'%' IDENTIFIED BY '{NOBODY[1]}';
 """
 
 _template_lock = threading.Lock()

@@ -10,10 +10,11 @@ import pymysql
 
 from lib import mariadb, sid
 from lib.links import Link
-from lib.mariadb import REPLICATION, WRITER, Group, MariaDB
+from lib.mariadb import NOBODY, PROBER, REPLICATION, WRITER, Group, MariaDB
 from lib.process import Process
 from lib.waiting import until
 
+MEMBER = ("member", "of the members")  # may see the group and nothing else
 PACKAGE = "mysql-server-core"  # mysqld and its plugins, no service and no data directory
 HOSTS = "127.0.0.1 localhost\n"
 INIT_SECONDS = 60.0
@@ -49,6 +50,11 @@ GRANT REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN, GROUP_REPLICATION_STREA
     REPLICATION[0]}'@'%';
 CREATE USER '{WRITER[0]}'@'%' IDENTIFIED BY '{WRITER[1]}';
 GRANT ALL ON test.* TO '{WRITER[0]}'@'%';
+CREATE USER '{PROBER[0]}'@'%' IDENTIFIED BY '{PROBER[1]}';
+GRANT REPLICATION CLIENT ON *.* TO '{PROBER[0]}'@'%';
+CREATE USER '{MEMBER[0]}'@'%' IDENTIFIED BY '{MEMBER[1]}';
+GRANT SELECT ON performance_schema.* TO '{MEMBER[0]}'@'%';
+CREATE USER '{NOBODY[0]}'@'%' IDENTIFIED BY '{NOBODY[1]}';
 """
 
 _template_lock = threading.Lock()

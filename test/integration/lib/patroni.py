@@ -24,6 +24,8 @@ SCOPE = "test"
 # Patroni's rule: loop_wait + 2 * retry_timeout <= ttl. A lock whose holder is dead lasts for ttl.
 TIMES = {"ttl": 5, "loop_wait": 1, "retry_timeout": 2, "maximum_lag_on_failover": 1048576}
 
+FIRST_ADDRESS = 41  # 127.0.0.x
+
 # What Patroni sets by itself, or on its command line.
 NOT_OURS = ("listen_addresses", "wal_level", "hot_standby", "wal_log_hints", "max_connections",
             "max_wal_senders")
@@ -70,9 +72,10 @@ class Etcd:
     close = kill
 
 
-def request(port, method, path, body=None, kind="application/json", timeout=20.0):
+def request(port, method, path, body=None, kind="application/json", timeout=20.0,
+            host="127.0.0.1"):
     """(status, the answer as JSON or text) of one HTTP request."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request(method, path, body, {"Content-Type": kind} if body else {})
         response = connection.getresponse()
@@ -88,28 +91,29 @@ def request(port, method, path, body=None, kind="application/json", timeout=20.0
 class Node:
     """One Patroni and its PostgreSQL."""
 
-    def __init__(self, directory, name, etcd):
+    def __init__(self, directory, name, etcd, host="127.0.0.1", rest_port=None):
         self.name = name
         self.directory = os.path.join(directory, name)
         os.makedirs(self.directory)
         give_away(self.directory)
         self.data_directory = os.path.join(self.directory, "data")
         self.etcd = etcd
-        self.port = free_port()       # PostgreSQL's
-        self.rest_port = free_port()  # Patroni's
-        self.tags = {}                # noloadbalance and the like
+        self.host = host
+        self.port = free_port()                    # PostgreSQL's
+        self.rest_port = rest_port or free_port()  # Patroni's
+        self.tags = {}                             # noloadbalance and the like
         self.access = list(ACCESS)
         self.process = None           # the warden's of Patroni
         self.wardens = []             # a killed Patroni's one keeps the postmaster
 
     @property
     def address(self):
-        return ("127.0.0.1", self.port)
+        return (self.host, self.port)
 
     @property
     def text(self):
         """As a router.ini wants it."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     # Life.
 
@@ -123,11 +127,11 @@ class Node:
         parameters = {key: value for key, value in COMMON.items() if key not in NOT_OURS}
         return {
             "scope": SCOPE, "name": self.name, "etcd": {"host": f"127.0.0.1:{self.etcd.port}"},
-            "restapi": {"listen": f"127.0.0.1:{self.rest_port}",
-                        "connect_address": f"127.0.0.1:{self.rest_port}"},
+            "restapi": {"listen": f"{self.host}:{self.rest_port}",
+                        "connect_address": f"{self.host}:{self.rest_port}"},
             "tags": self.tags,
             "postgresql": {
-                "listen": f"127.0.0.1:{self.port}", "connect_address": f"127.0.0.1:{self.port}",
+                "listen": self.text, "connect_address": self.text,
                 "data_dir": self.data_directory, "bin_dir": BIN, "use_unix_socket": True,
                 "pgpass": os.path.join(self.directory, "pgpass"), "pg_hba": self.access,
                 "authentication": {"superuser": user, "replication": user},
@@ -171,7 +175,8 @@ class Node:
     # Its word.
 
     def rest(self, method, path, body=None, timeout=20.0):
-        return request(self.rest_port, method, path, body and json.dumps(body), timeout=timeout)
+        return request(self.rest_port, method, path, body and json.dumps(body), timeout=timeout,
+                       host=self.host)
 
     def status(self):
         """GET /patroni, {} while it does not answer."""
@@ -182,7 +187,7 @@ class Node:
         return answer if isinstance(answer, dict) else {}
 
     def connect(self, user=WRITER[0], password=WRITER[1], timeout=5.0, **options):
-        return connect(self.port, user=user, password=password, timeout=timeout, **options)
+        return connect(self.port, self.host, user, password, timeout=timeout, **options)
 
     def sql(self, text, *args):
         """Rows of one statement, as the superuser."""
@@ -234,7 +239,8 @@ class Node:
 
 
 class Patroni:
-    """Which node leads is not fixed: ask leader()."""
+    """Which node leads is not fixed: ask leader(). Each has an address of its own, as a router is
+    told of one port for the REST API of all."""
 
     def __init__(self, home, names=("a", "b", "c")):
         for program in ("/usr/bin/patroni", "/usr/bin/etcd", f"{BIN}/postgres"):
@@ -243,7 +249,9 @@ class Patroni:
         directory = home.directory("patroni")
         give_away(directory)
         self.etcd = home.keep(Etcd(home.directory("etcd")))
-        self.nodes = [home.keep(Node(directory, name, self.etcd)) for name in names]
+        self.rest_port = free_port()
+        self.nodes = [home.keep(Node(directory, name, self.etcd, f"127.0.0.{n}", self.rest_port))
+                      for n, name in enumerate(names, FIRST_ADDRESS)]
         self.born = None
         self._birth()
 

@@ -21,6 +21,8 @@ from lib.waiting import until
 BIN = "/usr/lib/postgresql/15/bin"  # there may be others in the path
 DATABASE = "test"
 WRITER = ("writer", "of the writers")  # name and password: may write in the table and nothing else
+PROBER = ("prober", "of the probes")   # may see who replicates from whom and nothing else
+NOBODY = ("nobody", "of nobody")       # may log in
 KEEP = object()  # start_again(): standby or not as the files say
 
 # PostgreSQL does not run as root.
@@ -37,11 +39,13 @@ COMMON = {
 }
 ACCESS = ["local all postgres trust", "host all postgres 127.0.0.1/32 trust",
           "host replication postgres 127.0.0.1/32 trust",
-          f"host all {WRITER[0]} 127.0.0.1/32 scram-sha-256"]
+          *(f"host all {name} 127.0.0.1/32 scram-sha-256" for name, _ in (WRITER, PROBER, NOBODY))]
 
 TABLES = f"""CREATE TABLE writes (name text PRIMARY KEY, value text NOT NULL);
 CREATE ROLE {WRITER[0]} LOGIN PASSWORD '{WRITER[1]}';
 GRANT ALL ON writes TO {WRITER[0]};
+CREATE ROLE {PROBER[0]} LOGIN PASSWORD '{PROBER[1]}' IN ROLE pg_monitor;
+CREATE ROLE {NOBODY[0]} LOGIN PASSWORD '{NOBODY[1]}';
 """
 
 _template_lock = threading.Lock()
