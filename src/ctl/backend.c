@@ -38,16 +38,16 @@ static void set_pace(struct backend_control *b, bool fast)
     authority_set_pace(b, fast);
 }
 
-/* Rounds that may be asked at once, beyond one at each fast interval: a planned switchover shows
- * itself in a few steps, each of which is worth another look right away. Whoever causes doubts
- * without end (a client that writes to a replica, a server that changes its mind with each answer)
- * gets no more than the fast pace. */
-static bool may_ask_now(struct backend_control *b)
+/* Rounds may be asked at once beyond one at each fast interval, a few of them: a planned switchover
+ * shows itself in several steps, each of which is worth another look right away. What clients see
+ * in passing is worth no more than the fast pace, or one that writes to a replica would use them
+ * up; and a server that changes its mind with each answer gets no more than that in the long run.
+ */
+static bool may_ask_now(struct backend_control *b, unsigned burst)
 {
     uint64_t now = loop_now_ms(&b->control->loop);
     uint64_t step = b->config->probe_fast_interval;
-    uint64_t latest = now + (DOUBT_BURST - 1) * step;
-    if (b->asked_until_ms > latest) {
+    if (b->asked_until_ms > now + (burst - 1) * step) {
         return false;
     }
     b->asked_until_ms = (b->asked_until_ms > now ? b->asked_until_ms : now) + step;
@@ -55,10 +55,10 @@ static bool may_ask_now(struct backend_control *b)
 }
 
 /* Any doubt: every server is asked now, and fast from then on until the roles are settled. */
-static void doubt_all(struct backend_control *b)
+static void doubt_all(struct backend_control *b, unsigned burst)
 {
     set_pace(b, true);
-    if (may_ask_now(b)) {
+    if (may_ask_now(b, burst)) {
         probes_all_now(&b->probes);
         authority_ask_now(b);
     }
@@ -77,7 +77,7 @@ void backend_doubt(struct backend_control *b, size_t server)
         fence_publish(c);
     }
     if (backend_has_roles(b->config)) {
-        doubt_all(b);
+        doubt_all(b, 1);
     } else if (server != MESSAGE_WHOLE_BACKEND) {
         probes_now(&b->probes, server);
     }
@@ -281,7 +281,7 @@ static void note_change(struct backend_control *b, struct server_control *s,
     }
     b->watch_until_ms = loop_now_ms(&b->control->loop) + WATCH_MS;
     if (known) {
-        doubt_all(b);
+        doubt_all(b, DOUBT_BURST);
     }
 }
 
@@ -300,7 +300,7 @@ static void decide(struct backend_control *b)
                    b->config->max_lag.ms * 2 / LAG_SAMPLES);
     }
     if (new_doubt) {
-        doubt_all(b);
+        doubt_all(b, DOUBT_BURST);
     } else {
         set_pace(b, doubt || watch);
     }
@@ -360,7 +360,11 @@ static void on_lost(void *context, size_t server)
     struct backend_control *b = context;
     log_debug("backend=%s server=%s the probe's connection was lost", b->config->name,
               b->servers[server].config->name);
-    backend_doubt(b, backend_has_roles(b->config) ? MESSAGE_WHOLE_BACKEND : server);
+    if (backend_has_roles(b->config)) {
+        doubt_all(b, DOUBT_BURST);
+    } else {
+        backend_doubt(b, server);
+    }
 }
 
 /* Whoever decides beside the servers has another word. */
@@ -371,7 +375,7 @@ void backend_word_changed(struct backend_control *b, bool news)
     }
     if (news) {
         b->watch_until_ms = loop_now_ms(&b->control->loop) + WATCH_MS;
-        doubt_all(b);
+        doubt_all(b, DOUBT_BURST);
     }
     backend_decide(b);
 }

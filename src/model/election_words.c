@@ -59,7 +59,8 @@ static const char *whom(const struct observation *o)
 
 static void add_answer(struct words *w, const struct observation *o)
 {
-    if (o->claim == CLAIM_REPLICA && o->part == PART_SOURCE && o->follows[0] == '\0') {
+    bool alone = o->part == PART_SOURCE && o->follows[0] == '\0';
+    if (o->claim == CLAIM_REPLICA && (alone || o->part == PART_GALERA)) {
         add(w, " takes no writes");
     } else if (o->claim == CLAIM_REPLICA && o->part == PART_GROUP) {
         add(w, " is a secondary of its group");
@@ -67,6 +68,8 @@ static void add_answer(struct words *w, const struct observation *o)
         add(w, " is a replica of %s", whom(o));
     } else if (o->claim == CLAIM_PRIMARY) {
         add(w, o->usable ? " claims to be the primary" : " claims, but can take no writes now");
+    } else if (o->part == PART_GROUP || o->part == PART_GALERA) {
+        add(w, " can take no writes now");
     } else {
         add(w, " does not say its role");
     }

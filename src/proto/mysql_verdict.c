@@ -133,7 +133,8 @@ static void observe_group(const struct mysql_facts *f, struct observation *o)
 {
     const struct mysql_group *g = &f->group;
     /* Where all members take writes, one is kept as the writer, as in a Galera cluster. */
-    o->part = f->settings.single_primary ? PART_GROUP : PART_GALERA;
+    bool many = f->settings.group_name[0] != '\0' && !f->settings.single_primary;
+    o->part = many ? PART_GALERA : PART_GROUP;
     o->index = UINT32_MAX;
     snprintf(o->id, sizeof o->id, "%s", f->settings.server_uuid);
     snprintf(o->group, sizeof o->group, "%s", f->settings.group_name);

@@ -31,12 +31,13 @@ static const struct meaning at_login[] = {
     {1698, REACH_DENIED, "does not accept the probe's user and password"},
     {1820, REACH_DENIED, "lets the probe's user do nothing before its expired password is changed"},
     {1862, REACH_DENIED, "says that the password of the probe's user has expired"},
-    {3032, REACH_DENIED, "is in offline_mode"},
+    {3032, REACH_REFUSED, "is in offline_mode"},
     {3118, REACH_DENIED, "has locked the account of the probe's user"},
     {3159, REACH_DENIED, "takes TLS only (require_secure_transport): probe_tls = yes"},
     {3955, REACH_DENIED, "has locked the account of the probe's user after wrong passwords"},
     {4150, REACH_DENIED, "has blocked the probe's user after wrong passwords: FLUSH PRIVILEGES"},
     {4151, REACH_DENIED, "has locked the account of the probe's user"},
+    {6400, REACH_REFUSED, "is in offline_mode"},
 };
 
 /* MariaDB and MySQL number some of them differently. */
@@ -53,7 +54,7 @@ static const struct meaning at_question[] = {
     {1927, REACH_REFUSED, "ended the probe's session"},
     {1969, REACH_SILENT, "did not answer in time (max_statement_time)"},
     {3024, REACH_SILENT, "did not answer in time (max_execution_time)"},
-    {3032, REACH_DENIED, "is in offline_mode"},
+    {3032, REACH_REFUSED, "is in offline_mode"},
     {3169, REACH_REFUSED, "ended the probe's session"},
     {4031, REACH_REFUSED, "ended the probe's session (wait_timeout)"},
 };

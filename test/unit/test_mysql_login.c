@@ -412,7 +412,8 @@ static void refusals_of_the_login_are_understood(void **state)
         {3118, REACH_DENIED, "locked"},
         {4151, REACH_DENIED, "locked"},
         {3159, REACH_DENIED, "probe_tls = yes"},
-        {3032, REACH_DENIED, "offline_mode"},
+        {3032, REACH_REFUSED, "offline_mode"},
+        {6400, REACH_REFUSED, "offline_mode"},
         {1053, REACH_REFUSED, "shutting down"},
         {9999, REACH_DENIED, "error 9999: new words"},
     };
