@@ -135,6 +135,8 @@ def test_the_page_tells_each_change_of_the_primary(home, width):
                             ) == 4
     assert browser.complaints == []
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser.evaluate("[...document.querySelectorAll('#changes *')].every("
+                            "e => e.getBoundingClientRect().right <= innerWidth)"), "cut off"
 
 
 def test_many_changes_are_folded_and_an_open_one_says_so(home, browser):
