@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "model/config.h"
+#include "router_proto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,12 +27,26 @@ static void check_routes(const struct config *c)
     }
 }
 
+static void check_probes(const struct backend_config *b)
+{
+    need(b->probe_port <= 65535 && b->patroni <= 65535);
+    need(b->sentinels.count == 0 || b->sentinel_master != NULL);
+    need(b->http_check.method == NULL ||
+         (b->http_check.method[0] != '\0' && b->http_check.target[0] != '\0'));
+    need(b->http_expect.count > 0 && b->http_expect.count <= HTTP_EXPECT_MAX);
+    for (unsigned i = 0; i < b->http_expect.count; i++) {
+        need(b->http_expect.ranges[i].first >= 100 && b->http_expect.ranges[i].last <= 599);
+        need(b->http_expect.ranges[i].first <= b->http_expect.ranges[i].last);
+    }
+}
+
 static void check_servers(const struct config *c)
 {
     size_t id = 0;
     for (size_t i = 0; i < c->backend_count; i++) {
         const struct backend_config *b = &c->backends[i];
         need(b->index == i && b->protocol != NULL && b->servers.count > 0);
+        check_probes(b);
         need(b->queue_timeout > 0 && b->connect_timeout > 0 && b->probe_timeout > 0);
         for (size_t j = 0; j < b->servers.count; j++) {
             const struct server_config *s = &b->servers.items[j];
@@ -42,11 +57,11 @@ static void check_servers(const struct config *c)
     need(id == c->server_count);
 }
 
-/* A dump without its passwords lacks what probe_user needs, and may hold "${" from a variable. */
+/* A dump without its passwords lacks what users need, and may hold "${" from a variable. */
 static bool can_be_fed_back(const struct config *c, const char *text)
 {
     for (size_t i = 0; i < c->backend_count; i++) {
-        if (c->backends[i].probe_user != NULL) {
+        if (c->backends[i].probe_user != NULL || c->backends[i].sentinel_user != NULL) {
             return false;
         }
     }
