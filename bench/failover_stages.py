@@ -14,7 +14,7 @@ import time
 
 import psycopg2
 
-from lib import mariadb, postgres
+from lib import mariadb, patroni, postgres
 from lib.ini import servers as server_lines
 from lib.pg_writers import PostgresDialect
 from lib.sentinel import MASTER, Watched
@@ -23,12 +23,10 @@ from lib.waiting import until
 from lib.writers import Writers
 
 import failover_proxies as proxies
-from failover_patroni import Spread
 from failover_watch import Each, Watcher
 
 OPERATOR_SECONDS = 1.0  # from the fault to what a quick operator's script does about it
 RETURN_SECONDS = 3.0    # until an operator has noticed that the old primary is back, and ends it
-PASSWORD = "of the router"
 TIMEOUT = 15.0          # of the writers: longer than anything here takes
 
 # What Sentinel does if nobody makes it faster, and the time it takes to find a primary down.
@@ -155,7 +153,6 @@ class MariaDBStage(Stage):
         self.servers = self.cluster.servers
         self.primary = self.cluster.primary
         self.primary.add_user("haproxy")
-        self.primary.add_user("router", PASSWORD, grants=["SLAVE MONITOR ON *.*"])
         for server in self.candidates():
             server.wait_caught_up(self.primary)
 
@@ -170,8 +167,8 @@ class MariaDBStage(Stage):
             proxies.haproxy(self.home, "agent", "HAProxy, read_only by an agent",
                             proxies.HTTP_CHECK.format(path="/"), asked),
             proxies.router(self.home, self.primary, protocol="mysql",
-                           server=server_lines(*self.servers), probe_user="router",
-                           probe_password=PASSWORD),
+                           server=server_lines(*self.servers), probe_user=mariadb.PROBER[0],
+                           probe_password=mariadb.PROBER[1]),
         ]
 
     def writers(self, address, **options):
@@ -235,11 +232,9 @@ class PatroniStage(Stage):
     def __init__(self, home):
         super().__init__(home)
         self.rate = 25  # a new connection costs the server and the client much here
-        self.cluster = Spread(home)
+        self.cluster = patroni.three_nodes(home)
         self.servers = self.cluster.nodes
         self.primary = self.cluster.wait_leader()
-        self.cluster.add_user("router", PASSWORD)
-        self.primary.sql("GRANT pg_monitor TO router")
 
     def fronts(self):
         lines = [f"{n.name} {n.text} check port {n.rest_port}" for n in self.servers]
@@ -248,7 +243,7 @@ class PatroniStage(Stage):
                             proxies.HTTP_CHECK.format(path="/primary"), lines),
             proxies.router(self.home, self.primary, protocol="pgsql",
                            server=server_lines(*self.servers), patroni=self.primary.rest_port,
-                           probe_user="router", probe_password=PASSWORD),
+                           probe_user=postgres.PROBER[0], probe_password=postgres.PROBER[1]),
         ]
 
     def writers(self, address, **options):
