@@ -8,9 +8,13 @@
 
 #define LOOK_MS 10
 
+/* Looks after start_timeout: by then the election falls back on what it has. */
+#define LAST_LOOKS 30
+
 struct once {
     struct control control;
     uv_timer_t look;
+    unsigned late;
 };
 
 /* Nothing more is to be learnt: the roles are settled, or everybody has said what there is to say.
@@ -36,13 +40,14 @@ static bool decided(const struct once *o)
     for (size_t i = 0; i < c->config->backend_count; i++) {
         all = all && backend_decided(&c->backends[i]);
     }
-    return all || c->start_over;
+    return all;
 }
 
 static void on_look(uv_timer_t *timer)
 {
     struct once *o = container_of(timer, struct once, look);
-    if (decided(o)) {
+    o->late += o->control.start_over;
+    if (decided(o) || o->late > LAST_LOOKS) {
         uv_close((uv_handle_t *)&o->look, NULL);
         control_end(&o->control);
     }

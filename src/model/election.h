@@ -50,8 +50,8 @@ struct server_memory {
     char claimed_id[REPLID_MAX]; /* the history of its present claim; empty = it does not claim */
     uint64_t claimed_since;      /* `answered` stamp of the first observation with that claim */
     uint64_t lost_since;         /* claimed_since of its last claim that lost an election */
-    /* A majority named it when another one was elected, and has not changed its mind since: that
-     * says nothing new. */
+    /* It was the primary, or a majority named it, when another one was elected. A majority that has
+     * not changed its mind since, as far as it is heard, says nothing new. */
     bool outvoted;
     struct census_memory census;
 };

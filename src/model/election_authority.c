@@ -38,12 +38,19 @@ int authority_choice(const struct ballot *b)
     return i != ELECTION_NOBODY && round_is_only(b, i, is_named_by_most) ? i : ELECTION_NOBODY;
 }
 
+/* A word for it says nothing new, unless it was promoted from what its successor has, or that one
+ * has stepped down: somebody has decided so since. */
+static bool is_outvoted(const struct ballot *b, size_t i)
+{
+    return b->memory->servers[i].outvoted && b->standing != STANDING_STEPPED_DOWN &&
+           !ballot_contends(b, i);
+}
+
 /* Whoever a majority names, if it claims. */
 static int confirmed(const struct ballot *b)
 {
     int i = authority_choice(b);
-    bool good =
-        i != ELECTION_NOBODY && ballot_claims(b, (size_t)i) && !b->memory->servers[i].outvoted;
+    bool good = i != ELECTION_NOBODY && ballot_claims(b, (size_t)i) && !is_outvoted(b, (size_t)i);
     return good ? i : ELECTION_NOBODY;
 }
 
@@ -61,7 +68,7 @@ static bool is_spoken_against(const struct ballot *b, size_t i)
 static bool may_succeed(const struct ballot *b, size_t i)
 {
     return b->memory->incumbent != (int)i && ballot_claims(b, i) && authority_names(b, i) &&
-           !b->memory->servers[i].outvoted && ballot_is_kin(b, i) &&
+           !is_outvoted(b, i) && ballot_is_kin(b, i) &&
            (ballot_contends(b, i) || !is_spoken_against(b, i));
 }
 
@@ -83,12 +90,26 @@ static int most_named(const struct ballot *b, ballot_pick set)
     return tie ? ELECTION_NOBODY : best;
 }
 
+/* A majority names it, as far as they are heard: who is not may think so. */
+static bool may_be_named_by_most(const struct ballot *b, size_t i)
+{
+    const struct authority *a = &b->in->authority;
+    return a->words[i] + (a->total - a->heard) > a->total / 2;
+}
+
+/* Those who lag may name the old primary, now or when they are heard again. */
 void election_outvote(struct round *r, int i, enum words_merit merit)
 {
-    int chosen = authority_choice(&r->ballot);
-    if (chosen != ELECTION_NOBODY && chosen != i) {
+    const struct ballot *b = &r->ballot;
+    int chosen = authority_choice(b);
+    int from = r->memory->stepped_down ? ELECTION_NOBODY : r->memory->incumbent;
+    if (chosen != ELECTION_NOBODY) {
         r->memory->servers[chosen].outvoted = true;
     }
+    if (from != ELECTION_NOBODY) {
+        r->memory->servers[from].outvoted = may_be_named_by_most(b, (size_t)from);
+    }
+    r->memory->servers[i].outvoted = false;
     round_elect(r, i, merit);
 }
 
@@ -99,10 +120,9 @@ static void elect(struct round *r, int i)
 
 static void note_changed_minds(struct round *r)
 {
-    int chosen = authority_choice(&r->ballot);
-    for (size_t i = 0; i < r->ballot.in->count && is_heard(&r->ballot); i++) {
+    for (size_t i = 0; i < r->ballot.in->count; i++) {
         struct server_memory *server = &r->memory->servers[i];
-        server->outvoted = server->outvoted && chosen == (int)i;
+        server->outvoted = server->outvoted && may_be_named_by_most(&r->ballot, i);
     }
 }
 

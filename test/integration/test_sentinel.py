@@ -17,7 +17,6 @@ from lib.waiting import Clock, holds, until
 MANY = {"count": 6, "rate": 100, "reconnect_every": 20}
 NEEDED = ("router on >word -@all +sentinel|get-master-addr-by-name +sentinel|master"
           " +subscribe +psubscribe +ping")
-OUTVOTED = pytest.mark.xfail(run=False, reason="the election forgets who was outvoted")
 
 
 class Watched(Stage):
@@ -296,7 +295,6 @@ def mistaken(stage, how="continued", unheard=()):
     until(lambda: a.role() == "master", "a to claim")
 
 
-@OUTVOTED
 @pytest.mark.parametrize("how", ["continued", "restarted"])
 @pytest.mark.parametrize("unheard", [0, 1, 2])
 def test_an_old_primary_does_not_return_by_the_word_of_those_that_lag(home, how, unheard):
@@ -322,7 +320,6 @@ def test_an_old_primary_does_not_return_by_the_word_of_those_that_lag(home, how,
     stage.curtain(b)
 
 
-@OUTVOTED
 def test_a_successor_that_most_never_agreed_to_gives_the_role_back(home):
     """It is what they do with it: they make it a replica again."""
     stage = faked(home)
