@@ -28,13 +28,35 @@ static const struct probe_dialogue *dialogue_of(const struct backend_config *b)
     return b->http_check.method != NULL ? &http_probe : b->protocol->dialogue;
 }
 
+/* Whom a request is for (RFC 9110, section 7.2). Under TLS that is who the certificate must name:
+ * servers answer 421 to another one (section 7.4). */
+static void write_host(const struct backend_config *b, const struct address *server,
+                       char out[HOST_FIELD_MAX])
+{
+    bool check = b->http_check.method != NULL;
+    unsigned port = check ? b->probe_port : b->patroni;
+    struct address at = port > 0 ? address_with_port(server, port) : *server;
+    char text[ADDRESS_TEXT_MAX];
+    if (at.sa.any.sa_family == AF_UNIX) {
+        address_print_host(&at, text);
+    } else {
+        address_print(&at, text);
+    }
+    const char *colon = strrchr(text, ':'); /* before the port */
+    if (check && b->tls_server_name != NULL) {
+        snprintf(out, HOST_FIELD_MAX, "%s%s", b->tls_server_name, colon != NULL ? colon : "");
+    } else {
+        snprintf(out, HOST_FIELD_MAX, "%s", text);
+    }
+}
+
 /* What a server is asked with; the password follows its file. */
 static void set_up(struct probes *p, size_t server)
 {
     const struct backend_config *b = p->config;
     const struct address *at = &b->servers.items[server].address;
     struct server_probes *s = &p->servers[server];
-    snprintf(s->host, sizeof s->host, "%s", b->servers.items[server].address_text);
+    write_host(b, at, s->host);
     s->setup = (struct probe_setup){
         .user = b->probe_user,
         .password = p->secret.value,

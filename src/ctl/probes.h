@@ -9,11 +9,13 @@
 
 struct tls_context;
 
+#define HOST_FIELD_MAX 264 /* a name of DNS and a port */
+
 struct server_probes {
     struct probe *probe;      /* owned; NULL with probe = off */
     struct probe *witness;    /* owned: Patroni's word on this server; NULL = nobody is asked */
     struct probe_setup setup; /* for both */
-    char host[ADDRESS_TEXT_MAX];
+    char host[HOST_FIELD_MAX];
 };
 
 struct probes {

@@ -47,7 +47,7 @@ def name_then_echo(server, sock):
 
 class FakeServer:
     def __init__(self, handler, name="fake", family=socket.AF_INET, path=None, port=None,
-                 backlog=1024):
+                 backlog=1024, host=None):
         self.name = name
         self.handler = handler
         self.lock = threading.Lock()
@@ -62,7 +62,7 @@ class FakeServer:
             self.listener = socket.socket(socket.AF_UNIX)
             self.listener.bind(path)
         else:
-            host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+            host = host or ("::1" if family == socket.AF_INET6 else "127.0.0.1")
             self.address = (host, port or free_port(host))
             self.listener = socket.socket(family)
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
