@@ -163,7 +163,7 @@ static void begin_tls(struct probe *p, bool upgrade)
     p->upgrade = upgrade;
     p->state = PROBE_SHAKE;
     address_print_host(&p->target.address, host);
-    int rc = wire_secure(&p->wire, p->target.tls, host);
+    int rc = wire_secure(&p->wire, p->target.tls, host, upgrade && p->target.dialogue->distrust);
     if (rc == UV_ENOMEM) {
         fail(p, REACH_DENIED, "TLS cannot be begun with it: no tls_server_name, or no memory");
     } else if (rc != 0) {
@@ -250,6 +250,9 @@ static void on_connected(struct wire *w)
 static void on_secured(struct wire *w)
 {
     struct probe *p = container_of(w, struct probe, wire);
+    if (!wire_is_trusted(w)) {
+        p->target.dialogue->distrust(p->talk, wire_why(w));
+    }
     talk(p, p->upgrade || p->anew);
 }
 
@@ -359,7 +362,6 @@ static void turn(struct probe *p)
     p->state = PROBE_OPENING;
     p->opened_ms = loop_now_ms(p->loop);
     p->handles++;
-    p->last = false;
     set_timer(p, p->target.timeout_ms);
     int rc = wire_open(&p->wire, p->loop, &ops, &p->target.address, &p->target.tcp);
     if (rc == CONN_CONNECTED) {

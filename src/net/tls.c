@@ -24,7 +24,9 @@ struct tls {
     BIO *in;  /* owned by ssl */
     BIO *out; /* owned by ssl */
     bool ready;
-    bool sent; /* what tls_output() gave is to be dropped at its next call */
+    bool verify;
+    bool trusted; /* when ready */
+    bool sent;    /* what tls_output() gave is to be dropped at its next call */
     char why[TLS_WHY_MAX];
 };
 
@@ -112,6 +114,7 @@ struct tls *tls_new(struct tls_context *c, const char *host)
         ERR_clear_error();
         return NULL;
     }
+    t->verify = c->verify;
     SSL_set_bio(t->ssl, t->in, t->out);
     SSL_set_connect_state(t->ssl);
     SSL_do_handshake(t->ssl); /* wants to read: the client hello is in `out` */
@@ -127,12 +130,22 @@ void tls_free(struct tls *t)
     }
 }
 
+void tls_tolerate(struct tls *t)
+{
+    SSL_set_verify(t->ssl, SSL_VERIFY_NONE, NULL); /* the result is kept all the same */
+}
+
+static void explain_distrust(struct tls *t, long verified)
+{
+    snprintf(t->why, sizeof t->why, "its certificate is not accepted: %s",
+             X509_verify_cert_error_string(verified));
+}
+
 static int fail(struct tls *t, const char *what)
 {
     long verified = SSL_get_verify_result(t->ssl);
     if (!t->ready && verified != X509_V_OK && SSL_get_verify_mode(t->ssl) != SSL_VERIFY_NONE) {
-        snprintf(t->why, sizeof t->why, "its certificate is not accepted: %s",
-                 X509_verify_cert_error_string(verified));
+        explain_distrust(t, verified);
         ERR_clear_error();
     } else {
         explain(t->why, what);
@@ -140,12 +153,25 @@ static int fail(struct tls *t, const char *what)
     return UV_EPROTO;
 }
 
+/* SSL_get_verify_result(3) is X509_V_OK where there is no certificate at all, too. */
+static bool is_verified(struct tls *t)
+{
+    long verified = SSL_get_verify_result(t->ssl);
+    bool shown = SSL_get0_peer_certificate(t->ssl) != NULL;
+    if (shown && verified == X509_V_OK) {
+        return true;
+    }
+    explain_distrust(t, shown ? verified : X509_V_ERR_UNSPECIFIED);
+    return false;
+}
+
 static int shake_hands(struct tls *t)
 {
     int rc = SSL_do_handshake(t->ssl);
     if (rc == 1) {
-        t->ready = true;
-        return 0;
+        t->trusted = !t->verify || is_verified(t);
+        t->ready = t->trusted || SSL_get_verify_mode(t->ssl) == SSL_VERIFY_NONE;
+        return t->ready ? 0 : UV_EPROTO;
     }
     return SSL_get_error(t->ssl, rc) == SSL_ERROR_WANT_READ ? 0
                                                             : fail(t, "the TLS handshake failed");
@@ -189,6 +215,11 @@ int tls_feed(struct tls *t, const char *data, size_t len)
 bool tls_is_ready(const struct tls *t)
 {
     return t->ready;
+}
+
+bool tls_is_trusted(const struct tls *t)
+{
+    return t->trusted;
 }
 
 size_t tls_read(struct tls *t, char *out, size_t size)

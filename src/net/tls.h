@@ -33,6 +33,10 @@ void tls_free(struct tls *t); /* NULL is fine */
  * trusted: tls_why() says what. */
 int tls_feed(struct tls *t, const char *data, size_t len);
 bool tls_is_ready(const struct tls *t); /* the handshake is over and the server was verified */
+/* Before its first tls_feed(): a certificate that is not accepted does not end the handshake. Once
+ * it is ready tls_is_trusted() says whether the server may be told anything; tls_why() why not. */
+void tls_tolerate(struct tls *t);
+bool tls_is_trusted(const struct tls *t);
 /* Plain text that has arrived: how many bytes were put into `out`; 0 = none (left). */
 size_t tls_read(struct tls *t, char *out, size_t size);
 /* Queues plain text; only when ready. 0 or UV_EPROTO. */

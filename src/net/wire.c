@@ -107,10 +107,21 @@ int wire_open(struct wire *w, struct loop *l, const struct wire_ops *ops, const 
     return conn_connect(&w->conn, l, &conn_ops, to, tcp);
 }
 
-int wire_secure(struct wire *w, struct tls_context *context, const char *host)
+int wire_secure(struct wire *w, struct tls_context *context, const char *host, bool tolerant)
 {
     w->tls = tls_new(context, host);
-    return w->tls != NULL ? flush(w) : UV_ENOMEM;
+    if (w->tls == NULL) {
+        return UV_ENOMEM;
+    }
+    if (tolerant) {
+        tls_tolerate(w->tls);
+    }
+    return flush(w);
+}
+
+bool wire_is_trusted(const struct wire *w)
+{
+    return tls_is_trusted(w->tls);
 }
 
 int wire_write(struct wire *w, const char *data, size_t len)

@@ -33,8 +33,11 @@ struct wire {
 /* What conn_connect() does and returns. */
 int wire_open(struct wire *w, struct loop *l, const struct wire_ops *ops, const struct address *to,
               const struct conn_tcp *tcp);
-/* Begins TLS on a connected wire; `host` as tls_new(). 0 or UV_ENOMEM, or what the socket said. */
-int wire_secure(struct wire *w, struct tls_context *context, const char *host);
+/* Begins TLS on a connected wire; `host` as tls_new(). 0 or UV_ENOMEM, or what the socket said.
+ * `tolerant`: on_secured is called for a server that is not to be trusted, too: wire_is_trusted()
+ * and wire_why() tell. */
+int wire_secure(struct wire *w, struct tls_context *context, const char *host, bool tolerant);
+bool wire_is_trusted(const struct wire *w);
 /* 0 or a UV_* code: then on_gone is not called, the owner closes. */
 int wire_write(struct wire *w, const char *data, size_t len);
 void wire_finish(struct wire *w); /* FIN after everything queued */

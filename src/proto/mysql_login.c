@@ -145,6 +145,12 @@ enum probe_step mysql_login_secured(struct mysql_login *l, struct observation *o
     return write_login(l, o, answer);
 }
 
+void mysql_login_distrust(struct mysql_login *l, const char *why)
+{
+    l->vain = why;
+    l->capabilities &= ~MYSQL_CAP_CONNECT_WITH_DB;
+}
+
 /* The greeting ------------------------------------------------------------------------------- */
 
 static bool is_named(struct mysql_text text, const char *name)

@@ -53,6 +53,9 @@ enum probe_step mysql_login_take(struct mysql_login *l, const struct mysql_inbox
 /* The connection is TLS now. */
 enum probe_step mysql_login_secured(struct mysql_login *l, struct observation *o,
                                     struct mysql_writer *answer);
+/* Before mysql_login_secured(): the server is not who it should be, so the login must fail; it is
+ * counted as a broken one unless it comes to its end. `why` is borrowed. */
+void mysql_login_distrust(struct mysql_login *l, const char *why);
 struct mysql_account mysql_login_account(const struct mysql_login *l);
 void mysql_login_forget(struct mysql_login *l); /* wipes and releases; zeroed then */
 

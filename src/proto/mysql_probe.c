@@ -307,6 +307,12 @@ static bool mysql_unfinished(const void *state)
     return d->login.state != MYSQL_LOGIN_OVER;
 }
 
+static void mysql_distrust(void *state, const char *why)
+{
+    struct dialogue *d = state;
+    mysql_login_distrust(&d->login, why);
+}
+
 /* The farewell of a server that ends an idle or killed session, or itself; it may come in pieces.
  */
 static bool mysql_unasked(void *state, const char *data, size_t len)
@@ -323,5 +329,6 @@ const struct probe_dialogue mysql_probe = {
     .goodbye = mysql_goodbye,
     .release = mysql_release,
     .unfinished = mysql_unfinished,
+    .distrust = mysql_distrust,
     .unasked = mysql_unasked,
 };

@@ -111,6 +111,7 @@ static void assert_ready(struct pair p)
     assert_string_equal(tls_why(p.client), "");
     assert_int_equal(rc, 0);
     assert_true(tls_is_ready(p.client));
+    assert_true(tls_is_trusted(p.client));
     pair_free(&p);
 }
 
@@ -178,6 +179,36 @@ static void nobody_but_the_authority_may_sign_and_only_for_a_time(void **state)
         identity_free(&id);
     }
     identity_free(&other);
+}
+
+/* For protocols whose servers count broken handshakes. */
+static void assert_tolerated(struct pair p, const char *why)
+{
+    tls_tolerate(p.client);
+    assert_int_equal(shake_hands(&p, FLIGHT_MAX), 0);
+    assert_true(tls_is_ready(p.client));
+    assert_int_equal(tls_is_trusted(p.client), why[0] == '\0');
+    assert_string_equal(tls_why(p.client), why);
+    pair_free(&p);
+}
+
+static void a_handshake_may_be_ended_with_who_is_not_trusted(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct identity old =
+        identity_new("x", &(struct wanted){"IP:" HOST, -2 * DAY, -DAY}, &authority);
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        int v = versions[i];
+        assert_tolerated(pair_new(&good, HOST, NULL, true, v), "");
+        assert_tolerated(pair_new(&good, "10.0.0.2", NULL, false, v), "");
+        assert_tolerated(pair_new(&old, HOST, NULL, false, v), "");
+        assert_tolerated(pair_new(&old, HOST, NULL, true, v),
+                         "its certificate is not accepted: certificate has expired");
+        assert_tolerated(pair_new(&good, "10.0.0.2", NULL, true, v),
+                         "its certificate is not accepted: IP address mismatch");
+    }
+    identity_free(&old);
 }
 
 static void the_name_is_sent_and_an_address_is_not(void **state)
@@ -430,6 +461,7 @@ int main(void)
         cmocka_unit_test(a_certificate_for_the_address_or_the_name_is_accepted),
         cmocka_unit_test(a_certificate_for_somebody_else_is_not),
         cmocka_unit_test(nobody_but_the_authority_may_sign_and_only_for_a_time),
+        cmocka_unit_test(a_handshake_may_be_ended_with_who_is_not_trusted),
         cmocka_unit_test(the_name_is_sent_and_an_address_is_not),
         cmocka_unit_test(versions_before_1_2_are_refused),
         cmocka_unit_test(certificates_that_cannot_be_read_are_told),
