@@ -354,7 +354,9 @@ static void on_observation(void *context, size_t server, const struct observatio
     fence_publish(b->control);
 }
 
-/* The loss of a kept connection says that something happened, most likely to the server. */
+/* The loss of a kept connection says that something happened, most likely to the server. Of HTTP it
+ * says nothing: servers end idle connections, and some end each one after its answer. The probe
+ * asks again by itself. */
 static void on_lost(void *context, size_t server)
 {
     struct backend_control *b = context;
@@ -362,8 +364,6 @@ static void on_lost(void *context, size_t server)
               b->servers[server].config->name);
     if (backend_has_roles(b->config)) {
         doubt_all(b, DOUBT_BURST);
-    } else {
-        backend_doubt(b, server);
     }
 }
 

@@ -4,11 +4,12 @@ import threading
 import time
 
 from lib.fake import fake_redis, info_reply, primary_answers
-from lib.ini import frontend, redis_backend
+from lib.hub import Hub
+from lib.ini import frontend, redis_backend, section, servers
 from lib.process import free_port
 from lib.resp import RespError, Resp
 from lib.sockets import local
-from lib.waiting import SLOW, Clock, until
+from lib.waiting import SLOW, Clock, holds, until
 
 PROBES = {"probe_interval": "60s", "probe_fast_interval": "50ms"}  # 20 rounds a second
 SECONDS = 1.5
@@ -113,3 +114,15 @@ def test_the_same_with_real_servers(home):
     router, ports = routes(home, a, b)
     check_calm(*rage(home, router, ports, lambda: info_calls(a) // 3))
     check_calm(*rage(home, router, ports, lambda: info_calls(b) // 3))
+
+
+def test_a_server_that_ends_connections_after_each_answer_is_not_asked_in_a_loop(home):
+    """HTTP allows it, without a word in the answer; so it is no doubt either."""
+    hub = home.keep(Hub(ends=True))
+    router = home.router(frontend("f", free_port()) + section(
+        "backend b", protocol="http", http_check="GET /health", server=servers(hub),
+        probe_interval="200ms", probe_fast_interval="50ms"))
+    router.wait_for(lambda s: s.server("hub")["state"] == "up", "the first answer")
+    before = hub.asked()
+    holds(lambda: router.stats().server("hub")["access"] == "open", "it gets sessions", SECONDS)
+    assert 2 <= hub.asked() - before <= (SECONDS / 0.2 + 2) * SLOW
