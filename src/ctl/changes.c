@@ -108,8 +108,9 @@ void changes_verdict(struct backend_control *b, const struct verdict *v)
     if (!writes) {
         r->to[0] = '\0'; /* the election took it back */
         r->elected_us = RECORD_NEVER;
-    } else if (r->elected_us == RECORD_NEVER) {
+    } else if (r->elected_us == RECORD_NEVER || v->primary != before->primary) {
         set_name(r->to, b, v->primary);
+        r->elected_us = RECORD_NEVER;
         record_mark(r, &r->elected_us);
         explain(r, b, v);
     }
@@ -140,8 +141,8 @@ void changes_written(struct backend_control *b)
         r->counts = record_since(r, changes_counts(b));
         r->complete = true;
         events_add(&b->control->events, b->config->name, "written",
-                   "the first write after %llu ms went to %s; %llu sessions had waited, %llu were "
-                   "closed",
+                   "the first write after %llu ms went to %s; sessions that waited: %llu, closed: "
+                   "%llu",
                    (unsigned long long)(r->written_us / 1000), r->to,
                    (unsigned long long)r->counts.held, (unsigned long long)r->counts.closed);
     }

@@ -110,6 +110,14 @@ static void resolve_route(const struct config *c, struct frontend_config *f,
                      config_route_words[f->route], b->protocol->name, b->name);
         return;
     }
+    if (b->http_check.method != NULL) {
+        config_error(errors, line,
+                     "route = %s%s needs roles, and with http_check nobody asks [backend %s] for "
+                     "them: leave it out there, or write \"route = any\" here",
+                     config_route_words[f->route],
+                     f->route_auto ? " (that is what auto means here)" : "", b->name);
+        return;
+    }
     config_error(errors, line,
                  "route = %s%s needs roles, and with probe = %s nobody asks [backend %s] for them: "
                  "write \"probe = auto\" there, or \"route = any\" here",

@@ -1,4 +1,6 @@
 /* Servers, passwords, probes and caps of each backend. */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "model/config_internal.h"
@@ -124,6 +126,34 @@ static void check_probe_port(const struct config *c, const struct backend_config
     }
 }
 
+static bool is_readable(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (file != NULL) {
+        fclose(file);
+    }
+    return file != NULL;
+}
+
+static void check_tls(const struct config *c, const struct backend_config *b,
+                      struct config_errors *errors)
+{
+    char shown[SHOWN_MAX];
+    const struct origin_setting *ca = origin_find(c->origin, SECTION_BACKEND, b->index, "tls_ca");
+    if (ca != NULL && ca->ok && !is_readable(b->tls_ca)) {
+        config_error(errors, ca->line, "cannot read %s: %s", config_shown(b->tls_ca, shown),
+                     strerror(errno));
+    }
+    for (size_t i = 0; i < b->servers.count && b->probe_tls && b->tls_verify; i++) {
+        if (b->servers.items[i].address.sa.any.sa_family == AF_UNIX && b->tls_server_name == NULL) {
+            config_error(errors, server_line(c, b, i),
+                         "server \"%s\" is a unix socket: its certificate needs a name to be "
+                         "verified, tls_server_name",
+                         b->servers.items[i].name);
+        }
+    }
+}
+
 static void check_sentinels(const struct config *c, const struct backend_config *b,
                             struct config_errors *errors)
 {
@@ -168,6 +198,7 @@ void config_check_backends(struct config *c, struct config_errors *errors)
             check_probe_user(c, b, errors);
             check_lag(c, b, errors);
             check_probe_port(c, b, errors);
+            check_tls(c, b, errors);
             check_sentinels(c, b, errors);
         }
         finish_servers(c, b);

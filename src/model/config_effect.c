@@ -79,6 +79,12 @@ static bool has_tls(const struct backend_config *b, char why[EFFECT_WHY_MAX])
     return b->probe_tls;
 }
 
+static bool verifies(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    snprintf(why, EFFECT_WHY_MAX, "tls_verify = no");
+    return b->tls_verify;
+}
+
 static bool has_http_check(const struct backend_config *b, char why[EFFECT_WHY_MAX])
 {
     snprintf(why, EFFECT_WHY_MAX, "no \"http_check\"");
@@ -95,10 +101,10 @@ static const struct {
     enum option_flag flag;
     condition holds;
 } conditions[] = {
-    {OPTION_REDIS, is_redis},      {OPTION_MYSQL, is_mysql}, {OPTION_PGSQL, is_pgsql},
-    {OPTION_ROLES, has_roles},     {OPTION_ASKED, is_asked}, {OPTION_PROBED, is_probed},
-    {OPTION_HTTP, has_http_check}, {OPTION_TLS, has_tls},    {OPTION_SENTINEL, has_sentinels},
-    {OPTION_AUTO, is_probed_auto},
+    {OPTION_REDIS, is_redis},      {OPTION_MYSQL, is_mysql},  {OPTION_PGSQL, is_pgsql},
+    {OPTION_ROLES, has_roles},     {OPTION_ASKED, is_asked},  {OPTION_PROBED, is_probed},
+    {OPTION_HTTP, has_http_check}, {OPTION_TLS, has_tls},     {OPTION_SENTINEL, has_sentinels},
+    {OPTION_AUTO, is_probed_auto}, {OPTION_VERIFY, verifies},
 };
 
 static bool backend_effect(const struct config *c, const struct option *o, size_t index,
@@ -106,6 +112,9 @@ static bool backend_effect(const struct config *c, const struct option *o, size_
 {
     const struct backend_config *b = &c->backends[index];
     if (b->protocol == NULL || !config_sound(c, SECTION_BACKEND, index, "probe")) {
+        return true;
+    }
+    if ((o->flags & OPTION_SENTINEL) != 0 && !config_sound(c, SECTION_BACKEND, index, "sentinel")) {
         return true;
     }
     for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {

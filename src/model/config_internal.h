@@ -73,6 +73,7 @@ enum option_flag {
     OPTION_HTTP = 1024,
     OPTION_SENTINEL = 2048,
     OPTION_AUTO = 4096,
+    OPTION_VERIFY = 8192,
 };
 
 struct parse;

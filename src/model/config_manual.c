@@ -52,6 +52,7 @@ static const struct {
     {OPTION_PROBED, "Not with\n.Ql probe = off .\n"},
     {OPTION_AUTO, "Only with\n.Ql probe = auto .\n"},
     {OPTION_TLS, "Only with\n.Ql probe_tls = yes .\n"},
+    {OPTION_VERIFY, "Only with\n.Ql tls_verify = yes .\n"},
     {OPTION_HTTP, "Only with\n.Ic http_check .\n"},
     {OPTION_SENTINEL, "Only with\n.Ic sentinel .\n"},
     {OPTION_REPLICA, "Only with\n.Ql route = replica .\n"},

@@ -1,5 +1,6 @@
-/* Promise: what the election and the fence do is one record from the moment writes stop until the
- * first write after it: whose, why, and what was counted meanwhile. */
+/* Promise: what the election and the fence do is one record from the moment
+ * writes stop until the first write after it: whose, why, and what was counted
+ * meanwhile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -263,6 +264,19 @@ static void claims_that_are_too_long_are_cut(void **state)
     assert_int_equal(strlen(newest(w)->to), sizeof newest(w)->to - 1);
 }
 
+static void a_change_of_mind_before_it_is_published_is_told(void **state)
+{
+    struct world *w = *state;
+    begin(w);
+    verdict(w, VERDICT_PRIMARY, 1, "promoted");
+    verdict(w, VERDICT_PRIMARY, 2, "more follow it");
+    changes_published(&w->b);
+    assert_string_equal(newest(w)->from, "redis-0");
+    assert_string_equal(newest(w)->to, "redis-2");
+    assert_string_equal(newest(w)->evidence, "more follow it");
+    assert_int_equal(w->control.recorder.count, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -277,6 +291,7 @@ int main(void)
         TEST(all_workers_count_and_only_this_backend),
         TEST(claims_are_told_of_every_server),
         TEST(claims_that_are_too_long_are_cut),
+        TEST(a_change_of_mind_before_it_is_published_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -252,6 +252,18 @@ static void a_unix_socket_has_no_other_port(void **state)
     config_free(load(WITH_UNIX("redis", "probe_port = none\n")));
 }
 
+static void what_verifies_a_certificate_must_be_there(void **state)
+{
+    (void)state;
+    assert_errors(REDIS("probe_tls = yes\ntls_ca = /nowhere/ca.pem\n"),
+                  "r.ini:9: cannot read /nowhere/ca.pem: No such file or directory\n");
+    assert_errors(WITH_UNIX("redis", "probe_tls = yes\n"),
+                  "r.ini:8: server \"two\" is a unix socket: its certificate needs a name to be "
+                  "verified, tls_server_name\n");
+    config_free(load(WITH_UNIX("redis", "probe_tls = yes\ntls_server_name = two\n")));
+    config_free(load(WITH_UNIX("redis", "probe_tls = yes\ntls_verify = no\n")));
+}
+
 static void mysql_is_behind_by_time_only(void **state)
 {
     (void)state;
@@ -271,7 +283,9 @@ static void an_option_without_an_effect_is_refused(void **state)
         const char *with;
     } cases[] = {
         {REDIS(""), FIRST, "http_expect = 200", "no \"http_check\""},
-        {REDIS(""), FIRST, "tls_ca = /x", "probe_tls = no"},
+        {REDIS(""), FIRST, "tls_ca = /etc/passwd", "probe_tls = no"},
+        {REDIS("probe_tls = yes\ntls_verify = no\n"), FIRST + 2, "tls_ca = /etc/passwd",
+         "tls_verify = no"},
         {REDIS(""), FIRST, "tls_verify = no", "probe_tls = no"},
         {REDIS("probe_tls = no\n"), FIRST + 1, "tls_server_name = a", "probe_tls = no"},
         {REDIS(""), FIRST, "sentinel_master = m", "no \"sentinel\""},
@@ -323,7 +337,8 @@ static void an_option_with_an_effect_is_not(void **state)
     static const char *const files[] = {
         BACKEND("tcp", "http_check = GET /\nprobe_tls = yes\nprobe_keep = no\nprobe_port = 9200\n"),
         BACKEND("mysql", "http_check = OPTIONS *\nprobe_port = 9200\nhttp_expect = 200\n"),
-        CHECK("probe_tls = yes\ntls_verify = yes\ntls_ca = /x\ntls_server_name = hub.example\n"),
+        CHECK("probe_tls = yes\ntls_verify = yes\ntls_ca = /etc/passwd\ntls_server_name = "
+              "hub.example\n"),
         MYSQL("mysql_topology = galera\nfailback = yes\nprobe_tls = yes\ntls_verify = no\n"),
         PGSQL("probe_database = app\npatroni = 8008\nprobe_tls = yes\n"),
         BACKEND("tcp", "probe = connect\nprobe_port = 9200\n"),
@@ -367,7 +382,7 @@ static void assert_has(const char *text, const char *words)
 static void the_dump_shows_what_probes_are_told_and_no_secret(void **state)
 {
     struct config *c = load(
-        REDIS("probe_user = u\nprobe_password = hunter2\nprobe_tls = yes\ntls_ca = /etc/ca.pem\n"
+        REDIS("probe_user = u\nprobe_password = hunter2\nprobe_tls = yes\ntls_ca = /etc/passwd\n"
               "tls_server_name = db.example\nsentinel = 10.0.0.5:26379\nsentinel = [::1]:2\n"
               "sentinel_master = m\nsentinel_user = s\nsentinel_password = hunter3\n"
               "probe_port = 16379\n"));
@@ -379,7 +394,7 @@ static void the_dump_shows_what_probes_are_told_and_no_secret(void **state)
     assert_has(text, "\n; sentinel_password = (set) ");
     assert_has(text, "\nprobe_tls = yes ");
     assert_has(text, "\ntls_verify = yes ");
-    assert_has(text, "\ntls_ca = /etc/ca.pem ");
+    assert_has(text, "\ntls_ca = /etc/passwd ");
     assert_has(text, "\ntls_server_name = db.example ");
     assert_has(text, "\nsentinel = 10.0.0.5:26379 ");
     assert_has(text, "\nsentinel = [::1]:2 ");
@@ -443,6 +458,7 @@ int main(void)
         cmocka_unit_test(mysql_and_postgresql_need_an_account),
         cmocka_unit_test(a_password_file_is_read_when_it_is_loaded),
         cmocka_unit_test(a_unix_socket_has_no_other_port),
+        cmocka_unit_test(what_verifies_a_certificate_must_be_there),
         cmocka_unit_test(mysql_is_behind_by_time_only),
         cmocka_unit_test(an_option_without_an_effect_is_refused),
         cmocka_unit_test(an_option_with_an_effect_is_not),
