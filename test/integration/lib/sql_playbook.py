@@ -89,9 +89,13 @@ class Stage:
     def wait_asked(self, server, times=3):
         """Until the server has been probed so often from now on."""
         for _ in range(times):
-            age = self.router.stats().server(server.name)["probe_age_ms"]
-            self.router.wait_for(lambda s, a=age: s.server(server.name)["probe_age_ms"] < a or a == 0,
+            age = self._age(self.router.stats(), server)
+            self.router.wait_for(lambda s, a=age: self._age(s, server) < max(a, 1),
                                  f"{server.name} to be probed")
+
+    @staticmethod
+    def _age(stats, server):
+        return stats.server(server.name)["probe_age_ms"]
 
     def acked_by_others(self, *primaries):
         ports = {server.port for server in primaries}
