@@ -134,6 +134,8 @@ static bool claims(const struct census *c, size_t i)
 
 /* ---- names ---- */
 
+static const char outside[] = "outside:";
+
 /* `prefix` and `text`, or a hash of it where it is too long. */
 static void label(char *out, const char *prefix, const char *text)
 {
@@ -209,14 +211,16 @@ static int guess_source(const struct census *c, size_t i, bool followed)
 static void name_unknown(const struct census *c, size_t i, const struct channel *channel, char *out)
 {
     const struct census_memory *m = known(c, i);
-    bool followed = m->followed[0] != '\0' && strcmp(m->followed_source, channel->source) == 0;
+    /* That nobody was known to claim when it was heard first is no memory of whom it follows. */
+    bool somebody = m->followed[0] != '\0' && strncmp(m->followed, outside, strlen(outside)) != 0;
+    bool followed = somebody && strcmp(m->followed_source, channel->source) == 0;
     int member = guess_source(c, i, followed);
     if (member != ELECTION_NOBODY) {
         name_then(c, (size_t)member, c->in->seen[i].asked, out);
     } else if (followed) {
         memcpy(out, m->followed, REPLID_MAX);
     } else {
-        label(out, "outside:", channel->source);
+        label(out, outside, channel->source);
     }
 }
 

@@ -408,6 +408,17 @@ static void test_a_standby_on_the_timeline_of_two_primaries_follows_neither(void
     assert_string_equal(take(&e, 2)->lineage.id, history(&e, 1));
 }
 
+static void test_a_standby_that_hides_its_source_may_be_heard_first(void **state)
+{
+    (void)state;
+    static struct electorate e;
+    electorate_init(&e, 2, NULL);
+    see(&e, "1 rep C id=none at= pos=9 term=0 group=s");
+    assert_string_equal(take(&e, 1)->lineage.id, "outside:");
+    see(&e, "0 rw A id=none pos=9 term=1 group=s");
+    assert_string_equal(take(&e, 1)->lineage.id, history(&e, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_offsets_say_how_far_a_server_is),
         cmocka_unit_test(test_the_members_of_a_group_have_one_history),
         cmocka_unit_test(test_a_standby_on_the_timeline_of_two_primaries_follows_neither),
+        cmocka_unit_test(test_a_standby_that_hides_its_source_may_be_heard_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
