@@ -118,9 +118,9 @@ static void judge_health(struct backend_control *b, struct server_control *s)
 /* A server that was never up is not "down again"; but its reason belongs in the log, once. */
 static void log_first_failure(const struct backend_control *b, const struct server_control *s)
 {
-    if (!s->up && s->seen.failures == b->config->probe_fall &&
+    if (!s->up && s->told.failures == b->config->probe_fall &&
         !b->memory.servers[s - b->servers].proven) {
-        log_warn("backend=%s server=%s is down: %s", b->config->name, s->config->name, s->seen.why);
+        log_warn("backend=%s server=%s is down: %s", b->config->name, s->config->name, s->told.why);
     }
 }
 

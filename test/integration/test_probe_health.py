@@ -86,6 +86,13 @@ def test_a_redis_is_up_after_probe_rise_good_probes_in_a_row(home):
     router.wait_for(lambda s: s.server("a")["state"] == "down", "the bad ones to count")
 
 
+def test_a_redis_that_was_never_up_is_told_with_its_last_failure(home):
+    doctor, router = consult(home, [BAD], gate=3, probe_fall=2)
+    doctor.wait_gate()
+    assert router.log.count("server=a is down") == 1
+    doctor.close()
+
+
 def test_a_replica_is_read_again_after_probe_rise_good_probes(home):
     """Down after one failure, then two of three good ones: its readers are still elsewhere."""
     plan = [GOOD, GOOD, GOOD, BAD, GOOD, GOOD, GOOD]
