@@ -9,6 +9,8 @@
 #include "net/tls.h"
 #include "proto/http_probe.h"
 
+#define PROBE_KEEPALIVE_MS 2000
+
 static const char *renamed(const void *renames, const char *command)
 {
     const struct rename_list *list = renames;
@@ -118,6 +120,13 @@ static struct probe *start_one(struct loop *l, const struct probe_target *target
     return p;
 }
 
+/* A login that must not be cut may wait for a server that knows nothing of it: it was started anew,
+ * or its backlog was full when the connect seemed to be through. Then only keepalive finds out. */
+static uint64_t keepalive_of(const struct backend_config *b)
+{
+    return b->tcp_keepalive < PROBE_KEEPALIVE_MS ? b->tcp_keepalive : PROBE_KEEPALIVE_MS;
+}
+
 void probes_start(struct probes *p, struct loop *l, const struct probes_events *events,
                   void *context, uint64_t *stamp)
 {
@@ -132,7 +141,7 @@ void probes_start(struct probes *p, struct loop *l, const struct probes_events *
             .keep = b->probe_keep,
             .timeout_ms = b->probe_timeout,
             .fast_interval_ms = b->probe_fast_interval,
-            .tcp = {b->tcp_keepalive, b->tcp_user_timeout},
+            .tcp = {keepalive_of(b), b->tcp_user_timeout},
         };
         p->servers[i].probe = start_one(l, &target, i, &events->role, context, stamp);
         if (b->patroni > 0 && target.dialogue == b->protocol->dialogue && target.dialogue != NULL) {

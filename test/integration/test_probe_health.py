@@ -3,8 +3,8 @@ ones, not before and not later; where the protocol has no roles that decides abo
 only."""
 import threading
 
-from lib.fake import FakeServer, fake_redis, info_reply, name_then_echo, primary_answers
-from lib.ini import frontend, redis_backend, tcp_backend
+from lib.fake import FakeServer, fake_redis, hold, info_reply, name_then_echo, primary_answers
+from lib.ini import frontend, redis_backend, section, servers, tcp_backend
 from lib.process import free_port
 from lib.resp import Resp, connect
 from lib.sockets import local, read_line, where
@@ -204,3 +204,31 @@ def test_living_sessions_of_a_server_that_the_probe_calls_down_are_left_alone(ho
     stats = router.stats()
     assert stats.server("one")["sessions"] >= 1
     assert stats.server("one")["sessions_fenced"] == 0
+
+
+# --- a login that is never answered ---
+
+
+def keepalive_of(port):
+    """Seconds until the kernel looks after the probe's connection to `port`; None: it never will.
+    See proc_net_tcp.txt of the kernel: state 1 is established, timer 2 keepalive."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        for line in list(table)[1:]:
+            fields = line.split()
+            timer, when = fields[5].split(":")
+            if fields[2].endswith(f":{port:04X}") and fields[3] == "01":
+                return int(when, 16) / 100 if timer == "02" else None
+    return None
+
+
+def test_a_login_that_waits_for_a_server_that_forgot_it_is_found_out(home):
+    """It is not given up for its time-out, for the server might count that as broken."""
+    fake = home.fake(hold, "a")
+    router = home.router(frontend("f", free_port()) + section(
+        "backend b", protocol="mysql", server=servers(fake), probe_user="u", probe_password="p",
+        probe_interval="50ms", probe_timeout="50ms"), start=False)
+    router.start(wait=False)
+    until(lambda: "does not answer in time" in router.log, "it to be late")
+    until(lambda: keepalive_of(fake.port) is not None, "keepalive")
+    assert keepalive_of(fake.port) <= 2
+    assert fake.accepted == 1
