@@ -313,9 +313,8 @@ static void on_gone(struct wire *w, int status)
         p->events->on_lost(p->context, p->number);
         break;
     case PROBE_LEAVE:
+    case PROBE_CLOSE: /* already */
         close_connection(p);
-        break;
-    case PROBE_CLOSE:
         break;
     }
 }
@@ -382,7 +381,8 @@ static bool is_unfinished(const struct probe *p)
 
 static void on_late(struct probe *p)
 {
-    const char *why = "accepts connections but does not answer in time";
+    const char *why = p->state == PROBE_SHAKE ? "does not go on with the TLS handshake in time"
+                                              : "accepts connections but does not answer in time";
     if (!is_unfinished(p) || p->closing) {
         fail(p, REACH_SILENT, why);
         return;
@@ -411,9 +411,8 @@ static void on_timer(uv_timer_t *timer)
         on_late(p);
         break;
     case PROBE_LEAVE:
+    case PROBE_CLOSE: /* already */
         close_connection(p);
-        break;
-    case PROBE_CLOSE:
         break;
     }
 }
