@@ -44,16 +44,10 @@ static void notice_write(struct session *s)
     }
 }
 
-static bool is_write_awaited(const struct session *s)
-{
-    const struct shared_backend *b = &s->worker->shared->backends[s->backend->index];
-    return atomic_load_explicit(&b->write_awaited, memory_order_relaxed);
-}
-
 void relay_client_data(struct session *s, const char *data, size_t len)
 {
     struct server_link *link = s->server;
-    if (UNLIKELY(is_write_awaited(s))) {
+    if (UNLIKELY(atomic_load_explicit(link->write_awaited, memory_order_relaxed))) {
         notice_write(s);
     }
     s->bytes_in += len;

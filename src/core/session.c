@@ -57,14 +57,6 @@ void session_arm(struct session *s, struct deadline_list *list)
 
 /* The end ----------------------------------------------------------------------------------- */
 
-void session_settled(struct session *s, size_t server)
-{
-    if (s->settling) {
-        s->settling = false;
-        worker_settled(s->worker, s->backend->index, server);
-    }
-}
-
 void session_drop_server(struct session *s, bool reset)
 {
     struct server_link *link = s->server;
@@ -397,9 +389,12 @@ static struct server_link *link_new(struct session *s, size_t server)
     link->config = &s->backend->servers.items[server];
     link->index = server;
     deadline_init(&link->tune);
+    deadline_init(&link->settle);
     link->counters = &s->worker->metrics.servers[link->config->id];
+    link->write_awaited = &s->worker->shared->backends[s->backend->index].write_awaited;
     list_append(&s->worker->servers[link->config->id].links, &link->node);
     s->server = link;
+    session_begin_settling(s);
     return link;
 }
 

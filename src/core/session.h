@@ -12,6 +12,7 @@
 #ifndef ROUTER_CORE_SESSION_H
 #define ROUTER_CORE_SESSION_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "core/admission.h"
@@ -27,6 +28,8 @@
 /* Keepalive and user timeout matter to connections that last. Setting them after a second spares
  * those that do not five system calls, a twentieth of their cost. */
 #define TUNE_MS            1000
+/* Who waited, and takes longer to connect and log in, does not keep others waiting any more. */
+#define SETTLE_MS          3000
 
 enum session_state {
     SESSION_NEW,     /* waits for nothing: admitted, not yet routed */
@@ -64,7 +67,9 @@ struct server_link {
     bool failed;                        /* the connect: nobody is at the other end */
     struct list node;                   /* in worker.servers[id].links */
     struct deadline tune;               /* in worker.tune, see TUNE_MS */
+    struct deadline settle;             /* in worker.settle, while its session is settling */
     struct server_counters *counters;   /* borrowed: the worker's */
+    const atomic_bool *write_awaited;   /* borrowed: the backend's, of all workers */
 };
 
 struct session {
@@ -108,7 +113,8 @@ void session_accept(struct worker *w, const struct frontend_config *f, int fd,
                     const struct address *from);
 /* Ends it now, whatever it does: by reset where somebody could take a clean end for success. */
 void session_kill(struct session *s, enum session_end why);
-void session_on_tune(struct deadline *d); /* server_link.tune */
+void session_on_tune(struct deadline *d);   /* server_link.tune */
+void session_on_settle(struct deadline *d); /* server_link.settle */
 /* The router stops: who waits is told, who is being refused may finish, all others are reset. */
 void session_shut_down(struct session *s);
 /* A new topology is in force: stay, pause, drain or be reset. */
@@ -124,9 +130,6 @@ void session_route(struct session *s);
 /* Connects to a server whose place is claimed already. */
 void session_connect(struct session *s, size_t server);
 void session_connect_failed(struct session *s, int status);
-/* The connection to `server` is up and logged in, as far as can be seen, or given up: the next who
- * waits may come to it. */
-void session_settled(struct session *s, size_t server);
 /* Takes the server's connection away, closed or reset, and gives its place back; or leaves both to
  * a finisher, where a login must not break off. */
 void session_drop_server(struct session *s, bool reset);
@@ -134,6 +137,11 @@ void session_drop_server(struct session *s, bool reset);
 /* waiting.c */
 void session_wait(struct session *s);
 void session_stop_waiting(struct session *s);
+/* It has its link to the server that was granted. */
+void session_begin_settling(struct session *s);
+/* The connection to `server` is up and logged in, as far as can be seen, or given up: the next who
+ * waits may come to it. */
+void session_settled(struct session *s, size_t server);
 void session_on_queue_expired(struct deadline *d);
 void session_on_look(struct deadline *d); /* worker.look_again */
 void waiting_client_data(struct session *s, const char *data, size_t len);

@@ -134,6 +134,31 @@ void session_stop_waiting(struct session *s)
     }
 }
 
+void session_begin_settling(struct session *s)
+{
+    if (s->settling) {
+        deadline_arm(&s->worker->settle, &s->server->settle);
+    }
+}
+
+void session_settled(struct session *s, size_t server)
+{
+    if (!s->settling) {
+        return;
+    }
+    s->settling = false;
+    if (s->server != NULL) {
+        deadline_disarm(&s->worker->settle, &s->server->settle);
+    }
+    worker_settled(s->worker, s->backend->index, server);
+}
+
+void session_on_settle(struct deadline *d)
+{
+    struct server_link *link = container_of(d, struct server_link, settle);
+    session_settled(link->session, link->index);
+}
+
 void session_on_queue_expired(struct deadline *d)
 {
     refuse_late(container_of(d, struct session, deadline));

@@ -245,6 +245,7 @@ static void init_deadlines(struct worker *w)
     deadline_list_init(&w->finish_soon, &w->loop, FINISH_SOON_MS, finisher_on_late);
     deadline_list_init(&w->cancel, &w->loop, CANCEL_MS, cancel_on_late);
     deadline_list_init(&w->tune, &w->loop, TUNE_MS, session_on_tune);
+    deadline_list_init(&w->settle, &w->loop, SETTLE_MS, session_on_settle);
     deadline_list_init(&w->accept_rest, &w->loop, ACCEPT_REST_MS, on_accept_again);
     deadline_list_init(&w->look, &w->loop, LOOK_MS, session_on_look);
     deadline_init(&w->accept_again);

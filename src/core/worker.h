@@ -64,6 +64,7 @@ struct worker {
     struct list cancelling; /* struct cancel.node */
     unsigned cancels_open;
     struct deadline_list tune;        /* server connections that turn out to last */
+    struct deadline_list settle;      /* those of sessions that waited, until they are logged in */
     struct deadline_list refuse;      /* how long a refused client may take to read why */
     struct deadline_list finish;      /* logins that clients left behind */
     struct deadline_list finish_soon; /* the same, when the router is to end */

@@ -15,7 +15,8 @@ static void dequeue(struct backend_control *b, struct waiter *w)
 }
 
 /* Many who waited for a primary do not fall upon it at once: a bound on those whose connection is
- * not up yet, or whose login is under way as far as that can be seen. */
+ * not up yet, or whose login is under way as far as that can be seen. A worker takes nobody for one
+ * of them for longer than a few seconds, so that 32 who stall do not stop the queue. */
 #define SETTLING_MAX 32
 
 /* Claims what a grant needs: the server's place, and one of those that may settle at a time. */
