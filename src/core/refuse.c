@@ -49,10 +49,11 @@ static void say(struct session *s, const char *text, size_t len)
 }
 
 /* A client that a cap keeps out may still cancel what another does: PostgreSQL's own limits do not
- * stand in the way of that either, and it is when all places are taken that somebody needs it. */
+ * stand in the way of that either, and it is when all places are taken that somebody needs it. But
+ * a worker that stops has ended its requests already, and would not see the end of another one. */
 static void cancel_or_not(struct session *s)
 {
-    if (s->login->refusal == REFUSED_SESSIONS) {
+    if (s->login->refusal == REFUSED_SESSIONS && !s->worker->stopping) {
         cancel_begin(s);
     } else {
         said(s);

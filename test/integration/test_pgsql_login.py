@@ -1,6 +1,7 @@
 """Promise: sessions with PostgreSQL begin as if the router was not there, and hold no server before
 they have said what they want; who is refused can read why; a request to cancel reaches the session
 it names, and no other."""
+import signal
 import struct
 import threading
 import time
@@ -10,7 +11,7 @@ import psycopg2.errors
 import pytest
 
 from lib import postgres as postgres_lib
-from lib.fake import hold
+from lib.fake import hold, reset
 from lib.ini import frontend, section, servers
 from lib.postgres import Postgres
 from lib.process import free_port
@@ -386,6 +387,34 @@ def test_requests_to_cancel_are_bounded(home):
             else:
                 assert read_all(client) == b""
     assert server.accepted == 64
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_cancel_that_comes_while_the_router_ends_does_not_keep_it(home, leaves):
+    """Its client is refused for want of a place, and asks when all others were ended already."""
+    stuck = threading.Event()
+    server = home.fake(lambda _server, sock: sock.recv(100) and stuck.wait(60))
+    router, port = one_frontend(home, open_backend(server), max_sessions=1,
+                                router_keys={"drain_timeout": "50ms"})
+    first = home.keep(connect(local(port)))
+    router.wait_for(lambda s: s.frontend()["sessions"] == 1, "the place to be taken")
+    with connect(local(port), 20) as other:
+        other.sendall(SSL_REQUEST)
+        assert other.recv(1) == b"N"
+        router.process.signal(signal.SIGTERM)
+        until(lambda: "drain_timeout is over" in router.log, "the end to begin")
+        other.sendall(cancel_request(b"\0\0\0\1abcd"))
+        if leaves:
+            until(lambda: server.accepted > 0 or not router.process.running(), "its arrival")
+            reset(other)
+    assert read_all(first) == b""
+    router.ended = True
+    try:
+        assert router.process.wait(20) == 0
+    finally:
+        stuck.set()
+    router.check_log()
 
 
 # --- errors that speak of roles ---
