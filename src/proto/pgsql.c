@@ -37,11 +37,32 @@ static bool names_role(const char *data, size_t len)
     return false;
 }
 
+/* Most drivers send Parse, Bind, Describe and Execute together, and the server its answers: what
+ * the first three bring stands before the error of the last. How many bytes that is. */
+static size_t extended_answers(const char *data, size_t len)
+{
+    enum { MOST = 4 };
+    size_t at = 0;
+    for (int i = 0; i < MOST && len - at > PGSQL_HEAD; i++) {
+        if (memchr("12ntT", data[at], 5) == NULL) {
+            break;
+        }
+        size_t message = 1 + (size_t)pgsql_get32(data + at + 1);
+        if (message < PGSQL_HEAD || message >= len - at) {
+            break;
+        }
+        at += message;
+    }
+    return at;
+}
+
 static bool pgsql_doubts(const char *data, size_t len)
 {
     enum { ENOUGH = 64 }; /* severity comes first, twice and in any language */
-    return UNLIKELY(data[0] == 'E') && len > PGSQL_HEAD &&
-           names_role(data, len < ENOUGH ? len : ENOUGH);
+    size_t at = extended_answers(data, len);
+    size_t left = len - at;
+    return UNLIKELY(data[at] == 'E') && left > PGSQL_HEAD &&
+           names_role(data + at, left < ENOUGH ? left : ENOUGH);
 }
 
 const struct proto proto_pgsql = {

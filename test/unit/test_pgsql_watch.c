@@ -48,8 +48,8 @@ static void the_first_message_says_what_a_client_wants(void **state)
         {"\x16", 1, LOGIN_SERVER},
         {"G", 1, LOGIN_BAD},
         {"\0\0\0\x07\0\3\0\0", 8, LOGIN_BAD},
-        {"\0\0\x27\x11\0\3\0\0", 8, LOGIN_BAD},
-        {"\0\0\x27\x10\0\3\0\2", 8, LOGIN_SERVER},
+        {"\0\0\x27\x15\0\3\0\0", 8, LOGIN_BAD},
+        {"\0\0\x27\x14\0\3\0\2", 8, LOGIN_SERVER},
         {"\0\0\0\x12\0\2\0\0", 8, LOGIN_BAD},
         {"\0\0\0\x09\x04\xd2\x16\x2f", 8, LOGIN_BAD},
         {"\0\0\0\x0f\x04\xd2\x16\x2e", 8, LOGIN_BAD},
@@ -301,6 +301,51 @@ static void role_errors_are_known_by_their_state(void **state)
     assert_false(proto_pgsql.doubts("D\0\0\0\x20SERROR\0C57P01\0", 19));
 }
 
+/* ParseComplete, BindComplete, NoData, and those with a length of their own. */
+static void role_errors_are_known_behind_the_answers_of_extended_queries(void **state)
+{
+    (void)state;
+    static const char role_error[] = "E\0\0\0\x1fSERROR\0VERROR\0C25006\0Mno\0\0";
+    static const struct {
+        const char *bytes;
+        size_t len;
+        bool seen;
+    } before[] = {
+        {"1\0\0\0\4", 5, true},
+        {"1\0\0\0\4"
+         "2\0\0\0\4",
+         10, true},
+        {"1\0\0\0\4"
+         "2\0\0\0\4"
+         "n\0\0\0\4",
+         15, true},
+        {"2\0\0\0\4"
+         "T\0\0\0\x06\0\0",
+         12, true},
+        {"1\0\0\0\4"
+         "t\0\0\0\x06\0\0"
+         "n\0\0\0\4"
+         "2\0\0\0\4",
+         22, true},
+        {"1\0\0\0\4"
+         "D\0\0\0\4",
+         10, false},
+        {"1\0\0\0\3", 5, false},
+        {"1\xff\xff\xff\xff", 5, false},
+        {"1\0\1\0\0", 5, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(before); i++) {
+        char bytes[128];
+        size_t len = before[i].len + LEN(role_error);
+        memcpy(bytes, before[i].bytes, before[i].len);
+        memcpy(bytes + before[i].len, role_error, LEN(role_error));
+        assert_int_equal(proto_pgsql.doubts(bytes, len), before[i].seen);
+        for (size_t n = 1; n < before[i].len; n++) {
+            assert_false(proto_pgsql.doubts(bytes, n));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +363,7 @@ int main(void)
         cmocka_unit_test(a_login_under_way_is_refused_between_messages),
         cmocka_unit_test(long_words_are_cut),
         cmocka_unit_test(role_errors_are_known_by_their_state),
+        cmocka_unit_test(role_errors_are_known_behind_the_answers_of_extended_queries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
