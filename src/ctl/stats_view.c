@@ -35,17 +35,11 @@ static const char *const route_names[] = {
     [ROUTE_ANY] = "any",
 };
 
-/* Members of a group or a cluster have no position that could be compared. */
+/* What MySQL's servers tell counts transactions, if it is known at all: no place in bytes. */
 static bool has_lineage(const struct observation *o)
 {
-    bool counts = o->part == PART_LINEAGE || o->part == PART_SOURCE;
-    return o->reach == REACH_ANSWERED && counts && o->lineage.id[0] != '\0';
-}
-
-/* MySQL's position counts transactions. */
-static bool is_in_bytes(const struct observation *o)
-{
-    return o->part == PART_LINEAGE || o->position >= 0;
+    bool in_bytes = o->part == PART_LINEAGE || (o->part == PART_SOURCE && o->position >= 0);
+    return o->reach == REACH_ANSWERED && in_bytes && o->lineage.id[0] != '\0';
 }
 
 /* The newest that is known of the primary's history: its last answer, or, while it is silent, what
@@ -104,8 +98,8 @@ struct server_view view_server(const struct control *c, size_t backend, size_t s
     };
     v.haproxy_status = haproxy_status(v.state, v.published->access);
     const struct lineage *primary = primary_lineage(b, t->primary);
-    if (v.has_offset && is_in_bytes(&s->seen) && s->seen.claim == CLAIM_REPLICA &&
-        primary != NULL && strcmp(primary->id, s->seen.lineage.id) == 0) {
+    if (v.has_offset && s->seen.claim == CLAIM_REPLICA && primary != NULL &&
+        strcmp(primary->id, s->seen.lineage.id) == 0) {
         v.has_lag = true; /* a replica that was asked later may be ahead of the answer we hold */
         v.lag = primary->offset > v.offset ? primary->offset - v.offset : 0;
     }

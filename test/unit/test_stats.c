@@ -189,6 +189,22 @@ static void lag_is_told_where_the_histories_match(void **state)
     assert_says(json(w), "\"offset\":990,\"lag_bytes\":null");
 }
 
+static void what_is_no_place_in_bytes_is_not_told(void **state)
+{
+    struct world *w = *state;
+    struct observation *o = &w->server_controls[1].seen;
+    publish(w, 0, ROLE_PRIMARY, ACCESS_OPEN);
+    publish(w, 1, ROLE_REPLICA, ACCESS_OPEN);
+    observe(w, 0, CLAIM_PRIMARY, FULL_ID, 1000);
+    observe(w, 1, CLAIM_REPLICA, FULL_ID, 990);
+    o->part = PART_SOURCE; /* PostgreSQL */
+    o->position = 990;
+    o->behind_ms = 7;
+    assert_says(json(w), "\"offset\":990,\"lag_bytes\":10,\"behind_ms\":7");
+    o->position = -1; /* MySQL */
+    assert_says(json(w), "\"offset\":null,\"lag_bytes\":null,\"behind_ms\":7");
+}
+
 static void lag_goes_on_from_memory_while_the_primary_is_silent(void **state)
 {
     struct world *w = *state;
@@ -344,6 +360,7 @@ int main(void)
         TEST(a_router_that_just_started_knows_nothing),
         TEST(names_and_reasons_are_escaped),
         TEST(lag_is_told_where_the_histories_match),
+        TEST(what_is_no_place_in_bytes_is_not_told),
         TEST(lag_goes_on_from_memory_while_the_primary_is_silent),
         TEST(state_says_how_the_probes_went),
         TEST(haproxy_knows_the_states_as),
