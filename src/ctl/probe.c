@@ -375,7 +375,8 @@ static void turn(struct probe *p)
 static bool is_unfinished(const struct probe *p)
 {
     const struct probe_dialogue *d = p->target.dialogue;
-    bool busy = p->state == PROBE_ASK || (p->state == PROBE_SHAKE && p->upgrade);
+    bool busy = p->state == PROBE_OPENING || p->state == PROBE_ASK ||
+                (p->state == PROBE_SHAKE && p->upgrade);
     return busy && d != NULL && d->unfinished != NULL && d->unfinished(p->talk);
 }
 
