@@ -92,8 +92,35 @@ class Family:
         """By hand, behind everybody's back."""
         server.set_read_only(on)
 
-    def set_password(self, name, password):
-        self.primary().set_password(name, password)
+    # Readers.
+
+    def port_of(self, client):
+        """The port of the server that a client of the dialect is connected to, by its own word."""
+        return client.ask(self.dialect.PORT)
+
+    def port_met(self, address):
+        client = self.dialect.connect(address, 10)
+        try:
+            return self.port_of(client)
+        finally:
+            client.close()
+
+    def is_cut(self, client):
+        try:
+            self.port_of(client)
+        except OSError:
+            return True
+        return False
+
+    def stop_replication(self, server):
+        """For good, without an error."""
+        server.stop_replication()
+
+    def start_replication(self, server):
+        server.start_replication()
+
+    def stopped_words(self, primary):
+        return f"replication from {primary.text} is stopped"
 
 
 def told(stats, text):
@@ -186,6 +213,15 @@ class PostgreSQL(Family):
     def set_read_only(self, server, on):
         server.sql(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if on else 'off'}")
         server.sql("SELECT pg_reload_conf()")
+
+    def stop_replication(self, server):
+        server.sql("SELECT pg_wal_replay_pause()")
+
+    def start_replication(self, server):
+        server.sql("SELECT pg_wal_replay_resume()")
+
+    def stopped_words(self, primary):
+        return "its replay is paused (pg_wal_replay_resume())"
 
 
 # --- who agree among themselves ---

@@ -8,6 +8,8 @@ from lib.sql_writers import Refused
 class PostgresDialect:
     """Through libpq. options: those of a connection string."""
 
+    PORT = "SELECT inet_server_port()"
+
     def __init__(self, user=postgres.WRITER[0], password=postgres.WRITER[1], **options):
         self.login = {"user": user, "password": password, **options}
 
@@ -27,6 +29,12 @@ class _Client:
     def insert(self, key):
         with _errors(), self.connection.cursor() as cursor:
             cursor.execute(self.INSERT, (key, key))
+            return cursor.fetchone()[0]
+
+    def ask(self, query):
+        """The first column of the first row."""
+        with _errors(), self.connection.cursor() as cursor:
+            cursor.execute(query)
             return cursor.fetchone()[0]
 
     def close(self):

@@ -84,6 +84,8 @@ class MySQLDialect:
     """MySQL and MariaDB, through PyMySQL. `returning`: INSERT ... RETURNING, which MariaDB has;
     without it the insert and the question who took it are one transaction."""
 
+    PORT = "SELECT @@port"
+
     def __init__(self, user=mariadb.WRITER[0], password=mariadb.WRITER[1], returning=True,
                  database="test", **options):
         self.login = {"user": user, "password": password, "database": database, **options}
@@ -116,6 +118,12 @@ class _MySQLClient:
             by = cursor.fetchone()[0]
             self.connection.commit()
             return by
+
+    def ask(self, query):
+        """The first column of the first row."""
+        with _errors(), self.connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchone()[0]
 
     def close(self):
         self.connection.close()
