@@ -11,7 +11,7 @@
 
 #define CONTEST_NEWS_MS 200
 #define WATCH_MS        3000 /* probing fast after any change */
-#define DOUBT_BURST     4
+#define DOUBT_BURST     8
 #define RIVAL_NEWS_MS   3000
 
 bool backend_has_roles(const struct backend_config *b)

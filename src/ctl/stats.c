@@ -85,6 +85,7 @@ static void add_patroni(const struct server_control *s, struct text *out)
     bool heard = s->word.reach == REACH_ANSWERED && s->word.authority != WORD_NONE;
     text_add(out, ",\"patroni_leader\":%s",
              !heard ? "null" : json_bool(s->word.authority == WORD_YES));
+    add_string(out, "patroni_why", s->word.why);
 }
 
 static void add_server(const struct control *c, size_t backend, size_t server, struct text *out)

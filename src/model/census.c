@@ -359,6 +359,16 @@ static void take_group(const struct census *c, size_t i)
     }
 }
 
+/* Of a claim that is the server's own word; take_claim() heeds it for the others. */
+static void take_probation(const struct census *c, size_t i)
+{
+    struct observation *o = &c->in->seen[i];
+    if (o->claim == CLAIM_PRIMARY && o->usable && o->probation) {
+        o->usable = false;
+        snprintf(o->why, WHY_MAX, "is not up yet (probe_rise)");
+    }
+}
+
 static void take_self(const struct census *c, size_t i)
 {
     const struct observation *o = &c->in->seen[i];
@@ -395,6 +405,7 @@ void census_take(const struct election_input *in, struct election_memory *memory
         if (is_heard(&c, i)) {
             take_self(&c, i);
             take_group(&c, i);
+            take_probation(&c, i);
             explain_stranger(&c, i);
         }
     }

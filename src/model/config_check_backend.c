@@ -114,25 +114,6 @@ static void check_lag(const struct config *c, const struct backend_config *b,
     }
 }
 
-static void check_topology(const struct config *c, const struct backend_config *b, const char *key,
-                           enum mysql_topology topology, const char *word,
-                           struct config_errors *errors)
-{
-    const struct origin_setting *s = origin_find(c->origin, SECTION_BACKEND, b->index, key);
-    if (s != NULL && s->ok && b->mysql_topology == topology) {
-        config_error(errors, s->line, "\"%s\" has no effect with mysql_topology = %s", key, word);
-    }
-}
-
-/* Servers that only replicate have nothing to go back to; a node of Galera does not tell how far it
- * is behind, and is never far. */
-static void check_topologies(const struct config *c, const struct backend_config *b,
-                             struct config_errors *errors)
-{
-    check_topology(c, b, "failback", MYSQL_TOPOLOGY_REPLICATION, "replication", errors);
-    check_topology(c, b, "max_lag", MYSQL_TOPOLOGY_GALERA, "galera", errors);
-}
-
 static void check_probe_port(const struct config *c, const struct backend_config *b,
                              struct config_errors *errors)
 {
@@ -216,7 +197,6 @@ void config_check_backends(struct config *c, struct config_errors *errors)
             check_passwords(c, b, errors);
             check_probe_user(c, b, errors);
             check_lag(c, b, errors);
-            check_topologies(c, b, errors);
             check_probe_port(c, b, errors);
             check_tls(c, b, errors);
             check_sentinels(c, b, errors);

@@ -97,6 +97,24 @@ static bool has_sentinels(const struct backend_config *b, char why[EFFECT_WHY_MA
     return b->sentinels.count > 0;
 }
 
+/* Only Galera has a first server to go back to. */
+static bool may_be_galera(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    bool replication = b->mysql_topology == MYSQL_TOPOLOGY_REPLICATION;
+    snprintf(why, EFFECT_WHY_MAX, "mysql_topology = %s",
+             replication ? "replication" : "group_replication");
+    return b->mysql_topology == MYSQL_TOPOLOGY_AUTO || b->mysql_topology == MYSQL_TOPOLOGY_GALERA;
+}
+
+/* A node of Galera and a member of a group do not tell how far they are behind, and are never far.
+ */
+static bool tells_lag(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    bool galera = b->mysql_topology == MYSQL_TOPOLOGY_GALERA;
+    snprintf(why, EFFECT_WHY_MAX, "mysql_topology = %s", galera ? "galera" : "group_replication");
+    return !galera && b->mysql_topology != MYSQL_TOPOLOGY_GROUP_REPLICATION;
+}
+
 static const struct {
     enum option_flag flag;
     condition holds;
@@ -104,7 +122,8 @@ static const struct {
     {OPTION_REDIS, is_redis},      {OPTION_MYSQL, is_mysql},  {OPTION_PGSQL, is_pgsql},
     {OPTION_ROLES, has_roles},     {OPTION_ASKED, is_asked},  {OPTION_PROBED, is_probed},
     {OPTION_HTTP, has_http_check}, {OPTION_TLS, has_tls},     {OPTION_SENTINEL, has_sentinels},
-    {OPTION_AUTO, is_probed_auto}, {OPTION_VERIFY, verifies},
+    {OPTION_AUTO, is_probed_auto}, {OPTION_VERIFY, verifies}, {OPTION_GALERA, may_be_galera},
+    {OPTION_LAG, tells_lag},
 };
 
 static bool backend_effect(const struct config *c, const struct option *o, size_t index,

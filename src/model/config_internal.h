@@ -74,6 +74,8 @@ enum option_flag {
     OPTION_SENTINEL = 2048,
     OPTION_AUTO = 4096,
     OPTION_VERIFY = 8192,
+    OPTION_GALERA = 16384,
+    OPTION_LAG = 32768,
 };
 
 struct parse;

@@ -50,6 +50,8 @@ static const struct {
                    ".Ql probe = auto .\n"},
     {OPTION_ASKED, "Only where roles are probed, or with\n.Ic http_check .\n"},
     {OPTION_PROBED, "Not with\n.Ql probe = off .\n"},
+    {OPTION_GALERA, "Not with\n.Ql mysql_topology = replication\nor\n.Ql group_replication .\n"},
+    {OPTION_LAG, "Not with\n.Ql mysql_topology = galera\nor\n.Ql group_replication .\n"},
     {OPTION_AUTO, "Only with\n.Ql probe = auto .\n"},
     {OPTION_TLS, "Only with\n.Ql probe_tls = yes .\n"},
     {OPTION_VERIFY, "Only with\n.Ql tls_verify = yes .\n"},

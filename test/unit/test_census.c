@@ -156,12 +156,15 @@ static void test_a_claim_on_probation_does_not_count(void **state)
     (void)state;
     static struct electorate e;
     electorate_init(&e, 1, NULL);
-    see(&e, "0 rw A");
-    electorate_seen(&e, 0)->probation = true;
-    const struct observation *o = take(&e, 0);
-    assert_true(o->claim == CLAIM_PRIMARY && !o->usable);
-    electorate_seen(&e, 0)->probation = false;
-    assert_true(take(&e, 0)->usable);
+    static const char *const claims[] = {"0 rw A", "0 gp A"};
+    for (size_t i = 0; i < ARRAY_LEN(claims); i++) {
+        see(&e, claims[i]);
+        electorate_seen(&e, 0)->probation = true;
+        const struct observation *o = take(&e, 0);
+        assert_true(o->claim == CLAIM_PRIMARY && !o->usable);
+        see(&e, claims[i]);
+        assert_true(take(&e, 0)->usable);
+    }
 }
 
 /* ---- histories ---- */

@@ -430,7 +430,7 @@ static void the_dump_is_a_configuration_that_says_the_same(void **state)
     static const char *const files[] = {
         REDIS("probe_tls = yes\ntls_verify = no\nsentinel = 10.0.0.5:26379\n"
               "sentinel = [2001:db8::1]:2\nsentinel_master = \"a ;b\"\nprobe_command = INFO=X\n"),
-        BACKEND("mysql", "probe_user = \"r \"\nmysql_topology = group_replication\nmax_lag = 3s\n"),
+        BACKEND("mysql", "probe_user = \"r \"\nmysql_topology = galera\nfailback = yes\n"),
         BACKEND("pgsql", "probe_user = r\nprobe_database = \"a #b\"\npatroni = 8008\n"),
         CHECK("http_expect = 200-299,301, 599\nprobe_port = 9200\nprobe_tls = yes\n"
               "tls_server_name = x\n"),
