@@ -238,7 +238,7 @@ static void connected(struct probe *p)
         begin_observation(p);
         begin_tls(p, false);
     } else {
-        talk(p, p->anew);
+        talk(p, d != NULL && p->anew);
     }
 }
 
