@@ -8,7 +8,7 @@ import socket
 import pymysql
 import pytest
 
-from lib.hub import Authority, Hub, head, names_wanted, with_length
+from lib.hub import Authority, Hub, chunked, head, names_wanted, with_length
 from lib.ini import FAST_PROBES, frontend, section, servers
 from lib.mariadb import NOBODY, connect as mariadb_connect
 from lib.process import free_port
@@ -130,13 +130,6 @@ def test_each_probe_has_its_connection_if_none_is_to_be_kept(home):
 
 
 # --- what is answered ---
-
-
-def chunked(status, body):
-    """With an extension and trailers, in small chunks."""
-    parts = b"".join(b"%X;name=value\r\n%s\r\n" % (len(part), part)
-                     for part in (body[i:i + 2] for i in range(0, len(body), 2)))
-    return head(status, "Transfer-Encoding: chunked") + parts + b"0\r\nTrailer: here\r\n\r\n"
 
 
 def continued_first(status, body):
@@ -377,9 +370,8 @@ def test_a_hub_that_answers_503_is_drained_and_comes_back(home):
     living = [site.socket(home) for _ in range(4)]
     assert site.met() == {"a", "b"}
     a.status = 503
-    server = site.wait_state("down", "a")
-    assert server["reason"] == "answers GET /health with 503"
-    assert server["sessions"] == 2
+    assert site.wait_state("down", "a")["reason"] == "answers GET /health with 503"
+    site.router.wait_for(lambda s: s.server("a")["sessions"] == 2, "its two living sessions")
     assert site.met() == {"b"}
     for number, sock in enumerate(living):
         sock.sendall(b"%d" % number)

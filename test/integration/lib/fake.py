@@ -130,6 +130,16 @@ class FakeServer:
         with self.lock:
             return next(iter(self.open))
 
+    def cut(self):
+        """Ends what is open; new connections are welcome."""
+        with self.lock:
+            sockets = list(self.open)
+        for sock in sockets:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
     def stop_listening(self):
         """Connects are refused from now on; open connections stay."""
         self.stopping.set()
@@ -143,13 +153,9 @@ class FakeServer:
     def close(self):
         self.stop_listening()
         with self.lock:
-            sockets = list(self.open.items())
-        for sock, _ in sockets:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        for _, thread in sockets:
+            threads = list(self.open.values())
+        self.cut()
+        for thread in threads:
             thread.join(5)
 
 

@@ -34,6 +34,13 @@ def with_length(status, body):
     return head(status, f"Content-Length: {len(body)}") + body
 
 
+def chunked(status, body):
+    """With an extension and trailers, in small chunks."""
+    parts = b"".join(b"%X;name=value\r\n%s\r\n" % (len(part), part)
+                     for part in (body[i:i + 2] for i in range(0, len(body), 2)))
+    return head(status, "Transfer-Encoding: chunked") + parts + b"0\r\nTrailer: here\r\n\r\n"
+
+
 def answer_of(shape):
     """Answers like shape(status, body), without a body where none may be."""
     def answer(request, status, body):
