@@ -124,12 +124,13 @@ def run_once(family, fault, keep):
             stage.finish()
             stage.aftermath()
             time.sleep(AFTER_SECONDS)
+            published = {front.title: front.published() for front in run.fronts}
         finally:
             run.stop_writers()
             keep_logs(run, keep)
         data = stage.data(successor)
-        figures = {front.title: report.judge(run.crowds[front.name], times, successor, data)
-                   for front in run.fronts}
+        figures = {front.title: report.judge(run.crowds[front.name], times, successor, data,
+                                             published[front.title]) for front in run.fronts}
         return {"servers": times.servers(), **figures}
 
 

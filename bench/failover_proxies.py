@@ -1,9 +1,11 @@
 """What stands side by side before the servers of one stage: router as it comes, and HAProxy with
 the checks that people write for it."""
 import contextlib
+import datetime
 import http.server
 import os
 import threading
+import time
 
 import pymysql
 
@@ -48,6 +50,10 @@ class Front:
     def log(self):
         return self.process.log
 
+    def published(self):
+        """It does not tell."""
+        return None
+
     def close(self):
         self.process.kill()
 
@@ -56,6 +62,12 @@ class RouterFront(Front):
     def __init__(self, port, running):
         super().__init__("router", "router", port, running.process)
         self.router = running
+
+    def published(self):
+        """When it let writes go to the last primary it chose, by time.monotonic()."""
+        change = self.router.stats()["changes"][0]
+        began = datetime.datetime.fromisoformat(change["at"].replace("Z", "+00:00")).timestamp()
+        return began + change["published_ms"] / 1000 - time.time() + time.monotonic()
 
 
 def haproxy(home, name, title, check, lines):

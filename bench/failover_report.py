@@ -36,8 +36,9 @@ def first_write(writers, times, successor):
                default=math.inf)
 
 
-def judge(crowd, times, successor, data):
-    """Figures of one proxy in one run. crowd: {kind: writers}; data: the successor's, at the end.
+def judge(crowd, times, successor, data, published=None):
+    """Figures of one proxy in one run. crowd: {kind: writers}; data: the successor's, at the end;
+    published: when the proxy let writes go to the successor, by its own word.
     A write that another server took is late if it was acknowledged after the promotion."""
     firsts = {kind: first_write(crowd[kind], times, successor) for kind in KINDS}
     served = max(firsts.values())
@@ -62,6 +63,8 @@ def judge(crowd, times, successor, data):
     }
     if times.evidence:
         figures["evidence"] = (served - times.evidence) * 1000
+    if published:
+        figures["published"] = (published - times.promoted) * 1000
     return figures
 
 
@@ -102,12 +105,12 @@ def stage_table(stage, results):
                if evidence or name != "evidence"}
     lines, words = [], []
     for fault, proxies in results.items():
-        words.append(f"{TITLES[fault]}: {servers_words(proxies['servers'], evidence)}")
+        words.append(f"{TITLES[fault]}: {servers_words(proxies, evidence)}")
         for title, runs in proxies.items():
             if title != "servers":
                 lines.append([TITLES[fault], title, *(cell(runs, name) for name in columns)])
     return [*bench_report.table([stage.title, "through", *columns.values()], lines), "",
-            "What the servers took themselves, from the fault: " + "; ".join(words) + "."]
+            "From the fault on: " + "; ".join(words) + "."]
 
 
 def cell(runs, name):
@@ -116,10 +119,16 @@ def cell(runs, name):
     return spread([run[name] for run in runs])
 
 
-def servers_words(runs, evidence):
+def servers_words(proxies, evidence):
+    """What is nobody's doing but theirs, and how much of the rest is a proxy's own."""
+    runs = proxies["servers"]
     words = f"promoted after {spread([r['promotion'] for r in runs])} ms"
     if evidence:
         words += f", {evidence} {spread([r['evidence'] for r in runs])} ms later"
+    for title, figures in proxies.items():
+        if "published" in figures[0]:
+            told = spread([r["published"] for r in figures])
+            words += f", {title} let writes through {told} ms after the promotion"
     return words
 
 
