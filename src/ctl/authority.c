@@ -139,6 +139,7 @@ struct authority authority_count(const struct backend_control *b, unsigned *word
     }
     if (b->sentinels != NULL) {
         sentinels_words(b->sentinels, words, &a.heard);
+        a.promoting = sentinels_promoting(b->sentinels);
     }
     return a;
 }

@@ -20,6 +20,10 @@
 #define TOLD_MAX         10    /* events about one Sentinel at once, */
 #define TOLD_REFILL_MS   30000 /* and one more each time this has passed */
 #define CENSUS_SETTLE_MS 10000 /* Sentinels find each other in a few seconds */
+/* A Sentinel sends the promotion with its next tick, 100 ms after it has told of it, and looks each
+ * second whether the role has changed. What takes longer has gone wrong, and can wait until it
+ * names whomever it has promoted then. */
+#define INTENTION_MS     5000
 
 struct sentinel {
     const struct sentinel_config *config; /* borrowed */
@@ -30,6 +34,8 @@ struct sentinel {
     uint64_t answered_ms;
     char names[PEER_TEXT_MAX]; /* "host:port"; empty = nobody, or nothing was answered */
     int server;                /* which server of the backend that is, or NO_SERVER */
+    int promotes;              /* whom it told that it promotes, or NO_SERVER */
+    uint64_t promotes_ms;      /* when it told so last */
     unsigned members;          /* how many Sentinels it knows; 0 = it does not say */
     uint64_t members_since_ms;
     /* How the last probe went. */
@@ -45,6 +51,7 @@ struct sentinel {
 struct sentinels {
     struct sentinels_setup setup;
     size_t count;
+    unsigned *promoting; /* owned; for sentinels_promoting() */
     struct sentinel items[];
 };
 
@@ -83,6 +90,9 @@ static void note(struct sentinels *s, struct sentinel *one, const struct observa
         return;
     }
     one->answered_ms = o->at_ms;
+    if (one->names[0] != '\0' && strcmp(one->names, o->follows) != 0) {
+        one->promotes = NO_SERVER; /* done, or overtaken */
+    }
     memcpy(one->names, o->follows, sizeof one->names);
     one->server = find_server(s, o->follows);
     if (one->members != o->members) {
@@ -181,6 +191,13 @@ static void on_lost(void *context, size_t number)
     log_debug("%s the probe's connection was lost", s->items[number].label);
 }
 
+static void on_intention(void *context, size_t number, const char *address)
+{
+    struct sentinels *s = context;
+    s->items[number].promotes = find_server(s, address);
+    s->items[number].promotes_ms = loop_now_ms(s->setup.loop);
+}
+
 static void on_news(void *context, size_t number, const char *text)
 {
     const struct sentinels *s = context;
@@ -193,7 +210,10 @@ static const struct probe_events probe_events = {
     .on_lost = on_lost,
 };
 
-static const struct sentinel_watch_events watch_events = {.on_news = on_news};
+static const struct sentinel_watch_events watch_events = {
+    .on_intention = on_intention,
+    .on_news = on_news,
+};
 
 /* Beginning and end ------------------------------------------------------------------------- */
 
@@ -205,12 +225,18 @@ struct sentinels *sentinels_new(const struct sentinels_setup *setup)
     if (s == NULL) {
         return NULL;
     }
+    s->promoting = calloc(b->servers.count, sizeof *s->promoting);
+    if (s->promoting == NULL) {
+        free(s);
+        return NULL;
+    }
     s->setup = *setup;
     s->count = count;
     for (size_t i = 0; i < count; i++) {
         struct sentinel *one = &s->items[i];
         one->config = &b->sentinels.items[i];
         one->server = NO_SERVER;
+        one->promotes = NO_SERVER;
         one->may_tell = TOLD_MAX;
         snprintf(one->label, sizeof one->label, "backend=%.60s sentinel=%s", b->name,
                  one->config->text);
@@ -279,6 +305,10 @@ void sentinels_stop(struct sentinels *s)
 
 void sentinels_free(struct sentinels *s)
 {
+    if (s == NULL) {
+        return;
+    }
+    free(s->promoting);
     free(s);
 }
 
@@ -318,6 +348,20 @@ void sentinels_words(const struct sentinels *s, unsigned *words, unsigned *heard
             words[one->server]++;
         }
     }
+}
+
+const unsigned *sentinels_promoting(struct sentinels *s)
+{
+    uint64_t now = loop_now_ms(s->setup.loop);
+    memset(s->promoting, 0, s->setup.config->servers.count * sizeof *s->promoting);
+    for (size_t i = 0; i < s->count; i++) {
+        const struct sentinel *one = &s->items[i];
+        if (is_heard(s, one) && one->promotes != NO_SERVER && one->promotes != one->server &&
+            now - one->promotes_ms <= INTENTION_MS) {
+            s->promoting[one->promotes]++;
+        }
+    }
+    return s->promoting;
 }
 
 size_t sentinels_count(const struct sentinels *s)

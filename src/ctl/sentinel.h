@@ -52,6 +52,9 @@ void sentinels_set_pace(struct sentinels *s, bool fast);
 /* words[i] is how many name server `i` of the backend, *heard how many named anybody lately; who
  * is asked in vain, or does not know the name of the primary, is not heard. */
 void sentinels_words(const struct sentinels *s, unsigned *words, unsigned *heard);
+/* For each server of the backend: how many of those who are heard promote it at the moment, and
+ * still name another one. Borrowed until the next call. */
+const unsigned *sentinels_promoting(struct sentinels *s);
 
 /* What one of them says, for people. */
 struct sentinel_view {

@@ -78,6 +78,9 @@ static void drop(struct sentinel_watch *w, const char *why)
     w->state = WATCH_CLOSE;
     uv_timer_stop(&w->timer);
     conn_close(&w->conn);
+    if (!w->closing) {
+        w->events->on_intention(w->context, w->number, "");
+    }
     if (listened && !w->closing) {
         snprintf(text, sizeof text, "the subscription was lost: %s", w->why);
         w->events->on_news(w->context, w->number, text);
@@ -123,6 +126,13 @@ static bool is_flood(struct sentinel_watch *w, size_t len)
     return w->window_bytes > FLOOD_BYTES;
 }
 
+static void tell_intention(struct sentinel_watch *w)
+{
+    if (w->news.intention != INTENTION_UNTOLD) {
+        w->events->on_intention(w->context, w->number, w->news.whom);
+    }
+}
+
 static void listen_on(struct sentinel_watch *w)
 {
     w->why[0] = '\0';
@@ -151,6 +161,7 @@ static void on_data(struct conn *c, const char *data, size_t len)
             listen_on(w);
             continue;
         }
+        tell_intention(w);
         memcpy(text, w->news.text, sizeof text);
         log_limited(&w->gate, LINES_PER_SECOND, LOG_LEVEL_INFO, "%s tells: %s", w->target.label,
                     text);

@@ -23,9 +23,12 @@ struct sentinel_watch_target {
     const char *label;   /* "backend=redis sentinel=10.0.0.5:26379", for the log */
 };
 
-/* Something happened, or its connection was lost: `text` says what, borrowed until the return.
- * Comes once for all that was told in one breath. */
 struct sentinel_watch_events {
+    /* It promotes the server at `address` (borrowed until the return); "": nobody any more, or we
+     * would not hear of it. Before the news of the same; must not close the watch. */
+    void (*on_intention)(void *context, size_t number, const char *address);
+    /* Something happened, or its connection was lost: `text` says what, borrowed until the return.
+     * Comes once for all that was told in one breath. */
     void (*on_news)(void *context, size_t number, const char *text);
 };
 

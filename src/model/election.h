@@ -78,7 +78,10 @@ struct authority {
     unsigned total;        /* how many there are to be asked; 0 = nobody decides but we */
     unsigned heard;        /* how many have answered lately */
     const unsigned *words; /* one for each server: how many name it as the primary */
-    const char *name;      /* "the Sentinels", "Patroni": for the reason */
+    /* The same: how many are making it the primary at the moment, and still name another one. NULL:
+     * nobody tells. */
+    const unsigned *promoting;
+    const char *name; /* "the Sentinels", "Patroni": for the reason */
 };
 
 struct election_input {

@@ -8,6 +8,9 @@
  *    before the others. That is for a promotion that was seen. A claim that nobody saw begin may be
  *    that of a former primary which comes back together with a Sentinel as forgetful as itself, so
  *    it has to wait until no majority speaks for somebody else any more.
+ *  - Whoever leads a failover names the new primary only when it has seen the role change, but says
+ *    before whom it promotes. Against one that is silent that is as good as a word, for a promotion
+ *    that was seen, as long as nobody names a third server. It is no word: nothing else counts it.
  *  - So it may be that a majority still names the old primary when the new one is elected. Should
  * the old one come back before they have all heard of it, that is no reason to return to it: only a
  *    majority that has changed its mind since is a decision.
@@ -75,6 +78,24 @@ static bool may_succeed(const struct ballot *b, size_t i)
 static bool is_promotion_named(const struct ballot *b, size_t i)
 {
     return may_succeed(b, i) && ballot_contends(b, i);
+}
+
+/* Somebody is ahead of whoever only promotes server `i`: a later failover has come to its end. */
+static bool names_a_third(const struct ballot *b, size_t i)
+{
+    for (size_t other = 0; other < b->in->count; other++) {
+        if (other != i && (int)other != b->memory->incumbent && authority_names(b, other)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_being_promoted(const struct ballot *b, size_t i)
+{
+    const unsigned *promoting = b->in->authority.promoting;
+    return is_heard(b) && promoting != NULL && promoting[i] > 0 && b->memory->incumbent != (int)i &&
+           ballot_contends(b, i) && !names_a_third(b, i);
 }
 
 /* The one of `set` that most of them name; NOBODY where two are named as often. */
@@ -172,8 +193,11 @@ static void succeed(struct round *r)
 {
     const struct ballot *b = &r->ballot;
     int i = most_named(b, may_succeed);
+    int early = ballot_next(b, ELECTION_NOBODY, is_being_promoted);
     if (i != ELECTION_NOBODY) {
         elect(r, i);
+    } else if (early != ELECTION_NOBODY && round_is_only(b, early, is_being_promoted)) {
+        election_outvote(r, early, MERIT_INTENTION);
     } else if (b->standing == STANDING_STEPPED_DOWN) {
         round_nobody(r);
     } else {

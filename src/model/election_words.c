@@ -126,14 +126,21 @@ static const char *bare_name(const char *name)
     return strncmp(name, "the ", 4) == 0 ? name + 4 : name;
 }
 
+/* "2 of 3 Sentinels name" */
+static void add_counted(struct words *w, const struct authority *a, unsigned count,
+                        const char *verb)
+{
+    add(w, "%u of %u %s %s%s", count, a->total, bare_name(a->name), verb, count == 1 ? "s" : "");
+}
+
 /* "2 of 3 Sentinels name redis-1", or, of one who is not counted, "Patroni names db-1" */
 static void add_named(struct words *w, const struct ballot *b, int i, const char *what)
 {
     const struct authority *a = &b->in->authority;
     unsigned count = a->heard > 0 ? a->words[i] : 0;
     if (bare_name(a->name) != a->name) {
-        add(w, "%u of %u %s name%s %s", count, a->total, bare_name(a->name), count == 1 ? "s" : "",
-            what);
+        add_counted(w, a, count, "name");
+        add(w, " %s", what);
     } else {
         add(w, "%s %s %s", a->name, count > 0 ? "names" : "does not name", what);
     }
@@ -228,6 +235,11 @@ void words_elected(const struct ballot *b, int i, enum words_merit merit, char *
         add_named(&w, b, i, name(b, i));
         return;
     }
+    if (merit == MERIT_INTENTION) {
+        add_counted(&w, &b->in->authority, b->in->authority.promoting[i], "promote");
+        add(&w, " %s", name(b, i));
+        return;
+    }
     add(&w, "%s: ", name(b, i));
     switch (merit) {
     case MERIT_ONLY_CLAIM:
@@ -264,6 +276,7 @@ void words_elected(const struct ballot *b, int i, enum words_merit merit, char *
         add(&w, "elected by the operator's word");
         break;
     case MERIT_AUTHORITY:
+    case MERIT_INTENTION:
         break; /* said above */
     }
 }

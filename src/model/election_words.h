@@ -16,6 +16,7 @@ enum words_merit {
     MERIT_KEPT,       /* the incumbent, after a contest */
     MERIT_OPERATOR,   /* the operator said so */
     MERIT_AUTHORITY,  /* Sentinels, or Patroni, name it */
+    MERIT_INTENTION,  /* one of them was promoting it */
     MERIT_GROUP,      /* its group has elected it */
     MERIT_WRITER,     /* Galera: the first listed of those that could write */
     MERIT_FAILBACK,   /* the same, and it is back */

@@ -21,8 +21,8 @@ static const struct resp_command channels = {
     .count = 9,
 };
 static const struct resp_command patterns = {
-    .words = {"PSUBSCRIBE", "+failover-state-*"},
-    .count = 2,
+    .words = {"PSUBSCRIBE", "+failover-state-*", "-failover-abort-*"},
+    .count = 3,
 };
 
 static unsigned subscriptions(void)
@@ -132,6 +132,17 @@ void sentinel_news_release(struct sentinel_news *n)
 
 /* What a message means ---------------------------------------------------------------------- */
 
+/* The word at `at` (0 = the first) of `text`; its length is 0 where there is none. */
+static const char *word_at(const char *text, int at, size_t *len)
+{
+    for (; at > 0; at--) {
+        text += strcspn(text, " ");
+        text += strspn(text, " ");
+    }
+    *len = strcspn(text, " ");
+    return text;
+}
+
 /* Whether the word at `at` (-1 = behind an "@") of `text` is `name`. */
 static bool has_word(const char *text, int at, const char *name)
 {
@@ -163,6 +174,38 @@ static bool concerns(const char *master, const char *channel, const char *text)
     return has_word(text, 0, "slave") && has_word(text, -1, master);
 }
 
+/* "slave NAME HOST PORT @ ...": what is no address is written all the same, and is no server of
+ * ours. */
+static void note_promotion(struct sentinel_news *n, const char *text)
+{
+    size_t host_len;
+    size_t port_len;
+    const char *host = word_at(text, 2, &host_len);
+    const char *port = word_at(text, 3, &port_len);
+    bool v6 = memchr(host, ':', host_len) != NULL;
+    n->intention = INTENTION_PROMOTES;
+    snprintf(n->whom, sizeof(n->whom), v6 ? "[%.*s]:%.*s" : "%.*s:%.*s", (int)host_len, host,
+             (int)port_len, port);
+}
+
+/* Whoever leads a failover tells step by step whom it promotes, and when it gives that up. */
+static void note_intention(struct sentinel_news *n, const char *channel, const char *text)
+{
+    static const char *const steps[] = {"+selected-slave", "+failover-state-send-slaveof-noone",
+                                        "+failover-state-wait-promotion", "+promoted-slave"};
+    static const char abort[] = "-failover-abort-";
+    n->intention = INTENTION_UNTOLD;
+    n->whom[0] = '\0';
+    if (strncmp(channel, abort, strlen(abort)) == 0) {
+        n->intention = INTENTION_NONE;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(steps) && has_word(text, 0, "slave"); i++) {
+        if (strcmp(channel, steps[i]) == 0) {
+            note_promotion(n, text);
+        }
+    }
+}
+
 static enum sentinel_news_step broken(struct sentinel_news *n, const char *why)
 {
     snprintf(n->why, sizeof(n->why), "%s", why);
@@ -177,6 +220,7 @@ static enum sentinel_news_step take_message(struct sentinel_news *n, const char 
     if (!concerns(n->master, channel, text)) {
         return NEWS_MORE;
     }
+    note_intention(n, channel, text);
     snprintf(n->text, sizeof(n->text), "%.60s %s",
              probe_quote(quoted_channel, channel, n->password),
              probe_quote(quoted_text, text, n->password));

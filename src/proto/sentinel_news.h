@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "model/observation.h"
 #include "proto/resp.h"
 #include "router_proto.h"
 
@@ -24,8 +25,13 @@ enum sentinel_news_step {
     NEWS_BROKEN, /* this connection is at its end: `why` */
 };
 
+enum sentinel_intention { INTENTION_UNTOLD, INTENTION_PROMOTES, INTENTION_NONE };
+
 struct sentinel_news {
     char text[NEWS_TEXT_MAX]; /* plain ASCII, valid until the next call */
+    /* What an event says of its intention: it promotes `whom`, or promotes nobody any more. */
+    enum sentinel_intention intention;
+    char whom[PEER_TEXT_MAX]; /* "host:port" */
     char why[NEWS_WHY_MAX];
     /* The rest is its own. */
     struct resp_reader reader;

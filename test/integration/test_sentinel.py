@@ -272,6 +272,68 @@ def test_one_word_is_enough_against_a_silent_primary(home):
     stage.curtain(b)
 
 
+@pytest.mark.sanitize
+@pytest.mark.parametrize("how", ["killed", "stepped-down"])
+def test_whom_one_is_promoting_is_elected_before_any_of_them_names_it(home, how):
+    """Whoever leads a failover names the new primary up to a second after it has become one."""
+    stage = faked(home)
+    a, b, c = stage.servers
+    stage.fault()
+    stage.sentinels[0].promotes(b)
+    if how == "killed":
+        a.kill()
+        stage.gone(a)
+        holds(lambda: stage.router.stats().backend()["verdict"] == "hold",
+              "nobody is elected who does not claim", 0.3)
+        stage.sentinels[0].gives_up()
+    b.promote()
+    c.follow(b)
+    if how == "stepped-down":
+        a.follow(b)
+    else:
+        holds(lambda: stage.written_by(b) == [], "what was given up does not count", 0.5)
+        stage.sentinels[0].promotes(b, "+failover-state-wait-promotion")
+    stage.wait_writes(50, b)
+    assert stage.words() == ["a", "a", "a"]
+    assert any("1 of 3 Sentinels promotes b" in text for text in stage.events("primary"))
+    for sentinel in stage.sentinels:
+        sentinel.switch(b)
+    stage.wait_words("b", "b", "b")
+    stage.wait_writes(50, b)
+    stage.curtain(b)
+
+
+def test_whom_they_are_promoting_says_nothing_against_a_primary_that_answers(home):
+    stage = faked(home, conflict_timeout="60s", queue_timeout="60s")
+    a, b, c = stage.servers
+    for sentinel in stage.sentinels:  # liars: b is a replica
+        sentinel.promotes(b)
+    stage.wait_writes(50, a)
+    stage.fault()
+    b.promote()
+    stage.sentinels[0].switch(b)
+    for sentinel in stage.sentinels:
+        sentinel.promotes(b, "+failover-state-wait-promotion")
+    stage.verdict(verdict="contested", primary="a")
+    stage.wait_words("b", "a", "a")
+    holds(lambda: stage.written_by(b) == [], "a word and intentions do not decide", 0.7)
+    stage.sentinels[1].switch(b)
+    stage.wait_writes(50, b)
+    a.follow(b)
+    c.follow(b)
+    stage.curtain(b)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["pong", "+PONG"])
+def test_a_subscription_on_which_nothing_happens_stays(home, plain):
+    stage = faked(home, writers=False, names=("a", "b"), probe_interval="100ms")
+    for sentinel in stage.sentinels:
+        sentinel.plain_pong = plain
+        until(lambda s=sentinel: s.questions.count(["PING"]) >= 4, "signs of life", 10)
+        assert sum(q[0] == "SUBSCRIBE" for q in sentinel.questions) == 1
+    assert "tells no news" not in stage.router.log
+
+
 def mistaken(stage, how="continued", unheard=()):
     """b was chosen by one word while a was silent. Then a is back and claims, and the others still
     name it."""

@@ -21,6 +21,7 @@ struct electorate {
     struct election_memory memory;
     struct election_input in;
     unsigned words[FIXTURE_SERVERS]; /* of an authority */
+    unsigned promoting[FIXTURE_SERVERS];
     uint64_t stamp;
 };
 
@@ -56,6 +57,7 @@ static inline void electorate_init(struct electorate *e, size_t count, const siz
         .on_conflict = CONFLICT_KEEP,
     };
     e->in.authority.words = e->words;
+    e->in.authority.promoting = e->promoting;
 }
 
 static inline struct observation *electorate_seen(struct electorate *e, size_t server)
@@ -104,6 +106,7 @@ static inline struct verdict electorate_run_elsewhere(const struct electorate *e
     in.servers = other.servers;
     in.seen = other.seen;
     in.authority.words = other.words;
+    in.authority.promoting = other.promoting;
     other.in = in;
     other.memory = e->memory;
     other.memory.servers = other.server_memory;
@@ -114,6 +117,7 @@ static inline struct verdict electorate_run_elsewhere(const struct electorate *e
         other.server_memory[place[i]] = e->server_memory[e->place[i]];
         other.servers[place[i]].backup = e->servers[e->place[i]].backup;
         other.words[place[i]] = e->words[e->place[i]];
+        other.promoting[place[i]] = e->promoting[e->place[i]];
     }
     return electorate_run(&other);
 }

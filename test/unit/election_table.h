@@ -10,6 +10,7 @@
  *     + 500                     so many milliseconds pass
  *     say 2 1 0                 so many of an authority name server 0, 1, 2; `say nothing`: none is
  *                               heard
+ *     mean 0 1 0                so many of it promote server 0, 1, 2, and do not name it yet
  *     elect 1                   the operator's word
  * Servers of other families: election_family.h.
  *     alone                     nobody else is asked in this step
@@ -139,6 +140,14 @@ static inline void hear(struct electorate *e, const char *text)
     }
 }
 
+static inline void hear_intentions(struct electorate *e, const char *text)
+{
+    char *rest = (char *)text;
+    for (size_t i = 0; i < e->count; i++) {
+        e->promoting[e->place[i]] = (unsigned)strtoul(rest, &rest, 10);
+    }
+}
+
 static inline void choose(struct electorate *e, const char *text)
 {
     e->in.chosen = 1 + (unsigned)e->place[strtoul(text, NULL, 10)];
@@ -162,6 +171,8 @@ static inline struct verdict play_step(struct electorate *e, const char *text)
             e->in.now_ms += strtoul(part + 1, NULL, 10);
         } else if (strncmp(part, "say", 3) == 0) {
             hear(e, part + 3);
+        } else if (strncmp(part, "mean", 4) == 0) {
+            hear_intentions(e, part + 4);
         } else if (strncmp(part, "elect", 5) == 0) {
             choose(e, part + 5);
         } else {

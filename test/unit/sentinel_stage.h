@@ -142,7 +142,7 @@ static inline void fake_subscribe(struct fake *f, size_t client)
 {
     f->subscribed[client] = true;
     f->subscriptions++;
-    for (int i = 0; i < 9; i++) {
+    for (int i = 0; i < 10; i++) {
         fake_say(f, client, "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n");
     }
 }
@@ -287,6 +287,11 @@ static inline unsigned words_for(struct stage *s, size_t server)
     unsigned count;
     sentinels_words(s->sentinels, words, &count);
     return words[server];
+}
+
+static inline unsigned promoting(struct stage *s, size_t server)
+{
+    return sentinels_promoting(s->sentinels)[server];
 }
 
 static inline struct sentinel_view view(struct stage *s, size_t i)

@@ -176,6 +176,8 @@ static void draw_words(struct draw *d)
     for (; left > 0; left--) {
         d->e.words[roll(d, (unsigned)d->e.count)] += roll(d, 4) > 0;
     }
+    memset(d->e.promoting, 0, sizeof(d->e.promoting));
+    d->e.promoting[roll(d, (unsigned)d->e.count)] = roll(d, 3) == 0;
 }
 
 /* ---- what each verdict promises ---- */
@@ -237,7 +239,7 @@ static bool check_authority(struct draw *d, size_t winner, bool held, enum stand
         promise(d, standing == STANDING_STEPPED_DOWN, "somebody new, and no authority was heard");
         return false;
     }
-    promise(d, words > 0, "elected without a word");
+    promise(d, words > 0 || d->e.promoting[winner] > 0, "elected without a word");
     promise(d, !(held || standing == STANDING_DENIED) || words * 2 > a->total,
             "unseated without a majority");
     return true;

@@ -135,6 +135,99 @@ static void news_of_the_primary_reach_the_owner(void **state)
     stage_free(s);
 }
 
+static const char slave_two[] = "slave 127.0.0.1:7002 127.0.0.1 7002 @ mymaster 127.0.0.1 7001";
+
+/* Sentinel 1 promotes server "two". */
+static struct stage *intended(const char *more)
+{
+    struct stage *s = started(more);
+    assert_int_equal(promoting(s, 1), 0);
+    fake_publish(&s->fakes[1], "+selected-slave", slave_two);
+    TURN_UNTIL(s->news == 1);
+    assert_int_equal(promoting(s, 0), 0);
+    assert_int_equal(promoting(s, 1), 1);
+    return s;
+}
+
+static void an_intention_is_counted_beside_the_words(void **state)
+{
+    (void)state;
+    struct stage *s = intended("");
+    assert_int_equal(words_for(s, 0), 3);
+    assert_int_equal(words_for(s, 1), 0);
+    fake_publish(&s->fakes[1], "+failover-state-wait-promotion", slave_two);
+    fake_publish(&s->fakes[1], "+sdown", "master mymaster 127.0.0.1 7001");
+    TURN_UNTIL(s->news >= 2 && strstr(s->text, "+sdown") != NULL);
+    assert_int_equal(promoting(s, 1), 1); /* said twice by one */
+    fake_publish(&s->fakes[2], "+selected-slave",
+                 "slave 10.9.9.9:1 10.9.9.9 1 @ mymaster 127.0.0.1 7001");
+    fake_publish(&s->fakes[0], "+selected-slave", slave_two);
+    TURN_UNTIL(promoting(s, 1) == 2);
+    assert_int_equal(promoting(s, 0), 0);
+    stage_free(s);
+}
+
+static void an_intention_that_is_given_up_does_not_count(void **state)
+{
+    (void)state;
+    struct stage *s = intended("");
+    fake_publish(&s->fakes[0], "-failover-abort-slave-timeout", "master mymaster 127.0.0.1 7001");
+    TURN_UNTIL(s->news == 2);
+    assert_int_equal(promoting(s, 1), 1); /* another's */
+    fake_publish(&s->fakes[1], "-failover-abort-slave-timeout", "master mymaster 127.0.0.1 7001");
+    TURN_UNTIL(s->news == 3);
+    assert_int_equal(promoting(s, 1), 0);
+    stage_free(s);
+}
+
+static void an_intention_ends_with_the_next_change_of_mind(void **state)
+{
+    (void)state;
+    struct stage *s = intended("");
+    s->fakes[1].names = "127.0.0.1 7002"; /* done */
+    TURN_UNTIL(words_for(s, 1) == 1);
+    assert_int_equal(promoting(s, 1), 0);
+    fake_publish(&s->fakes[1], "+promoted-slave", slave_two); /* it came by another connection */
+    TURN_UNTIL(s->news == 2);
+    assert_int_equal(promoting(s, 1), 0);
+    s->fakes[1].names = "127.0.0.1 7001";
+    TURN_UNTIL(words_for(s, 0) == 3);
+    assert_int_equal(promoting(s, 1), 0);
+    fake_publish(&s->fakes[1], "+selected-slave", slave_two);
+    TURN_UNTIL(promoting(s, 1) == 1);
+    s->fakes[1].names = "10.1.2.3 7001"; /* overtaken */
+    TURN_UNTIL(words_for(s, 0) == 2);
+    assert_int_equal(promoting(s, 1), 0);
+    stage_free(s);
+}
+
+static void the_intention_of_who_is_not_heard_any_more_does_not_count(void **state)
+{
+    (void)state;
+    struct stage *s = intended("");
+    fake_cut(&s->fakes[1], true);
+    TURN_UNTIL(s->news == 2);
+    assert_int_equal(promoting(s, 1), 0);
+    TURN_UNTIL(listeners(s) == FAKES);
+    assert_int_equal(promoting(s, 1), 0);
+    stage_free(s);
+    s = intended("");
+    s->fakes[1].names = NULL;
+    TURN_UNTIL(heard(s) == 2);
+    assert_int_equal(promoting(s, 1), 0);
+    stage_free(s);
+}
+
+static void an_intention_that_leads_to_nothing_is_forgotten(void **state)
+{
+    (void)state;
+    struct stage *s = intended("");
+    TURN_UNTIL(promoting(s, 1) == 0 || usleep(5000) != 0);
+    assert_int_equal(heard(s), FAKES);
+    assert_int_equal(listeners(s), FAKES);
+    stage_free(s);
+}
+
 static void a_lost_subscription_is_news_and_comes_back(void **state)
 {
     (void)state;
@@ -293,6 +386,11 @@ int main(void)
         cmocka_unit_test(a_word_stays_until_probe_fall_probes_have_failed),
         cmocka_unit_test(one_that_is_gone_is_told_once),
         cmocka_unit_test(news_of_the_primary_reach_the_owner),
+        cmocka_unit_test(an_intention_is_counted_beside_the_words),
+        cmocka_unit_test(an_intention_that_is_given_up_does_not_count),
+        cmocka_unit_test(an_intention_ends_with_the_next_change_of_mind),
+        cmocka_unit_test(the_intention_of_who_is_not_heard_any_more_does_not_count),
+        cmocka_unit_test(an_intention_that_leads_to_nothing_is_forgotten),
         cmocka_unit_test(a_lost_subscription_is_news_and_comes_back),
         cmocka_unit_test(a_subscription_without_a_sign_of_life_is_given_up),
         cmocka_unit_test(a_subscription_that_is_not_confirmed_is_tried_again),

@@ -26,7 +26,8 @@ static const struct probe_setup with_user = {
     SUBSCRIBE("15\r\n+selected-slave", "6")                                                        \
     SUBSCRIBE("15\r\n+promoted-slave", "7")                                                        \
     SUBSCRIBE("17\r\n+convert-to-slave", "8")                                                      \
-    CONFIRM("$10\r\npsubscribe", "17\r\n+failover-state-*", "9")
+    CONFIRM("$10\r\npsubscribe", "17\r\n+failover-state-*", "9")                                   \
+    CONFIRM("$10\r\npsubscribe", "17\r\n-failover-abort-*", "10")
 #define PONG "*2\r\n$4\r\npong\r\n$0\r\n\r\n"
 
 /* What came of the bytes: what was told, line by line. */
@@ -86,10 +87,9 @@ static void feed(struct heard *h, const char *text)
 
 static void publish(char *out, size_t size, const char *channel, const char *text)
 {
-    if (strncmp(channel, "+failover-state-", 16) == 0) {
-        snprintf(out, size,
-                 "*4\r\n$8\r\npmessage\r\n$17\r\n+failover-state-*\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n",
-                 strlen(channel), channel, strlen(text), text);
+    if (strncmp(channel + 1, "failover-", 9) == 0) {
+        snprintf(out, size, "*4\r\n$8\r\npmessage\r\n$17\r\n%.16s*\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n",
+                 channel, strlen(channel), channel, strlen(text), text);
     } else {
         snprintf(out, size, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%s\r\n$%zu\r\n%s\r\n", strlen(channel),
                  channel, strlen(text), text);
@@ -129,6 +129,7 @@ static void it_logs_in_and_subscribes_in_one_write(void **state)
     assert_memory_equal(h->news.out, auth, strlen(auth));
     assert_non_null(strstr(h->news.out, "$14\r\n+switch-master\r\n"));
     assert_non_null(strstr(h->news.out, "$10\r\nPSUBSCRIBE\r\n$17\r\n+failover-state-*\r\n"));
+    assert_non_null(strstr(h->news.out, "$17\r\n-failover-abort-*\r\n"));
     feed(h, "+OK\r\n");
     assert_int_equal(h->ready, 0);
     feed(h, SUBSCRIBED);
@@ -163,6 +164,54 @@ static void news_of_others_are_not(void **state)
     assert_told("+sdown", "sentinel abc 127.0.0.1 5000 @ mymaster 127.0.0.1 6379", false);
     assert_told("+sdown", "", false);
     assert_told("+sdown", "   @", false);
+}
+
+static void assert_means(const char *channel, const char *text, enum sentinel_intention intention,
+                         const char *whom)
+{
+    char message[1024];
+    struct heard *h = begin(&nobody);
+    feed(h, SUBSCRIBED);
+    publish(message, sizeof(message), "+selected-slave", "slave x 10.9.9.9 1 @ mymaster x 1");
+    feed(h, message); /* what was said before does not stay */
+    publish(message, sizeof(message), channel, text);
+    feed(h, message);
+    assert_int_equal(h->events, 2);
+    assert_int_equal(h->news.intention, intention);
+    assert_string_equal(h->news.whom, whom);
+    end(h);
+}
+
+static void who_leads_a_failover_tells_whom_it_promotes(void **state)
+{
+    (void)state;
+    static const char *const steps[] = {"+selected-slave", "+failover-state-send-slaveof-noone",
+                                        "+failover-state-wait-promotion", "+promoted-slave"};
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        assert_means(steps[i], "slave 10.0.0.2:6380 10.0.0.2 6380 @ mymaster 127.0.0.1 6379",
+                     INTENTION_PROMOTES, "10.0.0.2:6380");
+        assert_means(steps[i], "slave [::2]:6380 ::2 6380 @ mymaster ::1 6379", INTENTION_PROMOTES,
+                     "[::2]:6380");
+        assert_means(steps[i], "master mymaster 127.0.0.1 6379", INTENTION_UNTOLD, "");
+        assert_means(steps[i], "slave @ mymaster", INTENTION_PROMOTES,
+                     "mymaster:"); /* no address */
+    }
+    assert_means("-failover-abort-slave-timeout", "master mymaster 127.0.0.1 6379", INTENTION_NONE,
+                 "");
+    assert_means("-failover-abort-no-good-slave", "master mymaster 127.0.0.1 6379", INTENTION_NONE,
+                 "");
+}
+
+static void other_news_tell_nothing_of_that(void **state)
+{
+    (void)state;
+    static const char slave[] = "slave 10.0.0.2:1 10.0.0.2 1 @ mymaster 127.0.0.1 6379";
+    assert_means("-sdown", slave, INTENTION_UNTOLD, "");
+    assert_means("+convert-to-slave", slave, INTENTION_UNTOLD, "");
+    assert_means("+failover-state-reconf-slaves", slave, INTENTION_UNTOLD, "");
+    assert_means("+switch-master", "mymaster 127.0.0.1 6379 10.0.0.2 1", INTENTION_UNTOLD, "");
+    assert_told("+selected-slave", "slave 10.0.0.2:1 10.0.0.2 1 @ other 127.0.0.1 6379", false);
+    assert_told("-failover-abort-slave-timeout", "master other 127.0.0.1 6379", false);
 }
 
 static void what_is_told_is_short_and_plain(void **state)
@@ -228,7 +277,7 @@ static void what_no_sentinel_says_ends_the_connection(void **state)
         "*3\r\n$8\r\npmessage\r\n$1\r\na\r\n$1\r\na\r\n",
         "*3\r\n*1\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\na\r\n",
         "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n",
-        SUBSCRIBE("6\r\n+sdown", "10"), /* one too many */
+        SUBSCRIBE("6\r\n+sdown", "11"), /* one too many */
     };
     char bytes[2048];
     for (size_t i = 0; i < ARRAY_LEN(nonsense); i++) {
@@ -308,6 +357,8 @@ int main(void)
         cmocka_unit_test(it_logs_in_and_subscribes_in_one_write),
         cmocka_unit_test(news_of_our_primary_are_told),
         cmocka_unit_test(news_of_others_are_not),
+        cmocka_unit_test(who_leads_a_failover_tells_whom_it_promotes),
+        cmocka_unit_test(other_news_tell_nothing_of_that),
         cmocka_unit_test(what_is_told_is_short_and_plain),
         cmocka_unit_test(a_sign_of_life_is_no_news),
         cmocka_unit_test(errors_are_put_into_words),

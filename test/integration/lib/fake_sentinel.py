@@ -27,6 +27,7 @@ class FakeSentinel:
     silent    it reads and never answers, nor publishes
     raw       bytes it answers to everything
     password  and `user`: it wants AUTH first
+    plain_pong  subscribers' PING is answered +PONG, as by what has no RESP2's own form for them
     """
 
     def __init__(self, primary=None, master=MASTER, password=None, user="default", port=None,
@@ -40,6 +41,7 @@ class FakeSentinel:
         self.raw = None
         self.password = password
         self.user = user
+        self.plain_pong = False
         self.questions = []      # every command, in the order of coming
         self.lock = threading.RLock()
         self.subscribers = {}    # socket -> {(kind, channel or pattern)}
@@ -67,6 +69,16 @@ class FakeSentinel:
         self.named(primary)
         self.publish("+switch-master", f"{self.master} {old[0]} {old[1]}"
                                        f" {self.address[0]} {self.address[1]}")
+
+    def promotes(self, server, channel="+selected-slave"):
+        """Says that it is at promoting a replica, and goes on naming whom it names."""
+        host, port = server.address
+        old = " ".join(map(str, self.address))
+        self.publish(channel, f"slave {host}:{port} {host} {port} @ {self.master} {old}")
+
+    def gives_up(self):
+        self.publish("-failover-abort-slave-timeout",
+                     f"master {self.master} {self.address[0]} {self.address[1]}")
 
     def publish(self, channel, message):
         """To all that subscribed to it. How many."""
@@ -151,6 +163,8 @@ class FakeSentinel:
             answer = b"-NOAUTH Authentication required.\r\n"
         elif args[0] in ("SUBSCRIBE", "PSUBSCRIBE"):
             answer = self._subscribe(sock, args[0].lower(), args[1:])
+        elif args[0] == "PING" and sock in self.subscribers and not self.plain_pong:
+            answer = array(text("pong"), text(args[1] if len(args) > 1 else ""))
         else:
             answer = self._answer(args)
         if not self.silent:
