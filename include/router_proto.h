@@ -100,9 +100,9 @@ struct probe_dialogue {
      * handshakes): it is kept, whatever the time-out says, until the login is over. Also true
      * before the first byte of it came. NULL: never. */
     bool (*unfinished)(const void *state);
-    /* With `unfinished` and tls_inside, before feed() goes on with no bytes: the server cannot prove
-     * who it is, `why` is borrowed until release(). The login is brought to its end all the same,
-     * but it is told nothing of ours, and the observation fails. */
+    /* With `unfinished` and tls_inside, before feed() goes on with no bytes: the server cannot
+     * prove who it is, `why` is borrowed until release(). The login is brought to its end all the
+     * same, but it is told nothing of ours, and the observation fails. */
     void (*distrust)(void *state, const char *why);
     /* Bytes that come between two probes: whether they are part of the protocol, and say that a
      * question is worth while now. NULL: nothing comes unasked. */
