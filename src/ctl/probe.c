@@ -13,6 +13,9 @@
 #include "net/loop.h"
 #include "net/wire.h"
 
+/* What a server may still say when it has nothing more to tell: a download is not waited for. */
+#define REST_MAX 65536
+
 enum probe_state {
     PROBE_WAIT,    /* waits for the next turn */
     PROBE_OPENING, /* waits for the connect */
@@ -41,6 +44,7 @@ struct probe {
     uint64_t due_ms; /* PROBE_WAIT: when the next turn is */
     uint64_t asked_ns;
     uint64_t opened_ms; /* when the connection was begun */
+    size_t rest;        /* PROBE_LEAVE: bytes that were thrown away */
     struct wire wire;
     uv_timer_t timer;
     struct observation seen;
@@ -128,6 +132,7 @@ static int say_goodbye(struct probe *p)
 static void leave(struct probe *p)
 {
     p->kept = false;
+    p->rest = 0;
     p->state = PROBE_LEAVE;
     if (say_goodbye(p) != 0) {
         close_connection(p);
@@ -267,6 +272,8 @@ static void on_data(struct wire *w, const char *data, size_t len)
     } else if (p->state == PROBE_WAIT) {
         begin_observation(p);
         fail(p, REACH_DENIED, "it sent an answer that was not asked for");
+    } else if (p->state == PROBE_LEAVE && (p->rest += len) > REST_MAX) {
+        close_connection(p);
     }
 }
 

@@ -17,7 +17,7 @@ from lib.waiting import SLOW, Clock, until
 pytestmark = pytest.mark.sanitize
 
 MEMORY = 24 << 20
-CPU = 0.5       # of one CPU, while all of them talk
+CPU = 0.2       # of one CPU, while all of them talk
 LOOK_SECONDS = 1.5
 
 
