@@ -274,63 +274,63 @@ static void mysql_is_behind_by_time_only(void **state)
     config_free(load(PGSQL("max_lag = 10mb\n")));
 }
 
+static const struct {
+    const char *file;
+    unsigned line;
+    const char *setting;
+    const char *with;
+} useless[] = {
+    {REDIS(""), FIRST, "http_expect = 200", "no \"http_check\""},
+    {REDIS(""), FIRST, "tls_ca = /etc/passwd", "probe_tls = no"},
+    {REDIS("probe_tls = yes\ntls_verify = no\n"), FIRST + 2, "tls_ca = /etc/passwd",
+     "tls_verify = no"},
+    {REDIS(""), FIRST, "tls_verify = no", "probe_tls = no"},
+    {REDIS("probe_tls = no\n"), FIRST + 1, "tls_server_name = a", "probe_tls = no"},
+    {REDIS(""), FIRST, "sentinel_master = m", "no \"sentinel\""},
+    {REDIS(""), FIRST, "sentinel_password = x", "no \"sentinel\""},
+    {REDIS(""), FIRST, "sentinel_password_file = /dev/null", "no \"sentinel\""},
+    {REDIS(""), FIRST, "probe_database = x", "protocol = redis"},
+    {REDIS(""), FIRST, "mysql_topology = galera", "protocol = redis"},
+    {REDIS(""), FIRST, "failback = yes", "protocol = redis"},
+    {REDIS(""), FIRST, "patroni = 8008", "protocol = redis"},
+    {MYSQL(""), FIRST_LOGIN, "probe_database = x", "protocol = mysql"},
+    {MYSQL(""), FIRST_LOGIN, "patroni = 8008", "protocol = mysql"},
+    {MYSQL(""), FIRST_LOGIN, "sentinel = 10.0.0.1:1", "protocol = mysql"},
+    {MYSQL(""), FIRST_LOGIN, "probe_command = INFO=X", "protocol = mysql"},
+    {MYSQL("mysql_topology = replication\n"), FIRST_LOGIN + 1, "failback = yes",
+     "mysql_topology = replication"},
+    {MYSQL("mysql_topology = galera\n"), FIRST_LOGIN + 1, "max_lag = 5s",
+     "mysql_topology = galera"},
+    {BACKEND("pgsql", "probe = connect\n"), FIRST + 1, "probe_database = x", "probe = connect"},
+    {PGSQL(""), FIRST_LOGIN, "mysql_topology = auto", "protocol = pgsql"},
+    {PGSQL(""), FIRST_LOGIN, "failback = no", "protocol = pgsql"},
+    {CHECK(""), FIRST_CHECK, "probe_user = x", "protocol = http"},
+    {CHECK(""), FIRST_CHECK, "max_lag = 10s", "protocol = http"},
+    {BACKEND("tcp", ""), FIRST, "probe_tls = yes", "protocol = tcp"},
+    {BACKEND("tcp", ""), FIRST, "probe_keep = no", "protocol = tcp"},
+    {BACKEND("tcp", "probe = off\n"), FIRST + 1, "probe_port = 1", "probe = off"},
+    {BACKEND("tcp", "probe = connect\n"), FIRST + 1, "http_check = GET /", "probe = connect"},
+    {BACKEND("redis", "probe = off\n"), FIRST + 1, "http_check = GET /", "probe = off"},
+    {BACKEND("mysql", "probe = connect\n"), FIRST + 1, "mysql_topology = galera",
+     "probe = connect"},
+    {BACKEND("mysql", "http_check = GET /\n"), FIRST + 1, "mysql_topology = galera", "http_check"},
+    {BACKEND("pgsql", "http_check = GET /\n"), FIRST + 1, "patroni = 8008", "http_check"},
+    {BACKEND("redis", "http_check = GET /\n"), FIRST + 1, "sentinel = 10.0.0.1:1", "http_check"},
+};
+
 static void an_option_without_an_effect_is_refused(void **state)
 {
-    static const struct {
-        const char *file;
-        unsigned line;
-        const char *setting;
-        const char *with;
-    } cases[] = {
-        {REDIS(""), FIRST, "http_expect = 200", "no \"http_check\""},
-        {REDIS(""), FIRST, "tls_ca = /etc/passwd", "probe_tls = no"},
-        {REDIS("probe_tls = yes\ntls_verify = no\n"), FIRST + 2, "tls_ca = /etc/passwd",
-         "tls_verify = no"},
-        {REDIS(""), FIRST, "tls_verify = no", "probe_tls = no"},
-        {REDIS("probe_tls = no\n"), FIRST + 1, "tls_server_name = a", "probe_tls = no"},
-        {REDIS(""), FIRST, "sentinel_master = m", "no \"sentinel\""},
-        {REDIS(""), FIRST, "sentinel_password = x", "no \"sentinel\""},
-        {REDIS(""), FIRST, "sentinel_password_file = /dev/null", "no \"sentinel\""},
-        {REDIS(""), FIRST, "probe_database = x", "protocol = redis"},
-        {REDIS(""), FIRST, "mysql_topology = galera", "protocol = redis"},
-        {REDIS(""), FIRST, "failback = yes", "protocol = redis"},
-        {REDIS(""), FIRST, "patroni = 8008", "protocol = redis"},
-        {MYSQL(""), FIRST_LOGIN, "probe_database = x", "protocol = mysql"},
-        {MYSQL(""), FIRST_LOGIN, "patroni = 8008", "protocol = mysql"},
-        {MYSQL(""), FIRST_LOGIN, "sentinel = 10.0.0.1:1", "protocol = mysql"},
-        {MYSQL(""), FIRST_LOGIN, "probe_command = INFO=X", "protocol = mysql"},
-        {MYSQL("mysql_topology = replication\n"), FIRST_LOGIN + 1, "failback = yes",
-         "mysql_topology = replication"},
-        {MYSQL("mysql_topology = galera\n"), FIRST_LOGIN + 1, "max_lag = 5s",
-         "mysql_topology = galera"},
-        {BACKEND("pgsql", "probe = connect\n"), FIRST + 1, "probe_database = x", "probe = connect"},
-        {PGSQL(""), FIRST_LOGIN, "mysql_topology = auto", "protocol = pgsql"},
-        {PGSQL(""), FIRST_LOGIN, "failback = no", "protocol = pgsql"},
-        {CHECK(""), FIRST_CHECK, "probe_user = x", "protocol = http"},
-        {CHECK(""), FIRST_CHECK, "max_lag = 10s", "protocol = http"},
-        {BACKEND("tcp", ""), FIRST, "probe_tls = yes", "protocol = tcp"},
-        {BACKEND("tcp", ""), FIRST, "probe_keep = no", "protocol = tcp"},
-        {BACKEND("tcp", "probe = off\n"), FIRST + 1, "probe_port = 1", "probe = off"},
-        {BACKEND("tcp", "probe = connect\n"), FIRST + 1, "http_check = GET /", "probe = connect"},
-        {BACKEND("redis", "probe = off\n"), FIRST + 1, "http_check = GET /", "probe = off"},
-        {BACKEND("mysql", "probe = connect\n"), FIRST + 1, "mysql_topology = galera",
-         "probe = connect"},
-        {BACKEND("mysql", "http_check = GET /\n"), FIRST + 1, "mysql_topology = galera",
-         "http_check"},
-        {BACKEND("pgsql", "http_check = GET /\n"), FIRST + 1, "patroni = 8008", "http_check"},
-        {BACKEND("redis", "http_check = GET /\n"), FIRST + 1, "sentinel = 10.0.0.1:1",
-         "http_check"},
-    };
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(useless); i++) {
         char text[512];
         char begin[256];
-        snprintf(text, sizeof(text), "%s%s\n", cases[i].file, cases[i].setting);
-        snprintf(begin, sizeof(begin), "r.ini:%u: \"%.*s\" has no effect with %s\n", cases[i].line,
-                 (int)strcspn(cases[i].setting, " "), cases[i].setting, cases[i].with);
+        snprintf(text, sizeof(text), "%s%s\n", useless[i].file, useless[i].setting);
+        snprintf(begin, sizeof(begin), "r.ini:%u: \"%.*s\" has no effect with %s\n",
+                 useless[i].line, (int)strcspn(useless[i].setting, " "), useless[i].setting,
+                 useless[i].with);
         char *errors = errors_of(text);
         if (strstr(errors, begin) == NULL) {
-            print_error("%s: %s", cases[i].setting, errors);
+            print_error("%s: %s", useless[i].setting, errors);
         }
         assert_non_null(strstr(errors, begin));
         free(errors);
