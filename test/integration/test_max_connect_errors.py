@@ -6,13 +6,14 @@ import pytest
 
 from lib.clusters import NotInstallable
 from lib.ini import frontend, section, servers
+from lib.postgres import run_openssl
 from lib.process import free_port
 from lib.sockets import local
 from lib.strict import ADDRESS, USER, StrictMariaDB, StrictMySQL, Stranger
 from lib.waiting import Clock, until
 
 BACKENDS = 4  # each with a probe of its own, every 10 ms
-PROBES = 1500
+PROBES = 1200
 PROBE_TIMEOUT = 0.2
 KEYS = {"probe_interval": "10ms", "probe_fast_interval": "10ms",
         "probe_timeout": f"{PROBE_TIMEOUT * 1000:.0f}ms", "probe_user": USER[0],
@@ -23,8 +24,12 @@ KEYS = {"probe_interval": "10ms", "probe_fast_interval": "10ms",
                 ids=["mysql", "mariadb"])
 def strict_server(request, shared_home):
     """Locks an address out after one broken login."""
+    place = shared_home.directory("strict")
+    run_openssl(f"{place}/cert.pem", f"{place}/key.pem")
+    options = {"ssl-cert": f"{place}/cert.pem", "ssl-key": f"{place}/key.pem"}
     try:
-        server = shared_home.keep(request.param(shared_home.directory("strict"))).start()
+        server = shared_home.keep(request.param(
+            place, options=options if request.param is StrictMariaDB else {})).start()
     except NotInstallable as missing:
         pytest.skip(str(missing))
     server.add_user(*USER, grants=[f"{server.MONITOR} ON *.*"])
@@ -37,12 +42,16 @@ def clean_strangers(strict, home):
     return [home.keep(Stranger(strict, f"s{n}")) for n in range(BACKENDS)]
 
 
-def start(home, strangers, keep):
+WAYS = {"new": {"probe_keep": "no"}, "kept": {"probe_keep": "yes"},
+        "tls": {"probe_keep": "no", "probe_tls": "yes", "tls_verify": "no"}}
+
+
+def start(home, strangers, way):
     text = ""
     for stranger in strangers:
         text += frontend(f"f-{stranger.name}", free_port(), backend=stranger.name)
         text += section(f"backend {stranger.name}", protocol="mysql", server=servers(stranger),
-                        probe_keep=keep, **KEYS)
+                        **KEYS, **WAYS[way])
     router = home.router(text)
     wait_primaries(router, strangers)
     return router
@@ -83,23 +92,23 @@ def never_locked_out(router):
     assert "has blocked our address" not in router.log
 
 
-@pytest.mark.parametrize("keep", ["no", "yes"])
+@pytest.mark.parametrize("way", list(WAYS))
 def test_thousands_of_probes_and_time_outs_are_not_held_against_the_router(home, strict,
-                                                                           strangers, keep):
-    router = start(home, strangers, keep)
-    for _ in range(3):
-        if keep == "no":
-            wait_logins(strict, PROBES // 3)
+                                                                           strangers, way):
+    router = start(home, strangers, way)
+    for _ in range(4):
+        if way == "new":
+            wait_logins(strict, PROBES // 4)
         stop_for(strict, 3 * PROBE_TIMEOUT)
         wait_primaries(router, strangers)
     check(strict, strangers)
     never_locked_out(router)
 
 
-@pytest.mark.parametrize("keep", ["no", "yes"])
+@pytest.mark.parametrize("way", list(WAYS))
 def test_a_server_that_is_restarted_is_asked_again_with_whole_logins(home, strict, strangers,
-                                                                     keep):
-    router = start(home, strangers, keep)
+                                                                     way):
+    router = start(home, strangers, way)
     strict.kill()
     strict.start_again()
     wait_primaries(router, strangers)
@@ -109,9 +118,10 @@ def test_a_server_that_is_restarted_is_asked_again_with_whole_logins(home, stric
     never_locked_out(router)
 
 
-def test_a_router_that_is_restarted_leaves_whole_logins(home, strict, strangers):
+@pytest.mark.parametrize("way", ["new", "tls"])
+def test_a_router_that_is_restarted_leaves_whole_logins(home, strict, strangers, way):
     """At any moment: there are always some under way."""
-    router = start(home, strangers, "no")
+    router = start(home, strangers, way)
     for _ in range(6):
         router.stop()
         router.start()
