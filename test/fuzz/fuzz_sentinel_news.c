@@ -12,7 +12,8 @@
 
 #define SECRET    "QZ7-secret"
 #define CONFIRM   "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n"
-#define CONFIRMED CONFIRM CONFIRM CONFIRM CONFIRM CONFIRM CONFIRM CONFIRM CONFIRM CONFIRM
+#define FIVE      CONFIRM CONFIRM CONFIRM CONFIRM CONFIRM
+#define CONFIRMED FIVE FIVE
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,6 +26,7 @@ struct outcome {
     unsigned ready;
     unsigned events;
     uint64_t sum; /* of what was told */
+    uint64_t intentions;
     bool broken;
 };
 
@@ -33,6 +35,17 @@ static void add(uint64_t *sum, const char *text)
     for (; *text != '\0'; text++) {
         assert(*text >= ' ' && *text <= '~');
         *sum = *sum * 31 + (unsigned char)*text;
+    }
+}
+
+/* Whom it promotes is looked up, not shown: any bytes will do. */
+static void add_intention(uint64_t *sum, const struct sentinel_news *n)
+{
+    bool promotes = n->intention == INTENTION_PROMOTES;
+    assert(memchr(n->whom, 0, sizeof(n->whom)) != NULL && promotes == (n->whom[0] != '\0'));
+    *sum = *sum * 31 + (unsigned)n->intention;
+    for (const char *at = n->whom; *at != '\0'; at++) {
+        *sum = *sum * 31 + (unsigned char)*at;
     }
 }
 
@@ -46,6 +59,7 @@ static void take(struct sentinel_news *n, struct outcome *o)
             assert(n->text[0] != '\0' && memchr(n->text, 0, sizeof(n->text)) != NULL);
             assert(n->password == NULL || strstr(n->text, SECRET) == NULL);
             add(&o->sum, n->text);
+            add_intention(&o->intentions, n);
         }
         assert(o->ready <= 1 && o->events <= 100000);
     }
@@ -95,6 +109,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct outcome one = run(data, size, size);
     struct outcome many = run(data, size, 1 + (data[1] | (size_t)data[2] << 8) % (size - 3));
     assert(one.ready == many.ready && one.events == many.events && one.sum == many.sum);
-    assert(one.broken == many.broken);
+    assert(one.broken == many.broken && one.intentions == many.intentions);
     return 0;
 }
