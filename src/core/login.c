@@ -32,13 +32,32 @@ void login_free(struct session *s)
     }
 }
 
-/* A client that is to go on has its time for it; for a server there is idle_timeout. */
-static void set_step(struct session *s, enum login_step step)
+static bool is_held(const struct session *s)
+{
+    return (s->client.pauses & PAUSE_HOLD) != 0;
+}
+
+/* A client that is to go on has its time for it; for a server there is idle_timeout. When they
+ * stand still, the server may be waiting for a client that is not let through. */
+static void arm(struct session *s)
 {
     struct worker *w = s->worker;
+    bool client = s->login->step == LOGIN_CLIENT || is_held(s);
+    session_arm(s, client ? &w->backends[s->backend->index].login
+                          : &w->frontends[s->frontend->index].idle);
+}
+
+static void set_step(struct session *s, enum login_step step)
+{
     s->login->step = (uint8_t)step;
-    session_arm(s, step == LOGIN_CLIENT ? &w->backends[s->backend->index].login
-                                        : &w->frontends[s->frontend->index].idle);
+    arm(s);
+}
+
+void login_held(struct session *s)
+{
+    if (!is_held(s) || s->login->step != LOGIN_CLIENT) { /* its time is running already */
+        arm(s);
+    }
 }
 
 static void refuse(struct session *s, const char *why)
@@ -160,7 +179,12 @@ void login_client_eof(struct session *s)
 
 void login_on_late(struct deadline *d)
 {
-    refuse(container_of(d, struct session, deadline), "it did not go on with its login in time");
+    struct session *s = container_of(d, struct session, deadline);
+    if (is_held(s)) {
+        session_refuse(s, REFUSED_TIMEOUT, "the server was paused for too long in its login");
+    } else {
+        refuse(s, "it did not go on with its login in time");
+    }
 }
 
 static void on_server_data(struct conn *c, const char *data, size_t len)

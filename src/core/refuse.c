@@ -110,9 +110,9 @@ void session_refuse(struct session *s, enum refusal why, const char *words)
     struct worker *w = s->worker;
     count_refusal(s, why);
     session_stop_waiting(s);
+    session_set(s, SESSION_REFUSE);
     session_drop_server(s, true);
     admission_leave(w, s->frontend, &s->admission);
-    session_set(s, SESSION_REFUSE);
     s->end = (uint8_t)end_of(why);
     if (w->refusing > w->refusing_max) {
         session_kill(s, s->end);

@@ -1,5 +1,5 @@
 /* The session's machine: its states, its beginning and its end. What happens while it waits is in
- * waiting.c, what happens while bytes flow in relay.c. */
+ * waiting.c, what happens while bytes flow in relay.c, what a new topology does in reconsider.c. */
 #include "core/session.h"
 
 #include <assert.h>
@@ -19,7 +19,7 @@ static const unsigned successors[] = {
     [SESSION_WAIT] = TO(SESSION_CONNECT) | ENDS,
     [SESSION_CONNECT] =
         TO(SESSION_CONNECT) | TO(SESSION_WAIT) | TO(SESSION_LOGIN) | TO(SESSION_RELAY) | ENDS,
-    [SESSION_LOGIN] = TO(SESSION_RELAY) | TO(SESSION_CANCEL) | ENDS,
+    [SESSION_LOGIN] = TO(SESSION_WAIT) | TO(SESSION_RELAY) | TO(SESSION_CANCEL) | ENDS,
     [SESSION_RELAY] = TO(SESSION_CLOSE),
     [SESSION_CANCEL] = TO(SESSION_CLOSE),
     [SESSION_REFUSE] = TO(SESSION_CANCEL) | TO(SESSION_CLOSE),
@@ -72,7 +72,7 @@ void session_drop_server(struct session *s, bool reset)
         cancel_table_remove(s->worker->cancels, s->cancel);
         s->cancel = NULL;
     }
-    if (finisher_adopt(s, link, s->state != SESSION_CONNECT)) {
+    if (finisher_adopt(s, link, (TO(s->state) & ENDS) != 0)) {
         return;
     }
     if (reset) {
@@ -425,68 +425,4 @@ void session_on_tune(struct deadline *d)
     struct server_link *link = container_of(d, struct server_link, tune);
     const struct backend_config *b = link->session->backend;
     conn_tune(&link->conn, &(struct conn_tcp){b->tcp_keepalive, b->tcp_user_timeout});
-}
-
-/* A new topology ---------------------------------------------------------------------------- */
-
-static bool refuses_writes_itself(const struct session *s, const struct topology_server *t)
-{
-    return s->backend->on_demotion.drain_ms > 0 && t->role == ROLE_REPLICA &&
-           t->access != ACCESS_NONE && t->access != ACCESS_PAUSE;
-}
-
-static void hold(struct session *s, bool held)
-{
-    if (held) {
-        conn_pause(&s->client, PAUSE_HOLD);
-        conn_pause(&s->server->conn, PAUSE_HOLD);
-        deadline_arm(&s->worker->look, &s->worker->look_again);
-    } else {
-        conn_resume(&s->client, PAUSE_HOLD);
-        conn_resume(&s->server->conn, PAUSE_HOLD);
-    }
-}
-
-/* Nothing has been sent yet: it may begin again, and its client notices nothing. */
-static void reconsider_connecting(struct session *s, bool allowed, enum access access)
-{
-    if (!allowed || access == ACCESS_PAUSE) {
-        session_drop_server(s, true);
-        session_wait(s);
-    }
-}
-
-/* A client that is not logged in yet has nothing to lose, and is told. */
-static void fence(struct session *s)
-{
-    metric_add(&s->server->counters->at[SERVER_FENCED], 1);
-    if (s->state == SESSION_LOGIN) {
-        session_refuse(s, REFUSED_FENCED, "the server lost its role");
-    } else {
-        session_kill(s, END_FENCED);
-    }
-}
-
-void session_reconsider(struct session *s)
-{
-    struct worker *w = s->worker;
-    size_t backend = s->backend->index;
-    size_t server = s->server->index;
-    const struct topology_server *t = &w->topology->backends[backend].servers[server];
-    bool allowed = route_allows(w->topology, backend, server, s->frontend->route);
-    if (s->state == SESSION_CONNECT) {
-        reconsider_connecting(s, allowed, t->access);
-    } else if (allowed) {
-        hold(s, t->access == ACCESS_PAUSE);
-        if (s->timer == &w->backends[backend].drain) { /* it is well again */
-            session_arm(s, &w->frontends[s->frontend->index].idle);
-        }
-    } else if (s->state == SESSION_RELAY && refuses_writes_itself(s, t)) {
-        hold(s, false);
-        if (s->timer != &w->backends[backend].drain) {
-            session_arm(s, &w->backends[backend].drain);
-        }
-    } else {
-        fence(s);
-    }
 }

@@ -4,8 +4,9 @@
  *   NEW -> OPENING -> WAIT <-> CONNECT -> LOGIN -> RELAY -> CLOSE
  *
  * and from each before RELAY -> REFUSE -> CLOSE. LOGIN is for protocols whose beginning matters
- * (struct login_dialogue); of those, OPENING for where the client speaks first, which then may also
- * have come only to CANCEL what another one does.
+ * (struct login_dialogue), and goes back to WAIT while nothing has passed; of those, OPENING for
+ * where the client speaks first, which then may also have come only to CANCEL what another one
+ * does.
  *
  * It is freed in the client socket's close callback. The server's connection and the place in the
  * queue are memory of their own: a session that ends lets go of them. */
@@ -117,9 +118,6 @@ void session_on_tune(struct deadline *d);   /* server_link.tune */
 void session_on_settle(struct deadline *d); /* server_link.settle */
 /* The router stops: who waits is told, who is being refused may finish, all others are reset. */
 void session_shut_down(struct session *s);
-/* A new topology is in force: stay, pause, drain or be reset. */
-void session_reconsider(struct session *s);
-
 /* Between the files of a session ------------------------------------------------------------ */
 
 void session_set(struct session *s, enum session_state next);
@@ -163,7 +161,11 @@ void login_open(struct session *s);  /* the client is to speak first */
 void login_begin(struct session *s); /* the server is connected */
 void login_client_data(struct session *s, const char *data, size_t len);
 void login_client_eof(struct session *s);
+void login_held(struct session *s);     /* it is to stand still (PAUSE_HOLD), or not any more */
 void login_on_late(struct deadline *d); /* the client takes longer than it may */
+
+/* reconsider.c: a new topology is in force: stay, pause, begin again, drain or be reset. */
+void session_reconsider(struct session *s);
 
 /* relay.c */
 extern const struct conn_ops relay_server_ops;

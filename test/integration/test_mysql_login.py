@@ -10,7 +10,7 @@ import time
 import pymysql
 import pytest
 
-from lib import mysql_wire
+from lib import families, mysql_wire
 from lib.fake import hold
 from lib.ini import frontend, section, servers
 from lib.mysql_wire import ACCEPTED, GREETING, SSL_REQUEST, Wire, attributes, login
@@ -268,6 +268,24 @@ def test_a_router_that_ends_finishes_what_it_can(home, greeted):
     began = time.monotonic()
     wait_end(router)
     assert time.monotonic() - began < 5 * SLOW
+
+
+def test_who_was_sent_to_a_stopped_server_is_greeted_by_its_successor(home, mariadb):
+    family = families.MariaDBReplication(mariadb)
+    old, port = family.primary(), free_port()
+    old.add_user(*USER)
+    for replica in family.others(old):
+        replica.wait_caught_up(old)
+    router = home.router(frontend("f", port) + family.backend())
+    router.wait_primary(old.name)
+    old.pause()
+    try:
+        clients = [home.keep(Wire.to(local(port))) for _ in range(10)]
+        router.wait_for(lambda s: s.server(old.name)["sessions"] == len(clients), "their connects")
+        family.succeed(old)
+        assert [client.read()[1][0] for client in clients] == [10] * len(clients)
+    finally:
+        family.resume(old)
 
 
 @pytest.mark.sanitize
