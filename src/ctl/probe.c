@@ -13,8 +13,7 @@
 #include "net/loop.h"
 #include "net/wire.h"
 
-/* What a server may still say when it has nothing more to tell: a download is not waited for. */
-#define REST_MAX 65536
+#define REST_MAX 65536 /* bytes from a server that is left: a download is not waited for */
 
 enum probe_state {
     PROBE_WAIT,    /* waits for the next turn */
@@ -178,14 +177,10 @@ static void begin_tls(struct probe *p, bool upgrade)
 
 static void step(struct probe *p, enum probe_step next, const char *out, size_t len)
 {
-    if (next == PROBE_STEP_FAIL) {
-        /* What a protocol owes the server before the end. */
-        wire_write(&p->wire, out, len);
-        fail_dialogue(p);
-        return;
-    }
     int rc = wire_write(&p->wire, out, len);
-    if (rc != 0) {
+    if (next == PROBE_STEP_FAIL) {
+        fail_dialogue(p); /* what the protocol owed the server before the end was written */
+    } else if (rc != 0) {
         fail_status(p, "the connection was cut", rc);
     } else if (next == PROBE_STEP_TLS) {
         begin_tls(p, true);
@@ -289,10 +284,10 @@ static void fail_end(struct probe *p, int status)
     }
 }
 
-/* Asked again at once, unless that would go round and round. */
+/* A kept connection is gone: asked again at once, unless that would go round and round. */
 static void hurry(struct probe *p)
 {
-    p->again |= loop_now_ms(p->loop) - p->opened_ms >= p->target.fast_interval_ms;
+    p->again |= p->kept && loop_now_ms(p->loop) - p->opened_ms >= p->target.fast_interval_ms;
 }
 
 static void on_gone(struct wire *w, int status)
@@ -306,9 +301,7 @@ static void on_gone(struct wire *w, int status)
         break;
     case PROBE_SHAKE:
     case PROBE_ASK:
-        if (kept) {
-            hurry(p);
-        }
+        hurry(p);
         fail_end(p, status);
         if (kept && !p->closing) {
             p->events->on_lost(p->context, p->number);
@@ -430,26 +423,26 @@ static void on_timer(uv_timer_t *timer)
 struct probe *probe_new(struct loop *l, const struct probe_target *target, size_t number,
                         const struct probe_events *events, void *context, uint64_t *stamp)
 {
+    const struct probe_dialogue *d = target->dialogue;
     struct probe *p = calloc(1, sizeof *p);
-    if (p == NULL) {
+    void *talk = d != NULL ? calloc(1, d->state_size) : NULL;
+    if (p == NULL || (d != NULL && talk == NULL)) {
+        free(talk);
+        free(p);
         return NULL;
     }
-    p->loop = l;
-    p->target = *target;
-    p->number = number;
-    p->events = events;
-    p->context = context;
-    p->stamp = stamp;
-    p->interval_ms = target->fast_interval_ms;
-    if (target->dialogue != NULL) {
-        p->talk = calloc(1, target->dialogue->state_size);
-        if (p->talk == NULL) {
-            free(p);
-            return NULL;
-        }
-    }
+    *p = (struct probe){
+        .loop = l,
+        .target = *target,
+        .number = number,
+        .events = events,
+        .context = context,
+        .stamp = stamp,
+        .interval_ms = target->fast_interval_ms,
+        .handles = 1,
+        .talk = talk,
+    };
     uv_timer_init(&l->uv, &p->timer);
-    p->handles = 1;
     return p;
 }
 

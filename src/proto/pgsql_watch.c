@@ -9,12 +9,13 @@
 #include "base/macros.h"
 #include "proto/pgsql_message.h"
 
-#define FIRST_HEAD  8     /* of a message without a type */
-#define STARTUP_MAX 10004 /* what servers take (MAX_STARTUP_PACKET_LENGTH), and the length itself  \
-                           */
-#define KEY_MIN     8     /* a process id and a secret of 4 bytes */
-#define KEY_MAX     260   /* protocol 3.2: up to 256 */
-#define TLS_HELLO   0x16  /* sslnegotiation=direct: RFC 8446, section 5.1 */
+#define FIRST_HEAD 8 /* of a message without a type */
+#define STARTUP_MAX                                                                                \
+    10004              /* what servers take (MAX_STARTUP_PACKET_LENGTH), and the length itself     \
+                        */
+#define KEY_MIN   8    /* a process id and a secret of 4 bytes */
+#define KEY_MAX   260  /* protocol 3.2: up to 256 */
+#define TLS_HELLO 0x16 /* sslnegotiation=direct: RFC 8446, section 5.1 */
 
 enum phase {
     REQUEST, /* waits for a message of the client without a type */
