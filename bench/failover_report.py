@@ -78,7 +78,7 @@ def troubles(writers):
 
 
 def number(value):
-    return "never" if math.isinf(value) else f"{value:,.0f}"
+    return "never" if math.isinf(value) else f"{round(value):,}"
 
 
 def spread(values):
