@@ -18,17 +18,19 @@ pytestmark = pytest.mark.sanitize
 
 MEMORY = 24 << 20
 CPU = 0.2       # of one CPU, while all of them talk
+READ = 16 << 20 # bytes on one connection, with what the kernel keeps
 LOOK_SECONDS = 1.5
 
 
 def says(*parts, greeting=b""):
     """A server that says this to whatever comes, and then waits; `parts` may be endless."""
-    def handler(_server, sock):
+    def handler(server, sock):
         sock.sendall(greeting)
         if parts and (greeting or sock.recv(65536)):
             for part in itertools.chain(*parts):
                 sock.sendall(part)
-        hold(_server, sock)
+                server.sent = getattr(server, "sent", 0) + len(part)
+        hold(server, sock)
     return handler
 
 
@@ -231,6 +233,9 @@ class Crowd:
         memory, cpu, clock = process.rss(), process.cpu_seconds(), Clock()
         until(lambda: self.router.stats() and clock.passed(LOOK_SECONDS), "the time to pass", 30,
               poll=0.05)
+        for name, fake in self.fakes.items():
+            each = getattr(fake, "sent", 0) / fake.accepted
+            assert each < READ, f"{name} could send {each:.0f} bytes on each connection"
         if SLOW == 1:
             assert process.rss() - memory < MEMORY
             share = (process.cpu_seconds() - cpu) / LOOK_SECONDS
