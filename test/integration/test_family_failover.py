@@ -15,7 +15,8 @@ SWITCH_SECONDS = 2.0  # from the promotion to the first write; it takes a few mi
 
 @pytest.fixture(name="family", params=families.ALL, ids=lambda f: f.name)
 def lent_family(request):
-    return request.param(clusters.lend(request.param.cluster))
+    with clusters.lent(request.param.cluster) as cluster:
+        yield request.param(cluster)
 
 
 def only(*chosen):

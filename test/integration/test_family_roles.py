@@ -16,7 +16,8 @@ from lib.waiting import until
 
 @pytest.fixture(name="family")
 def lent_family(request):
-    return request.param(clusters.lend(request.param.cluster))
+    with clusters.lent(request.param.cluster) as cluster:
+        yield request.param(cluster)
 
 
 def only(*chosen):

@@ -4,8 +4,11 @@
     a test:       def test_it(mariadb): ...
 
 Those that a collected test asks for start side by side while other tests run. A test may break what
-it is lent: before the next one gets it, its reset() makes it as new, and must be quick about it if
-there is nothing to do. A factory that cannot raises NotInstallable(words): the test is skipped."""
+it is lent: its reset() makes it as new, while other tests run if another one will ask for it, and
+again before that one gets it; it must be quick about it if there is nothing to do. A factory that cannot raises NotInstallable(words): the test is skipped."""
+import collections
+import contextlib
+import queue
 import threading
 import time
 
@@ -19,6 +22,7 @@ END_SECONDS = 60.0
 
 _factories = {}
 _running = {}
+_wanted = collections.Counter()  # how many tests to come ask for each
 
 
 class NotInstallable(Exception):
@@ -37,7 +41,8 @@ class _Keeper:
         self.seconds = None  # how long the start took
         self.home = Home()
         self.up = threading.Event()
-        self.over = threading.Event()
+        self.idle = threading.Event()
+        self.work = queue.SimpleQueue()  # True: reset() is to be done; False: the end
         self.thread = threading.Thread(target=self._run, name=f"keeper of {name}", daemon=True)
         self.thread.start()
 
@@ -48,8 +53,12 @@ class _Keeper:
         except BaseException as error:  # told to every test that asks for the cluster
             self.error = error
         self.seconds = time.monotonic() - began
+        self.idle.set()
         self.up.set()
-        self.over.wait()
+        while self.work.get():
+            with contextlib.suppress(Exception):  # whoever asks for it next will see it again
+                self.cluster.reset()
+            self.idle.set()
         self.home.close()
 
     def get(self):
@@ -57,10 +66,17 @@ class _Keeper:
             raise AssertionError(f"{self.name} did not start within {START_SECONDS * SLOW:.0f} s")
         if self.error:
             raise self.error
+        if not self.idle.wait(START_SECONDS * SLOW):
+            raise AssertionError(f"{self.name} was not repaired in {START_SECONDS * SLOW:.0f} s")
         return self.cluster
 
+    def repair(self):
+        """In the background."""
+        self.idle.clear()
+        self.work.put(True)
+
     def end(self):
-        self.over.set()
+        self.work.put(False)
 
     def join(self):
         self.thread.join(END_SECONDS * SLOW)
@@ -107,13 +123,22 @@ def start_needed(items):
         callspec = getattr(item, "callspec", None)
         parameters = callspec.params.values() if callspec else ()
         named = [getattr(value, "cluster", None) for value in parameters]
-        for name in (*getattr(item, "fixturenames", ()), *named):
-            if name in _factories:
-                start(name)
+        for name in {*getattr(item, "fixturenames", ()), *named} & set(_factories):
+            _wanted[name] += 1
+            start(name)
 
 
-def lend(name):
-    """The cluster as new. One that its reset() cannot repair is replaced."""
+@contextlib.contextmanager
+def lent(name):
+    """The cluster as new, for a test."""
+    yield _lend(name)
+    _wanted[name] -= 1
+    if _wanted[name] > 0:
+        _running[name].repair()
+
+
+def _lend(name):
+    """One that its reset() cannot repair is replaced."""
     try:
         cluster = get(name)
     except NotInstallable as missing:
@@ -132,7 +157,8 @@ def fixture(name, factory):
     _factories[name] = factory
 
     @pytest.fixture(name=name)
-    def lent():
-        return lend(name)
+    def borrowed():
+        with lent(name) as cluster:
+            yield cluster
 
-    return lent
+    return borrowed
