@@ -8,6 +8,7 @@ import pytest
 from lib import clusters, families
 from lib.sql_playbook import Stage, Watch
 from lib.waiting import SLOW, holds
+from lib.writers import compare
 
 WRITES = 30
 SWITCH_SECONDS = 2.0  # from the promotion to the first write; it takes a few milliseconds
@@ -148,3 +149,22 @@ def test_a_standby_promoted_by_mistake_gets_nothing(home, family):
     assert stage.router.stats().backend()["primary"] == old.name
     assert stage.acked_by_others(old) == []
     stage.curtain(old, nothing_lost=True)
+
+
+@only(families.Patroni)
+def test_a_primary_that_nobody_demotes_any_more_is_succeeded_by_who_gets_the_lock(home, family):
+    """Its Patroni stands still, and its PostgreSQL goes on to take writes."""
+    stage = Stage(home, family)
+    old = stage.primary
+    stage.fault()
+    old.pause_patroni()
+    new = family.succeed(old)
+    stage.wait_writes(WRITES, new)
+    check_change(stage.wait_change(old, new), closed=1)
+    wait_seen(stage, super(families.Patroni, family).back, old)
+    assert family.writable(old)
+    stage.wait_writes(WRITES, new)
+    stage.writers.stop()
+    report = compare(stage.writers, new, [old])
+    print(report.verdict())
+    assert (report.by_fenced, report.lost_beyond, report.wrong_value) == ([], [], [])

@@ -9,6 +9,7 @@ from lib import clusters, families
 from lib.ini import frontend
 from lib.mariadb import REPLICATION, MariaDB, connect
 from lib.process import free_port
+from lib.router import run
 from lib.sockets import local
 from lib.sql_playbook import Stage
 from lib.waiting import until
@@ -60,6 +61,28 @@ class Routes:
 
     def connect(self, route):
         return self.family.dialect.connect(local(self.ports[route]), 10)
+
+
+@only(*families.ALL)
+def test_each_route_meets_the_servers_it_should_and_a_single_look_tells_them(home, family):
+    primary = family.primary()
+    others = family.others(primary)
+    routes = Routes(home, family)
+    routes.wait_primary(primary)
+    routes.wait_all_used()
+    assert routes.met("primary") == {primary.port}
+    assert routes.met("replica", 12) == {server.port for server in others}
+    path = home.file("once.ini", f"[router]\nadmin = off\n{routes.sections}")
+    done = run("--probe", "-c", path)
+    assert done.returncode == 0, done.stdout
+    lines = [line.split() for line in done.stdout.splitlines()]
+    roles = {line[0]: line[2:4] for line in lines if len(line) > 3 and line[1] in
+             {server.text for server in family.servers}}
+    assert roles.pop(primary.name) == ["up", "primary"], done.stdout
+    assert list(roles.values()) == [["up", "replica"]] * len(others), done.stdout
+    if family.name == "patroni":
+        assert [primary.name, "patroni:", "leader"] in lines
+        assert done.stdout.count("patroni: not the leader") == len(others), done.stdout
 
 
 # --- replicas that take writes, that do not follow, that have no history ---
@@ -240,15 +263,6 @@ def lost(stage, galera):
         node.wait_caught_up(a)
     data = a.data()
     return [write for write in stage.writers.acked() if data.get(write.key) != write.value]
-
-
-def test_all_synced_galera_nodes_are_read(home, galera):
-    family = families.Galera(galera)
-    routes = Routes(home, family)
-    routes.wait_primary(galera.nodes[0])
-    routes.wait_all_used()
-    assert routes.met("primary") == {galera.nodes[0].port}
-    assert routes.met("replica", 12) == {node.port for node in galera.nodes[1:]}
 
 
 # --- Group Replication ---
