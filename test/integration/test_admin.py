@@ -44,7 +44,7 @@ def test_every_path_answers_with_its_type_and_length(world):
 
 def test_stats_json_has_every_key(world):
     stats = json.loads(world.get("/stats.json")[1])
-    assert set(stats) == {"router", "frontends", "backends", "events"}
+    assert set(stats) == {"router", "frontends", "backends", "changes", "events"}
     assert set(stats["router"]) == {"version", "pid", "uptime_ms", "workers", "sessions",
                                     "max_sessions", "generation", "ready", "draining"}
     assert stats["router"]["pid"] == world.router.pid
@@ -58,12 +58,17 @@ def test_stats_json_has_every_key(world):
     assert stats["frontends"][0]["binds"] == [f"127.0.0.1:{world.ports[0]}"]
     for b in stats["backends"]:
         assert set(b) == {"name", "protocol", "primary", "verdict", "stale", "reason", "waiting",
-                          "queue_limit", "held_ms", "servers"}
+                          "queue_limit", "held_ms", "sentinels", "servers"}
         for s in b["servers"]:
             assert set(s) == {"name", "address", "state", "role", "access", "reason", "sessions",
                               "max_connections", "weight", "backup", "offset", "lag_bytes",
-                              "latency_us", "probe_age_ms", "failures"} | {
+                              "behind_ms", "latency_us", "probe_age_ms", "failures",
+                              "patroni_leader", "patroni_why"} | {
                                   key for key, _, _ in metric_keys("SERVER")}
+    for c in stats["changes"]:
+        assert set(c) == {"number", "at", "backend", "from", "to", "evidence", "claims",
+                          "elected_ms", "fenced_ms", "published_ms", "written_ms", "held",
+                          "closed"}
     for e in stats["events"]:
         assert set(e) == {"number", "at", "backend", "kind", "text"}
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", e["at"])
