@@ -109,6 +109,36 @@ bool ballot_disputes(const struct ballot *b, size_t i)
            !lineage_trace(&b->memory->histories, id, incumbent, NULL);
 }
 
+/* Of a server that is kin. A timeline is only begun by a promotion. How far it goes by now says
+ * nothing: that may be the server's own writes. */
+static bool began_timeline_with_all(const struct election_memory *memory,
+                                    const struct server_memory *server, const struct observation *o)
+{
+    int64_t least = memory->elected.offset;
+    bool known =
+        memory->elected_term > 0 && memory->elected_group[0] != '\0' && o->group[0] != '\0';
+    return known && o->term > memory->elected_term && o->position >= least &&
+           server->replica_term <= memory->elected_term && server->replica_position >= least;
+}
+
+/* The empty set is that of servers which number nothing. */
+static bool has_all_transactions(const struct election_memory *memory, const struct observation *o)
+{
+    return gtid_count(&memory->elected_gtids) > 0 &&
+           gtid_contains(&o->gtids, &memory->elected_gtids);
+}
+
+bool ballot_inherits(const struct ballot *b, size_t i)
+{
+    const struct election_memory *memory = b->memory;
+    const struct server_memory *server = &memory->servers[i];
+    const struct observation *o = seen(b, i);
+    bool candidate = ballot_claims(b, i) && ballot_is_kin(b, i) && o->part == PART_SOURCE;
+    return candidate && !server->defeated &&
+           strcmp(server->census.inherited, memory->elected.id) == 0 &&
+           (began_timeline_with_all(memory, server, o) || has_all_transactions(memory, o));
+}
+
 bool ballot_follows(const struct ballot *b, size_t i)
 {
     const struct observation *o = seen(b, i);
@@ -154,7 +184,7 @@ static bool hangs_on_ancestor(const struct ballot *b, size_t i, size_t j)
            lineage_trace(&b->memory->histories, seen(b, i)->lineage.id, id, NULL);
 }
 
-bool ballot_leads(const struct ballot *b, size_t i)
+bool ballot_unopposed(const struct ballot *b, size_t i)
 {
     size_t votes = ballot_votes(b, seen(b, i)->lineage.id);
     for (size_t j = 0; j < b->in->count; j++) {
@@ -163,7 +193,12 @@ bool ballot_leads(const struct ballot *b, size_t i)
             return false;
         }
     }
-    return votes > 0;
+    return true;
+}
+
+bool ballot_leads(const struct ballot *b, size_t i)
+{
+    return ballot_votes(b, seen(b, i)->lineage.id) > 0 && ballot_unopposed(b, i);
 }
 
 static int first_by_name(const struct ballot *b, int one, size_t other)

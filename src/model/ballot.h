@@ -52,12 +52,22 @@ bool ballot_contends(const struct ballot *b, size_t i);
  * no election, and it was not promoted from what the incumbent has now. */
 bool ballot_disputes(const struct ballot *b, size_t i);
 
+/* Server `i` claims, and nobody saw how it was promoted. But what it followed last is the elected
+ * history, it lost no election since, and its data shows that nothing is lost: it has every
+ * transaction that the elected server was seen to have; or began a timeline, as only a promotion
+ * does, when it had all of the log that the elected server was seen to have. Not of Redis, where a
+ * restart may have lost keys. */
+bool ballot_inherits(const struct ballot *b, size_t i);
+
 /* Server `i` is a replica whose link is up: its history is that of its primary. */
 bool ballot_follows(const struct ballot *b, size_t i);
 
 /* How many replicas follow history `id`. They name the history and not the address: that is proof
  * against NAT, and counts the followers of followers. */
 size_t ballot_votes(const struct ballot *b, const char *id);
+
+/* No other history is followed by as many replicas as claimant `i`, or by more. */
+bool ballot_unopposed(const struct ballot *b, size_t i);
 
 /* More replicas follow claimant `i` than any other history. */
 bool ballot_leads(const struct ballot *b, size_t i);

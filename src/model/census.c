@@ -270,6 +270,9 @@ static void begin_history(const struct census *c, size_t i)
     const struct observation *o = &c->in->seen[i];
     struct census_memory *m = known(c, i);
     bool promoted = m->followed[0] != '\0' && strcmp(m->followed_identity, o->identity) == 0;
+    if (strcmp(m->name, m->own.id) != 0) {
+        memcpy(m->inherited, m->name, REPLID_MAX);
+    }
     memcpy(m->former, m->name, REPLID_MAX);
     m->own = (struct lineage){.previous_end = -1};
     name_history(c, i, m->own.id);
@@ -316,10 +319,27 @@ static void remember_followed(const struct census *c, size_t i)
     m->followed_end = o->lineage.offset < INT64_MAX ? o->lineage.offset + 1 : INT64_MAX;
 }
 
-static void explain_replica(struct observation *o, const struct source *from)
+/* Its sources, or theirs, replicate from itself, whether the links are up or not. */
+static bool is_on_ring(const struct census *c, size_t i)
 {
+    int at = source_of(c, i).member;
+    for (size_t step = 0; step < c->in->count && at >= 0 && counts(c, (size_t)at); step++) {
+        if (at == (int)i) {
+            return true;
+        }
+        at = source_of(c, (size_t)at).member;
+    }
+    return false;
+}
+
+static void explain_replica(const struct census *c, size_t i, const struct source *from)
+{
+    struct observation *o = &c->in->seen[i];
     if (from->channel == NULL && o->why[0] == '\0') {
         snprintf(o->why, WHY_MAX, "is read-only");
+    } else if (o->writable && o->why[0] == '\0' && is_on_ring(c, i)) {
+        snprintf(o->why, WHY_MAX, "takes writes, but replicates from %.80s, a member here",
+                 c->in->servers[from->member].name);
     } else if (o->writable && from->member == CENSUS_UNKNOWN) {
         snprintf(o->why, WHY_MAX, "has a %s channel from %.80s, which may be a member",
                  from->channel->running ? "running" : "stopped", from->channel->source);
@@ -337,7 +357,7 @@ static void take_replica(const struct census *c, size_t i)
     o->lineage = (struct lineage){.previous_end = -1, .offset = offset_of(o)};
     snprintf(o->follows, PEER_TEXT_MAX, "%s", from.channel ? from.channel->source : "");
     resolve(c, i, o->lineage.id);
-    explain_replica(o, &from);
+    explain_replica(c, i, &from);
 }
 
 /* Not before all names are worked out: none must rest on what is remembered of another since. */

@@ -38,6 +38,19 @@ static void remember_claim(struct election_memory *memory, struct server_memory 
     }
 }
 
+static void remember_replica(struct server_memory *server, const struct observation *o)
+{
+    memcpy(server->unlinked_identity, o->identity, sizeof(server->unlinked_identity));
+    if (o->link_up) {
+        memcpy(server->replica_identity, o->identity, sizeof(server->replica_identity));
+        server->defeated = false;
+    }
+    if (o->channel_count > 0) { /* else it is read-only by its settings, and may have written */
+        server->replica_position = o->position;
+        server->replica_term = o->term > 0 ? o->term : server->replica_term;
+    }
+}
+
 static void remember_server(struct round *r, size_t i)
 {
     const struct observation *o = &r->ballot.in->seen[i];
@@ -49,16 +62,13 @@ static void remember_server(struct round *r, size_t i)
     if (ballot_claims(&r->ballot, i)) {
         remember_claim(r->memory, server, o);
         if (r->memory->incumbent == (int)i && r->ballot.standing == STANDING_HOLDS) {
-            r->memory->elected = o->lineage;
+            round_remember_data(r->memory, o);
         }
         return;
     }
     server->claimed_id[0] = '\0';
     if (o->claim == CLAIM_REPLICA) {
-        memcpy(server->unlinked_identity, o->identity, sizeof(server->unlinked_identity));
-    }
-    if (o->claim == CLAIM_REPLICA && o->link_up) {
-        memcpy(server->replica_identity, o->identity, sizeof(server->replica_identity));
+        remember_replica(server, o);
     }
     if (o->claim == CLAIM_REPLICA && r->memory->incumbent == (int)i) {
         r->memory->stepped_down = true;
@@ -97,6 +107,26 @@ static bool is_voted_in(const struct ballot *b, size_t i)
     bool eligible = silent ? ballot_contends(b, i) : ballot_promoted(b, i, NULL);
     eligible = eligible || (b->standing == STANDING_RETURNED && ballot_disputes(b, i));
     return eligible && ballot_leads(b, i);
+}
+
+static bool is_claimant(const struct ballot *b, size_t i)
+{
+    const struct observation *o = &b->in->seen[i];
+    return o->reach == REACH_ANSWERED && o->claim == CLAIM_PRIMARY;
+}
+
+/* The incumbent is gone, and a server was promoted out of our sight: it was restarted in between.
+ * Where all others agree and the data of both is known, no more is needed. One that claims but is
+ * not usable yet, or followers that hang on the incumbent's line, do not agree. */
+static int unseen(const struct ballot *b)
+{
+    if (b->standing != STANDING_SILENT || !ballot_settled(b, (size_t)b->memory->incumbent)) {
+        return ELECTION_NOBODY;
+    }
+    int i = ballot_next(b, ELECTION_NOBODY, ballot_inherits);
+    bool agreed = i != ELECTION_NOBODY && round_is_only(b, i, is_claimant) &&
+                  ballot_all_heard(b, (size_t)i) && ballot_unopposed(b, (size_t)i);
+    return agreed ? i : ELECTION_NOBODY;
 }
 
 /* ---- nobody was elected before ---- */
@@ -225,6 +255,10 @@ void election_succession(struct round *r)
     if (i == ELECTION_NOBODY) {
         i = ballot_next(b, ELECTION_NOBODY, is_voted_in);
         merit = MERIT_FOLLOWERS;
+    }
+    if (i == ELECTION_NOBODY) {
+        i = unseen(b);
+        merit = MERIT_DATA;
     }
     if (i != ELECTION_NOBODY) {
         round_elect(r, i, merit);

@@ -27,6 +27,8 @@ struct census_memory {
      * before it began to write its own. */
     char name[REPLID_MAX];
     char former[REPLID_MAX];
+    /* The one that was not its own which it had last before that, however often it began anew. */
+    char inherited[REPLID_MAX];
     struct lineage own;            /* the history that it began last */
     char own_identity[REPLID_MAX]; /* the process that began it */
     uint64_t own_since;            /* `answered` stamp of the observation that showed it first */
@@ -50,6 +52,11 @@ struct server_memory {
     char claimed_id[REPLID_MAX]; /* the history of its present claim; empty = it does not claim */
     uint64_t claimed_since;      /* `answered` stamp of the first observation with that claim */
     uint64_t lost_since;         /* claimed_since of its last claim that lost an election */
+    bool defeated;               /* it lost one, in whatever process, and followed nobody since */
+    /* Where it was in PostgreSQL's log when it was last seen in recovery, and the last timeline
+     * that it told then. What it writes itself is no proof of what it has of others. */
+    int64_t replica_position;
+    uint64_t replica_term;
     /* It was the primary, or a majority named it, when another one was elected. A majority that has
      * not changed its mind since, as far as it is heard, says nothing new. */
     bool outvoted;
@@ -62,6 +69,8 @@ struct election_memory {
     int incumbent;                         /* index of the last elected server */
     char elected_identity[REPLID_MAX];     /* its process */
     struct lineage elected;                /* its history, as last seen while it was accepted */
+    uint64_t elected_term;                 /* its timeline (PostgreSQL), likewise */
+    struct gtid_set elected_gtids;         /* its transactions, likewise */
     enum part elected_part;                /* whose rules it was elected by */
     char elected_group[REPLID_MAX];        /* its `group`: who has another one shares no data */
     bool stepped_down;                     /* it has said since that it is a replica */

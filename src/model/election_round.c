@@ -20,15 +20,23 @@ static void lose_others(struct round *r)
             lineage_lose(&r->memory->histories, in->seen[i].lineage.id);
             memcpy(server->lost_id, in->seen[i].lineage.id, REPLID_MAX);
             server->lost_since = server->claimed_since;
+            server->defeated = true;
         }
     }
+}
+
+void round_remember_data(struct election_memory *memory, const struct observation *o)
+{
+    memory->elected = o->lineage;
+    memory->elected_term = o->term;
+    memory->elected_gtids = o->gtids;
 }
 
 /* From now on, `i` in its present process and history is the elected one. */
 static void adopt(struct election_memory *memory, int i, const struct observation *o)
 {
     memory->incumbent = i;
-    memory->elected = o->lineage;
+    round_remember_data(memory, o);
     memory->elected_part = o->part;
     memcpy(memory->elected_group, o->group, sizeof(memory->elected_group));
     memcpy(memory->elected_identity, o->identity, sizeof(memory->elected_identity));

@@ -34,6 +34,9 @@ void round_contest(struct round *r);
 /* Nobody was elected before, nor now. */
 void round_open(struct round *r, int awaited);
 
+/* What the elected server has, as `o` shows while it is accepted. */
+void round_remember_data(struct election_memory *memory, const struct observation *o);
+
 /* A restarted incumbent is the elected one as it is now; its merit is remembered. */
 void round_readmit(struct round *r);
 

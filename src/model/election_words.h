@@ -10,6 +10,7 @@ enum words_merit {
     MERIT_ONLY_CLAIM, /* nobody else claims, and nobody was elected before */
     MERIT_HISTORY,    /* it has everything that the others have */
     MERIT_PROMOTION,  /* it was promoted from the elected history */
+    MERIT_DATA,       /* it has all that the incumbent, who is gone, was seen to have */
     MERIT_FOLLOWERS,  /* more replicas follow it than any other */
     MERIT_DEMOTION,   /* the incumbent stepped down, nobody else claims */
     MERIT_RETURN,     /* the incumbent is back, nobody was promoted meanwhile */

@@ -11,6 +11,7 @@
  *     at=HOST:PORT              the source by address only, from=ID by its id
  *     gtid=0-1-100+0-2-50       MariaDB's set
  *     pos=, term=, group=       as in struct observation
+ *     up=no                     not up yet (probe_rise)
  *     id=                       instead of "id-SERVER"; `none`: it tells none */
 #ifndef TEST_UNIT_ELECTION_FAMILY_H
 #define TEST_UNIT_ELECTION_FAMILY_H
@@ -86,6 +87,8 @@ static inline void family_key(struct observation *o, const char *key, char *valu
         o->term = strtoul(value, NULL, 10);
     } else if (strcmp(key, "group") == 0) {
         snprintf(o->group, sizeof(o->group), "%s", value);
+    } else if (strcmp(key, "up") == 0) {
+        o->probation = strcmp(value, "no") == 0;
     } else {
         assert_string_equal(key, "id");
         snprintf(o->id, sizeof(o->id), "%s", strcmp(value, "none") == 0 ? "" : value);

@@ -72,6 +72,7 @@ static void test_a_channel_names_a_member_by_id_or_address(void **state)
 static void test_who_is_writable_and_follows_no_member_claims(void **state)
 {
     (void)state;
+    static const char ring[] = "takes writes, but replicates from redis-1, a member here";
     static const struct {
         const char *text;
         enum claim claim;
@@ -81,10 +82,10 @@ static void test_who_is_writable_and_follows_no_member_claims(void **state)
         {"0 rw A", CLAIM_PRIMARY, false, ""},
         {"0 ro A", CLAIM_REPLICA, false, "is read-only"},
         {"0 rep A of=1", CLAIM_REPLICA, true, ""},
-        {"0 rwrep A of=1", CLAIM_REPLICA, true, ""},
+        {"0 rwrep A of=1", CLAIM_REPLICA, true, ring},
         {"0 cut A of=1", CLAIM_REPLICA, false, ""},
-        {"0 rwcut A of=1", CLAIM_REPLICA, false, ""},
-        {"0 rwcut A at=10.0.0.2:3306", CLAIM_REPLICA, false, ""},
+        {"0 rwcut A of=1", CLAIM_REPLICA, false, ring},
+        {"0 rwcut A at=10.0.0.2:3306", CLAIM_REPLICA, false, ring},
         {"0 rwrep A from=id-9", CLAIM_PRIMARY, false, ""},
         {"0 rwcut A from=id-9", CLAIM_PRIMARY, false, ""},
         {"0 rep A from=id-9", CLAIM_REPLICA, false, "is read-only"},
@@ -321,6 +322,30 @@ static void test_rings_end_and_are_nobodys_followers(void **state)
     assert_string_equal(history(&e, 0), "ring:redis-0");
 }
 
+/* MariaDB's replicas take writes by default: that alone is worth no word. */
+static void test_who_takes_writes_on_a_ring_says_why_it_does_not_claim(void **state)
+{
+    (void)state;
+    static struct electorate e;
+    electorate_init(&e, 4, NULL);
+    see(&e, "0 rwrep A of=2");
+    see(&e, "1 rep B of=0");
+    see(&e, "2 rwcut C of=1");
+    see(&e, "3 rwrep D of=0");
+    assert_string_equal(take(&e, 0)->why,
+                        "takes writes, but replicates from redis-2, a member here");
+    assert_string_equal(take(&e, 1)->why, "");
+    assert_string_equal(take(&e, 2)->why,
+                        "takes writes, but replicates from redis-1, a member here");
+    assert_string_equal(take(&e, 3)->why, "");
+    see(&e, "0 rwcut A of=2");
+    snprintf(electorate_seen(&e, 0)->why, WHY_MAX, "error 1236");
+    assert_string_equal(take(&e, 0)->why, "error 1236");
+    see(&e, "1 rw B");
+    see(&e, "2 rwcut C of=1");
+    assert_string_equal(take(&e, 2)->why, ""); /* it is a chain now */
+}
+
 static void test_who_follows_somebody_else_says_so(void **state)
 {
     (void)state;
@@ -437,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_a_replica_that_lost_its_link_keeps_what_it_had),
         cmocka_unit_test(test_a_replica_that_was_asked_before_follows_the_history_before),
         cmocka_unit_test(test_rings_end_and_are_nobodys_followers),
+        cmocka_unit_test(test_who_takes_writes_on_a_ring_says_why_it_does_not_claim),
         cmocka_unit_test(test_who_follows_somebody_else_says_so),
         cmocka_unit_test(test_names_of_long_ids_stay_unique),
         cmocka_unit_test(test_offsets_say_how_far_a_server_is),

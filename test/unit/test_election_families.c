@@ -38,6 +38,7 @@ static const char *const family_names[] = {"mariadb", "mysql", "postgres", "grou
 static size_t elected[FAMILIES];
 static size_t changed[FAMILIES];
 static size_t unseated[FAMILIES];
+static size_t unseen[FAMILIES]; /* changed, and nobody saw the promotion */
 
 static unsigned roll(struct draw *d, unsigned sides)
 {
@@ -245,6 +246,33 @@ static bool check_authority(struct draw *d, size_t winner, bool held, enum stand
     return true;
 }
 
+/* The old primary is gone, and the new one is none that was seen to be promoted: it has all that
+ * the old one was ever told to have. */
+static void check_unseen(struct draw *d, const struct election_memory *before)
+{
+    const struct electorate *e = &d->e;
+    const struct observation *o = &e->seen[e->memory.incumbent];
+    const struct observation *old = &e->seen[before->incumbent];
+    if (o->part != PART_SOURCE || old->reach == REACH_ANSWERED || e->in.authority.total > 0 ||
+        before->stepped_down || d->family == MIXED ||
+        lineage_trace(&e->memory.histories, o->lineage.id, before->elected.id, NULL)) {
+        return;
+    }
+    unseen[d->family]++;
+    promise(d, old->reach != REACH_DENIED && old->failures >= e->in.probe_fall,
+            "an unseen promotion against one that is there");
+    promise(d, d->family != MYSQL, "an unseen promotion, and nothing is known of who has what");
+    if (d->family == MARIADB) {
+        promise(d, gtid_contains(&o->gtids, &before->elected_gtids),
+                "an unseen promotion that lacks a transaction");
+    } else {
+        promise(d,
+                o->term > before->elected_term && o->position >= before->elected.offset &&
+                    before->servers[e->memory.incumbent].replica_position >= before->elected.offset,
+                "an unseen promotion that lacks a part of the log");
+    }
+}
+
 static void check_change(struct draw *d, const struct election_memory *before)
 {
     const struct electorate *e = &d->e;
@@ -257,6 +285,7 @@ static void check_change(struct draw *d, const struct election_memory *before)
     promise(d, ballot_is_kin(&b, winner) || ballot_is_extinct(&b),
             "a server was elected that shares no data");
     changed[d->family]++;
+    check_unseen(d, before);
     bool allowed = check_authority(d, winner, held, b.standing);
     if (held && !allowed && d->family != MIXED) {
         check_unseated(d, winner, old);
@@ -367,8 +396,8 @@ static void test_the_observations_reach_what_the_promises_are_about(void **state
 {
     (void)state;
     for (size_t i = 0; i < FAMILIES; i++) {
-        print_message("%-9s elected %zu, changed %zu, unseated %zu\n", family_names[i], elected[i],
-                      changed[i], unseated[i]);
+        print_message("%-9s elected %zu, changed %zu, unseated %zu, unseen %zu\n", family_names[i],
+                      elected[i], changed[i], unseated[i], unseen[i]);
         if (!getenv("ELECTION_SEED")) {
             assert_true(elected[i] > 500 && changed[i] > 20);
             assert_true(unseated[i] > 5 || i == MIXED);

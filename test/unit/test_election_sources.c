@@ -121,6 +121,16 @@ static const struct scenario scenarios[] = {
     {.name = "mysql: two that replicate from each other: neither claims",
      .servers = 2,
      .steps = {{"0 rwrep A of=1, 1 rwrep B of=0", "nobody", "no server claims"}}},
+    {.name = "mysql: nor does the writable one of two on a ring",
+     .servers = 2,
+     .steps = {{"0 rwrep A of=1, 1 rep B of=0", "nobody",
+                "no server claims to be the primary: redis-0 is a replica of 10.0.0.2:3306 (takes "
+                "writes, but replicates from redis-1, a member here), redis-1 is a replica of "
+                "10.0.0.1:3306"},
+               {"0 rw A", "primary 0", ANY},
+               {"0 rwrep A of=1", "nobody",
+                "redis-0 says it is a replica now, of 10.0.0.2:3306 (takes writes, but replicates "
+                "from redis-1, a member here); no server claims"}}},
     {.name = "mysql: a stopped channel from a member is one",
      .servers = 2,
      .steps = {{"0 rwcut A of=1, 1 rwcut B of=0", "nobody", "no server claims"},
