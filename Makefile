@@ -118,11 +118,11 @@ bench:
 	@$(SUBMAKE) all
 	@$(PYTHON) bench/run.py
 
-# What a failover costs clients: ONLY=redis|mariadb|pgsql, ROUNDS=3.
+# What a failover costs clients: ONLY="redis mariadb pgsql", ROUNDS=3.
 bench-failover:
 	@.ci/need 'make bench-failover' $(BUILD_PACKAGES) $(FAILOVER_PACKAGES)
 	@$(SUBMAKE) all
-	@ROUTER_BUILD=$(abspath $(BUILD)) $(PYTHON) bench/failover.py $(if $(ONLY),--only $(ONLY)) \
+	@ROUTER_BUILD=$(abspath $(BUILD)) $(PYTHON) bench/failover.py $(foreach o,$(ONLY),--only $(o)) \
 	    $(if $(ROUNDS),--rounds $(ROUNDS))
 
 # Every rule is tried, so that one run tells everything.
