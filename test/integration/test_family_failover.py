@@ -14,7 +14,13 @@ WRITES = 30
 SWITCH_SECONDS = 2.0  # from the promotion to the first write; it takes a few milliseconds
 
 
-@pytest.fixture(name="family", params=families.ALL, ids=lambda f: f.name)
+# With sanitizers, one of each protocol.
+SANITIZED = (families.MariaDBReplication, families.PostgreSQL)
+PARAMETERS = [pytest.param(f, id=f.name, marks=[pytest.mark.sanitize] if f in SANITIZED else [])
+              for f in families.ALL]
+
+
+@pytest.fixture(name="family", params=PARAMETERS)
 def lent_family(request):
     with clusters.lent(request.param.cluster) as cluster:
         yield request.param(cluster)
@@ -168,3 +174,21 @@ def test_a_primary_that_nobody_demotes_any_more_is_succeeded_by_who_gets_the_loc
     report = compare(stage.writers, new, [old])
     print(report.verdict())
     assert (report.by_fenced, report.lost_beyond, report.wrong_value) == ([], [], [])
+
+
+@only(families.Patroni)
+def test_a_standby_promoted_behind_patronis_back_gets_nothing_whoever_follows_it(home, family):
+    """By what the servers have and whom they follow it would be the primary; Patroni names another.
+    """
+    old = family.primary()
+    standby, follower = family.others(old)
+    for node in standby, follower:
+        node.pause_patroni()
+    family.cascade(follower, standby)
+    stage = Stage(home, family, conflict_timeout="500ms")
+    standby.sql("SELECT pg_promote(true, 20)")
+    wait_seen(stage, super(families.Patroni, family).back, standby)
+    stage.wait_writes(WRITES, old)
+    assert stage.router.stats().backend()["primary"] == old.name
+    assert stage.acked_by_others(old) == []
+    stage.curtain(old, nothing_lost=True)

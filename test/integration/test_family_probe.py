@@ -83,6 +83,7 @@ WORDS = {("wrong", "mysql"): "does not accept the probe's user and password",
          ("stranger", "pgsql"): "does not let the probe in (pg_hba.conf, or the role)"}
 
 
+@pytest.mark.sanitize
 @pytest.mark.parametrize("how", list(REFUSED))
 def test_who_is_refused_is_told_why_and_the_server_is_down(home, place, how):
     place.add_account(*ACCOUNT)
@@ -147,6 +148,7 @@ def test_a_standby_that_hides_whom_it_follows_says_what_to_grant(home, postgres)
 # --- stale ---
 
 
+@pytest.mark.sanitize
 def test_a_proven_server_whose_password_changed_keeps_its_role_and_its_sessions(home, place):
     place.add_account(*ACCOUNT)
     asked = Asked(home, place, ACCOUNT, probe_keep="no")
@@ -204,6 +206,7 @@ class Mounted:
                    os.path.join(self.directory, "..data"))
 
 
+@pytest.mark.sanitize
 @pytest.mark.parametrize("secret", [Renamed, Mounted], ids=["renamed", "mounted"])
 def test_a_password_is_rotated_on_the_server_and_in_the_file_in_either_order(home, place, secret):
     file = secret(home)
@@ -325,6 +328,7 @@ def test_a_password_goes_encrypted_by_the_servers_key_once_and_then_as_a_proof(h
 # --- TLS ---
 
 
+@pytest.mark.sanitize
 def test_probes_speak_tls_to_the_server_whose_certificate_they_know(home, place):
     ca, name = place.ca()
     place.add_account(*ACCOUNT)
@@ -344,6 +348,7 @@ def test_what_the_probe_says_is_encrypted(home, place):
         assert (told in recorder.said) == (keys == {})
 
 
+@pytest.mark.sanitize
 @pytest.mark.parametrize("wrong", ["authority", "name"])
 def test_a_server_with_a_wrong_certificate_is_not_told_the_password(home, place, wrong):
     ca, name = place.ca()

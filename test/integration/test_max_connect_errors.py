@@ -118,6 +118,7 @@ def test_a_server_that_is_restarted_is_asked_again_with_whole_logins(home, stric
     never_locked_out(router)
 
 
+@pytest.mark.sanitize
 @pytest.mark.parametrize("way", ["new", "tls"])
 def test_a_router_that_is_restarted_leaves_whole_logins(home, strict, strangers, way):
     """At any moment: there are always some under way."""

@@ -3,9 +3,10 @@
     conftest.py:  mariadb = clusters.fixture("mariadb", make)   # make(home) returns the cluster
     a test:       def test_it(mariadb): ...
 
-Those that a collected test asks for start side by side while other tests run. A test may break what
-it is lent: its reset() makes it as new, while other tests run if another one will ask for it, and
-again before that one gets it; it must be quick about it if there is nothing to do. A factory that cannot raises NotInstallable(words): the test is skipped."""
+Those that a collected test asks for start side by side while other tests run. A test may break
+what it is lent: its reset() makes it as new, while other tests run if another one will ask for it,
+and again before that one gets it; it must be quick about it if there is nothing to do. A factory
+that cannot raises NotInstallable(words): the test is skipped."""
 import collections
 import contextlib
 import queue

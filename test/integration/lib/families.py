@@ -330,6 +330,16 @@ class Patroni(Family):
             [f"{postgres.BIN}/postgres", "-D", old.data_directory], old.directory, log))
         until(lambda: self.readable(old) and self.writable(old), f"{old.name} to claim", 20)
 
+    @staticmethod
+    def cascade(server, source):
+        """The server follows the other one, past Patroni."""
+        server.sql("ALTER SYSTEM SET primary_slot_name = ''")
+        server.sql("ALTER SYSTEM SET primary_conninfo = 'host=%s port=%s user=postgres'"
+                   % (source.host, source.port))
+        server.sql("SELECT pg_reload_conf()")
+        until(lambda: server.sql("SELECT status, sender_port FROM pg_stat_wal_receiver")
+              == [("streaming", source.port)], f"{server.name} to follow {source.name}", 20)
+
     def awake(self, stats, old):
         """Patroni has made a replica of it."""
         server = stats.server(old.name)
