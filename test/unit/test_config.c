@@ -48,7 +48,7 @@ static void every_default_is_within_its_own_range(void **state)
         union {
             uint64_t number;
             void *pointer;
-            char bytes[64];
+            char bytes[256];
         } member = {0};
         char value[64];
         struct parse p = {.errors = &errors, .option = o, .value = value};
