@@ -102,12 +102,12 @@ class Stage:
         return [write for write in self.writers.acked() if write.by not in ports]
 
     def wait_change(self, old, new, timeout=10.0):
-        """The flight recorder's newest record, when it says that the writes went from one to the
-        other and somebody has written."""
+        """The flight recorder's record that says that the writes went from one to the other, once
+        somebody has written. There may be newer ones: a machine that is busy with other servers
+        lets one be silent for a moment."""
         def found(stats):
-            newest = stats["changes"][0] if stats["changes"] else {}
-            same = newest.get("from") == old.name and newest.get("to") == new.name
-            return newest if same and newest["written_ms"] is not None else None
+            return next((c for c in stats["changes"] if c["from"] == old.name
+                         and c["to"] == new.name and c["written_ms"] is not None), None)
 
         return found(self.router.wait_for(found, f"the change from {old.name} to {new.name}",
                                           timeout))
