@@ -11,6 +11,7 @@ from lib.waiting import SLOW, until
 from lib.writers import compare
 
 NATURAL_SECONDS = 1.0  # replication that works loses only what was written just before the fault
+ROUNDING_MS = 5  # of two ages that are told in whole ms; probes are at least 50 ms apart
 
 
 class Both:
@@ -89,13 +90,14 @@ class Stage:
     def wait_asked(self, server, times=3):
         """Until the server has been probed so often from now on."""
         for _ in range(times):
-            age = self._age(self.router.stats(), server)
-            self.router.wait_for(lambda s, a=age: self._age(s, server) < max(a, 1),
+            last = self._asked_at(self.router.stats(), server)
+            self.router.wait_for(lambda s, t=last: self._asked_at(s, server) > t + ROUNDING_MS,
                                  f"{server.name} to be probed")
 
     @staticmethod
-    def _age(stats, server):
-        return stats.server(server.name)["probe_age_ms"]
+    def _asked_at(stats, server):
+        """When its last probe ended, on the router's clock."""
+        return stats["router"]["uptime_ms"] - stats.server(server.name)["probe_age_ms"]
 
     def acked_by_others(self, *primaries):
         ports = {server.port for server in primaries}
