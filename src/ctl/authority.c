@@ -106,12 +106,11 @@ void authority_refresh_secret(struct backend_control *b)
     }
 }
 
-/* Patroni's word counts as long as it can be had. */
+/* Whether it may be read, as long as Patroni's word can be had; that on the primary is counted. */
 void authority_add_word(const struct backend_control *b, const struct server_control *s,
                         struct observation *seen)
 {
     if (has_patroni(b) && s->word.reach == REACH_ANSWERED) {
-        seen->authority = s->word.authority;
         seen->readable = s->word.readable;
     }
 }

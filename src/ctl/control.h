@@ -178,7 +178,7 @@ void authority_stop(struct backend_control *b);
 void authority_ask_now(struct backend_control *b);
 void authority_set_pace(struct backend_control *b, bool fast);
 void authority_refresh_secret(struct backend_control *b);
-/* Patroni's word on a server, into what the election sees of it. */
+/* Patroni's word on whether a server may be read, into what is seen of it. */
 void authority_add_word(const struct backend_control *b, const struct server_control *s,
                         struct observation *seen);
 /* For the election; `words` has a place for each server. */
