@@ -95,7 +95,9 @@ static void look_at_first(struct session *s)
 
 /* Between client and server ----------------------------------------------------------------- */
 
-static void login_over(struct session *s)
+/* By what name its server knows the session. Known here before the client hears of it: who has
+ * heard it may cancel at once, and by another worker. */
+static void note_key(struct session *s)
 {
     const struct login_dialogue *dialogue = dialogue_of(s);
     const char *key;
@@ -104,6 +106,10 @@ static void login_over(struct session *s)
         s->cancel =
             cancel_table_add(s->worker->cancels, s->backend->index, s->server->index, key, len);
     }
+}
+
+static void login_over(struct session *s)
+{
     login_free(s);
     relay_begin(s);
 }
@@ -191,6 +197,9 @@ static void on_server_data(struct conn *c, const char *data, size_t len)
 {
     struct session *s = container_of(c, struct server_link, conn)->session;
     enum login_step step = dialogue_of(s)->server(s->login->state, data, len);
+    if (step == LOGIN_OVER) {
+        note_key(s);
+    }
     relay_server_ops.on_data(c, data, len);
     if (s->state != SESSION_LOGIN) {
         return;
