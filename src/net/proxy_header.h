@@ -34,8 +34,11 @@ struct proxy_header {
 enum proxy_step proxy_header_parse(const char *data, size_t len, size_t *used,
                                    struct proxy_header *out, const char **why);
 
-/* Writes a header and returns its length. `from` NULL: a connection of our own, as a probe's, and
- * `to` is not looked at. IPv4 beside IPv6 is written as mapped IPv6. */
+/* Writes a header and returns its length. TCP4 where both addresses are IPv4, mapped or not; else
+ * IPv4 is written as mapped IPv6. `from` NULL is a connection of our own: LOCAL in version 2,
+ * UNKNOWN in version 1, which some servers refuse; section 2.1 advises to give the connection's own
+ * two addresses instead. So it is where one of them is a unix socket's: the family exists, but is
+ * hardly understood, and HAProxy does the same. */
 size_t proxy_header_build(char out[PROXY_HEADER_OUT_MAX], enum proxy_version version,
                           const struct address *from, const struct address *to);
 
