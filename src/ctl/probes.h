@@ -31,7 +31,7 @@ struct probes_events {
     struct probe_events witness; /* of server_probes.witness */
 };
 
-#define PROBES_WHY_MAX 256
+#define PROBES_WHY_MAX 384
 
 /* 0, or a UV_* code with words in `why`. */
 int probes_init(struct probes *p, const struct backend_config *config, char why[PROBES_WHY_MAX]);
