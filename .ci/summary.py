@@ -1,5 +1,6 @@
 """The closing line of .ci/run: adds up pytest's reports. Arguments: the folder with the reports,
-the stages that failed. Exits 1 if anything did."""
+the stages that failed. Exits 1 if anything did. A file STAGE.unstable has the names of the tests
+that failed and then passed (test/integration/lib/rerun.py)."""
 import glob
 import os
 import sys
@@ -21,6 +22,10 @@ def main(folder, *failed_stages):
             if bad:
                 named.add(os.path.basename(path)[:-len(".xml")])
     count["failed"] += len(set(failed_stages) - named)
+    for path in sorted(glob.glob(os.path.join(folder, "*.unstable"))):
+        with open(path, encoding="utf-8") as file:
+            for name in file:
+                print(f"unstable: {name.rstrip()} ({os.path.basename(path)[:-len('.unstable')]})")
     for reason in sorted(reasons):
         print(f"skipped: {reason}")
     line = f"{count['passed']} passed, {count['failed']} failed"

@@ -9,10 +9,12 @@ sys.path.insert(0, os.path.dirname(__file__))
 from lib import clusters, galera as galera_lib, mariadb as mariadb_lib  # noqa: E402
 from lib import group_replication as group_lib, mysql as mysql_lib  # noqa: E402
 from lib import patroni as patroni_lib, pg_replicated  # noqa: E402
-from lib import sentinel as sentinel_lib  # noqa: E402
+from lib import rerun, sentinel as sentinel_lib  # noqa: E402
 from lib.home import Home  # noqa: E402
 from lib.router import BINARY  # noqa: E402
 from lib.waiting import SLOW  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def pytest_sessionstart(session):
@@ -23,6 +25,15 @@ def pytest_sessionstart(session):
 def pytest_collection_finish(session):
     if not session.config.option.collectonly:
         clusters.start_needed(session.items)
+
+
+def pytest_runtest_protocol(item, nextitem):
+    """The other folders' tests (units, lint) are asked too: they are never run again."""
+    return rerun.protocol(item, nextitem) if str(item.path.parent) == HERE else None
+
+
+def pytest_terminal_summary(terminalreporter):
+    rerun.terminal_summary(terminalreporter)
 
 
 def pytest_sessionfinish():

@@ -3,15 +3,19 @@ import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 
 from lib.process import Process, free_port
+from lib.rerun import unforgivable
 from lib.waiting import SLOW, until
 
 BUILD = os.path.abspath(os.environ.get("ROUTER_BUILD", os.path.join(
     os.path.dirname(__file__), "..", "..", "..", "build")))
 BINARY = os.path.join(BUILD, "router")
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
+CRASHES = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE,
+           signal.SIGTRAP, signal.SIGSYS, signal.SIGPIPE}
 
 
 def run(*args, timeout=20, nofile=None, user=None, env=None):
@@ -24,8 +28,31 @@ def run(*args, timeout=20, nofile=None, user=None, env=None):
     environment = dict(os.environ, **(env or {}))
     done = subprocess.run(wrapper + [BINARY, *args], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=timeout * SLOW, check=False, env=environment)
-    assert not SANITIZER_REPORT.search(done.stderr), done.stderr
+    judge(done.returncode, done.stderr)
     return done
+
+
+def judge(status, log):
+    """What nothing excuses: an end by a signal of its own making (a crash, an assertion), a report
+    by a sanitizer (a leak is one)."""
+    report = SANITIZER_REPORT.search(log)
+    with unforgivable():
+        assert not report, log[max(0, report.start() - 200):][:8000]
+        assert status is None or -status not in CRASHES, f"status {status}\n{log[-4000:]}"
+
+
+class _RouterProcess(Process):
+    """Judged when it is seen to have ended, whichever way a test looks at it."""
+
+    judged = False
+
+    def running(self):
+        if super().running():
+            return True
+        if not self.judged:
+            self.judged = True
+            judge(self.popen.returncode, self.log)
+        return False
 
 
 class Router:
@@ -50,10 +77,14 @@ class Router:
 
     def start(self, wait=True):
         self.ended = False
-        self.process = Process([BINARY, "-c", self.path], os.path.join(self.directory, "stderr"),
-                               env=self.env, **self.limits)
+        log = os.path.join(self.directory, "stderr")
+        self.process = _RouterProcess([BINARY, "-c", self.path], log, env=self.env, **self.limits)
         if wait:
-            until(self._listening, "the router's /readyz", 10)
+            try:
+                until(self._listening, "the router's /readyz", 10)
+            except BaseException:
+                self.process.kill()
+                raise
         return self
 
     def _listening(self):
@@ -118,11 +149,11 @@ class Router:
         self.ended = True
         got = self.process.terminate(timeout)
         self.check_log()
-        assert got == status, f"exit status {got}\n{self.log[-4000:]}"
+        with unforgivable():
+            assert got == status, f"exit status {got}\n{self.log[-4000:]}"
 
     def check_log(self):
-        report = SANITIZER_REPORT.search(self.log)
-        assert not report, self.log[max(0, report.start() - 200):][:8000]
+        judge(None, self.log)
 
     def close(self):
         if self.process is None or self.ended:
@@ -131,8 +162,9 @@ class Router:
         if died:
             self.ended = True
             self.check_log()
-            raise AssertionError(f"the router died, status {self.process.popen.returncode}:\n"
-                                 f"{self.log[-4000:]}")
+            with unforgivable():
+                raise AssertionError(f"the router died, status {self.process.popen.returncode}:\n"
+                                     f"{self.log[-4000:]}")
         try:
             self.stop()
         finally:

@@ -4,6 +4,8 @@ import itertools
 import threading
 import time
 
+from lib.rerun import unforgivable
+from lib.rerun import unforgivable
 from lib.resp import Resp, RespError
 
 
@@ -113,6 +115,14 @@ class Report:
         return (f"{self.acknowledged} acknowledged, {len(self.lost)} lost "
                 f"({len(self.lost_beyond)} beyond replication), {len(self.by_fenced)} acknowledged "
                 f"by a fenced server, gap {self.gap_ms:.0f} ms")
+
+    def check(self):
+        """Nothing is lost but what the servers' own replication lost, nor written to a server that
+        was succeeded."""
+        with unforgivable():
+            assert self.by_fenced == [], self.verdict()
+            assert self.lost_beyond == [], self.verdict()
+            assert self.wrong_value == []
 
 
 def compare(writers, last_primary, others=()):
