@@ -11,7 +11,8 @@ BUILD_PACKAGES := gcc libc6-dev libuv1-dev libhiredis-dev libinih-dev libssl-dev
 DEMO_PACKAGES := python3 redis-server
 CHECK_PACKAGES := python3 python3-pytest libcmocka-dev redis-server redis-tools haproxy mandoc \
     chromium mariadb-server mariadb-client galera-4 rsync python3-pymysql python3-cryptography \
-    postgresql-15 patroni etcd-server python3-psycopg2 openssl ca-certificates debootstrap
+    postgresql-15 patroni etcd-server python3-psycopg2 openssl ca-certificates debootstrap nginx \
+    libnginx-mod-stream
 BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream strace
 FAILOVER_PACKAGES := python3 python3-pytest python3-pymysql python3-psycopg2 python3-yaml \
     redis-server haproxy mariadb-server postgresql-15 patroni etcd-server
