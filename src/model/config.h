@@ -26,6 +26,10 @@ enum balance {
 };
 enum conflict { CONFLICT_KEEP, CONFLICT_REFUSE };
 enum probe_kind { PROBE_AUTO, PROBE_CONNECT, PROBE_OFF };
+enum probe_tls { PROBE_TLS_NO, PROBE_TLS_YES, PROBE_TLS_AUTO }; /* once loaded, no or yes */
+enum tls_mode { TLS_MODE_NO, TLS_MODE_YES, TLS_MODE_REQUIRED };
+enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
+enum send_proxy { SEND_PROXY_NO, SEND_PROXY_V1, SEND_PROXY_V2 };
 
 struct demotion {
     uint64_t drain_ms; /* 0 = close */
@@ -74,6 +78,26 @@ struct sentinel_config {
 struct sentinel_list {
     struct sentinel_config *items;
     size_t count;
+};
+
+struct text_list {
+    char **items;
+    size_t count;
+};
+
+/* Which backend a name goes to: see model/sni.h. */
+struct sni_rule {
+    char *host; /* in lower case; of a wildcard what stands behind "*." */
+    bool wildcard;
+    char *backend_name;
+    size_t backend;   /* index in config.backends */
+    enum route route; /* never ROUTE_AUTO: the frontend's, as it is meant for this backend */
+};
+
+struct sni_list {
+    struct sni_rule *items; /* in the order of the file */
+    size_t count;
+    const struct sni_rule **sorted; /* all of them, for sni_find() */
 };
 
 struct server_config {
@@ -132,6 +156,7 @@ struct frontend_config {
 struct backend_config {
     char *name;
     size_t index;
+    bool probe_tls_auto; /* the file says auto, or nothing; `probe_tls` is what it means here */
     /* probe_password and sentinel_password hold the secrets wherever they came from. */
 #define ROUTER   NO_MEMBER
 #define FRONTEND NO_MEMBER

@@ -8,8 +8,6 @@
 #include "model/config_internal.h"
 #include "router_proto.h"
 
-#define NO_BACKEND ((size_t)-1)
-
 bool backend_roles_known(const struct backend_config *b)
 {
     return b->protocol != NULL && b->protocol->has_roles && b->probe == PROBE_AUTO &&
@@ -53,16 +51,28 @@ static void check_admin(struct config *c, struct config_errors *errors)
 
 /* Frontends --------------------------------------------------------------------------------- */
 
-static size_t find_backend(const struct config *c, const char *name, struct nearest *near)
+bool config_find_backend(const struct config *c, const char *name, size_t *index)
 {
-    *near = (struct nearest){.word = name};
     for (size_t i = 0; i < c->backend_count; i++) {
         if (strcmp(c->backends[i].name, name) == 0) {
-            return i;
+            *index = i;
+            return true;
         }
-        nearest_try(near, c->backends[i].name);
     }
-    return NO_BACKEND;
+    return false;
+}
+
+void config_tell_no_backend(const struct config *c, const char *name, unsigned line,
+                            struct config_errors *errors)
+{
+    struct nearest near = {.word = name};
+    char shown[SHOWN_MAX];
+    char suggestion[SUGGESTION_MAX];
+    for (size_t i = 0; i < c->backend_count; i++) {
+        nearest_try(&near, c->backends[i].name);
+    }
+    config_error(errors, line, "there is no [backend %s]%s", config_shown(name, shown),
+                 nearest_words(&near, suggestion));
 }
 
 static bool resolve_backend(const struct config *c, struct frontend_config *f,
@@ -72,58 +82,72 @@ static bool resolve_backend(const struct config *c, struct frontend_config *f,
     if (s == NULL || !s->ok) {
         return false;
     }
-    struct nearest near;
-    size_t index = find_backend(c, f->backend_name, &near);
-    if (index == NO_BACKEND) {
-        char shown[SHOWN_MAX];
-        char suggestion[SUGGESTION_MAX];
-        config_error(errors, s->line, "there is no [backend %s]%s",
-                     config_shown(f->backend_name, shown), nearest_words(&near, suggestion));
-        return false;
+    bool found = config_find_backend(c, f->backend_name, &f->backend);
+    if (!found) {
+        config_tell_no_backend(c, f->backend_name, s->line, errors);
     }
-    f->backend = index;
-    return true;
+    return found;
 }
 
-/* auto becomes what it means here; a role that nobody would know is an error. */
-static void resolve_route(const struct config *c, struct frontend_config *f,
-                          struct config_errors *errors)
+/* A role that nobody would know. */
+static void tell_no_roles(const struct backend_config *b, enum route route, bool route_auto,
+                          unsigned line, struct config_errors *errors)
 {
-    const struct backend_config *b = &c->backends[f->backend];
-    const struct origin_setting *s = origin_find(c->origin, SECTION_FRONTEND, f->index, "route");
-    unsigned line =
-        s != NULL ? s->line : origin_section(c->origin, SECTION_FRONTEND, f->index)->line;
-    if (b->protocol == NULL || !config_sound(c, SECTION_FRONTEND, f->index, "route") ||
-        !config_sound(c, SECTION_BACKEND, b->index, "probe")) {
-        return;
-    }
-    if (f->route_auto) {
-        f->route = b->protocol->has_roles ? ROUTE_PRIMARY : ROUTE_ANY;
-    }
-    if (f->route == ROUTE_ANY || backend_roles_known(b)) {
-        return;
-    }
+    const char *means = route_auto ? " (that is what auto means here)" : "";
     if (!b->protocol->has_roles) {
         config_error(errors, line,
                      "route = %s needs roles, and protocol = %s of [backend %s] has none: write "
                      "\"route = any\"",
-                     config_route_words[f->route], b->protocol->name, b->name);
-        return;
-    }
-    if (b->http_check.method != NULL) {
+                     config_route_words[route], b->protocol->name, b->name);
+    } else if (b->http_check.method != NULL) {
         config_error(errors, line,
                      "route = %s%s needs roles, and with http_check nobody asks [backend %s] for "
                      "them: leave it out there, or write \"route = any\" here",
-                     config_route_words[f->route],
-                     f->route_auto ? " (that is what auto means here)" : "", b->name);
-        return;
+                     config_route_words[route], means, b->name);
+    } else {
+        config_error(errors, line,
+                     "route = %s%s needs roles, and with probe = %s nobody asks [backend %s] for "
+                     "them: write \"probe = auto\" there, or \"route = any\" here",
+                     config_route_words[route], means, config_probe_words[b->probe], b->name);
     }
-    config_error(errors, line,
-                 "route = %s%s needs roles, and with probe = %s nobody asks [backend %s] for them: "
-                 "write \"probe = auto\" there, or \"route = any\" here",
-                 config_route_words[f->route],
-                 f->route_auto ? " (that is what auto means here)" : "",
-                 config_probe_words[b->probe], b->name);
+}
+
+enum route config_resolve_route(const struct config *c, const struct frontend_config *f,
+                                const struct backend_config *b, unsigned line,
+                                struct config_errors *errors)
+{
+    const struct origin_setting *s = origin_find(c->origin, SECTION_FRONTEND, f->index, "route");
+    enum route route = f->route;
+    if (b->protocol == NULL || (s != NULL && !s->ok) ||
+        !config_sound(c, SECTION_BACKEND, b->index, "probe")) {
+        return route;
+    }
+    if (f->route_auto) {
+        route = b->protocol->has_roles ? ROUTE_PRIMARY : ROUTE_ANY;
+    }
+    if (route != ROUTE_ANY && !backend_roles_known(b)) {
+        tell_no_roles(b, route, f->route_auto, s != NULL ? s->line : line, errors);
+    }
+    return route;
+}
+
+/* auto becomes what it means here. */
+static void resolve_route(const struct config *c, struct frontend_config *f,
+                          struct config_errors *errors)
+{
+    unsigned line = origin_section(c->origin, SECTION_FRONTEND, f->index)->line;
+    f->route = config_resolve_route(c, f, &c->backends[f->backend], line, errors);
+}
+
+/* The same of backends: probes speak TLS where sessions do. */
+static void resolve_probe_tls(struct backend_config *b)
+{
+    bool speaks = b->protocol != NULL && b->probe == PROBE_AUTO &&
+                  (b->protocol->has_roles || b->http_check.method != NULL);
+    b->probe_tls_auto = b->probe_tls == PROBE_TLS_AUTO;
+    if (b->probe_tls_auto) {
+        b->probe_tls = b->tls && speaks ? PROBE_TLS_YES : PROBE_TLS_NO;
+    }
 }
 
 /* Binds ------------------------------------------------------------------------------------- */
@@ -224,10 +248,17 @@ void config_check(struct config *c, struct config_errors *errors)
     for (size_t i = 0; i < c->frontend_count; i++) {
         struct frontend_config *f = &c->frontends[i];
         f->route_auto = f->route == ROUTE_AUTO;
-        if (!origin_section(c->origin, SECTION_FRONTEND, i)->repeated &&
-            resolve_backend(c, f, errors)) {
+        if (origin_section(c->origin, SECTION_FRONTEND, i)->repeated) {
+            continue;
+        }
+        bool found = resolve_backend(c, f, errors);
+        if (found) {
             resolve_route(c, f, errors);
         }
+        config_check_edge(c, f, found, errors);
+    }
+    for (size_t i = 0; i < c->backend_count; i++) {
+        resolve_probe_tls(&c->backends[i]);
     }
     check_binds(c, errors);
     config_check_effects(c, errors);

@@ -144,13 +144,32 @@ static void check_tls(const struct config *c, const struct backend_config *b,
         config_error(errors, ca->line, "cannot read %s: %s", config_shown(b->tls_ca, shown),
                      strerror(errno));
     }
-    for (size_t i = 0; i < b->servers.count && b->probe_tls && b->tls_verify; i++) {
+    bool verified = (b->tls || b->probe_tls == PROBE_TLS_YES) && b->tls_verify;
+    for (size_t i = 0; i < b->servers.count && verified; i++) {
         if (b->servers.items[i].address.sa.any.sa_family == AF_UNIX && b->tls_server_name == NULL) {
             config_error(errors, server_line(c, b, i),
                          "server \"%s\" is a unix socket: its certificate needs a name to be "
                          "verified, tls_server_name",
                          b->servers.items[i].name);
         }
+    }
+}
+
+/* Where a session begins in the clear, TLS is between client and server. */
+static void check_session_tls(const struct config *c, const struct backend_config *b,
+                              struct config_errors *errors)
+{
+    const struct origin_setting *key = origin_find(c->origin, SECTION_BACKEND, b->index, "tls_key");
+    if (b->tls && b->protocol != NULL && b->protocol->login != NULL) {
+        config_error(errors, origin_find(c->origin, SECTION_BACKEND, b->index, "tls")->line,
+                     "tls = yes is not for protocol = %s, which upgrades to TLS inside: that is "
+                     "between client and server, and passed on as it is (probe_tls is for the "
+                     "probes)",
+                     b->protocol->name);
+    }
+    if (b->tls_key != NULL && b->tls_cert == NULL &&
+        config_sound(c, SECTION_BACKEND, b->index, "tls_cert")) {
+        config_error(errors, key->line, "\"tls_key\" needs \"tls_cert\"");
     }
 }
 
@@ -199,6 +218,7 @@ void config_check_backends(struct config *c, struct config_errors *errors)
             check_lag(c, b, errors);
             check_probe_port(c, b, errors);
             check_tls(c, b, errors);
+            check_session_tls(c, b, errors);
             check_sentinels(c, b, errors);
         }
         finish_servers(c, b);

@@ -43,10 +43,13 @@ static void add_source(const struct dump *d, struct text *out, const struct orig
 }
 
 /* It was resolved when it was loaded; the file says auto. */
-static bool is_auto_route(const struct dump *d)
+static bool is_auto(const struct dump *d)
 {
-    return d->option == config_find_option(SECTION_FRONTEND, "route") &&
-           d->config->frontends[d->index].route_auto;
+    if (d->option == config_find_option(SECTION_FRONTEND, "route")) {
+        return d->config->frontends[d->index].route_auto;
+    }
+    return d->option == config_find_option(SECTION_BACKEND, "probe_tls") &&
+           d->config->backends[d->index].probe_tls_auto;
 }
 
 /* "key = value ; source", as a comment if it says nothing or must not be said. */
@@ -66,9 +69,9 @@ static void print_line(const struct dump *d, const char *key, const char *value,
     if (!effect) {
         text_add(&line, ", no effect with %s", why);
     }
-    if (is_auto_route(d)) {
+    if (effect && is_auto(d)) {
         text_add(&line, ", here it means ");
-        print_ROUTE(&line, &d->config->frontends[d->index].route, 0);
+        d->option->type->print(&line, config_member(d->config, d->option, d->index), 0);
     }
     fprintf(d->out, "%s\n", line.data);
     text_free(&line);
@@ -90,7 +93,7 @@ static void print_option(const struct dump *d)
     const struct origin_setting *s = origin_item(origin, o, d->index, 0);
     if ((o->flags & OPTION_REPEAT) == 0) {
         s = origin_find(origin, o->kind, d->index, o->key);
-        if (is_auto_route(d)) {
+        if (is_auto(d)) {
             print_line(d, o->key, "auto", s);
         } else {
             print_item(d, s, 0);
@@ -116,6 +119,15 @@ static void print_section(const struct config *c, enum section_kind kind, size_t
 
 /* How many connections a server may see ----------------------------------------------------- */
 
+static bool uses(const struct frontend_config *f, size_t backend)
+{
+    bool found = f->backend == backend;
+    for (size_t i = 0; i < f->sni.count && !found; i++) {
+        found = f->sni.items[i].backend == backend;
+    }
+    return found;
+}
+
 /* Sessions that all frontends of the backend may have at once; 0 = no number is set. */
 static uint64_t most_sessions(const struct config *c, size_t backend, size_t *users)
 {
@@ -124,7 +136,7 @@ static uint64_t most_sessions(const struct config *c, size_t backend, size_t *us
     *users = 0;
     for (size_t i = 0; i < c->frontend_count; i++) {
         const struct frontend_config *f = &c->frontends[i];
-        if (f->backend == backend) {
+        if (uses(f, backend)) {
             (*users)++;
             sum += f->max_sessions;
             bounded = bounded && f->max_sessions > 0;

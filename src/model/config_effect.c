@@ -75,8 +75,8 @@ static bool is_asked(const struct backend_config *b, char why[EFFECT_WHY_MAX])
 
 static bool has_tls(const struct backend_config *b, char why[EFFECT_WHY_MAX])
 {
-    snprintf(why, EFFECT_WHY_MAX, "probe_tls = no");
-    return b->probe_tls;
+    snprintf(why, EFFECT_WHY_MAX, "tls = no and probe_tls = %s", b->probe_tls_auto ? "auto" : "no");
+    return b->tls || b->probe_tls == PROBE_TLS_YES;
 }
 
 static bool verifies(const struct backend_config *b, char why[EFFECT_WHY_MAX])
@@ -136,6 +136,10 @@ static bool backend_effect(const struct config *c, const struct option *o, size_
     if ((o->flags & OPTION_SENTINEL) != 0 && !config_sound(c, SECTION_BACKEND, index, "sentinel")) {
         return true;
     }
+    if ((o->flags & OPTION_TLS) != 0 && (!config_sound(c, SECTION_BACKEND, index, "tls") ||
+                                         !config_sound(c, SECTION_BACKEND, index, "probe_tls"))) {
+        return true;
+    }
     for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
         if ((o->flags & conditions[i].flag) != 0 && !conditions[i].holds(b, why)) {
             return false;
@@ -144,17 +148,39 @@ static bool backend_effect(const struct config *c, const struct option *o, size_
     return true;
 }
 
+static bool frontend_effect(const struct config *c, const struct option *o, size_t index,
+                            char why[EFFECT_WHY_MAX])
+{
+    const struct frontend_config *f = &c->frontends[index];
+    bool tls = f->tls != TLS_MODE_NO || !config_sound(c, SECTION_FRONTEND, index, "tls");
+    if ((o->flags & OPTION_REPLICA) != 0) {
+        snprintf(why, EFFECT_WHY_MAX, "route = %s", config_route_words[f->route]);
+        return f->route == ROUTE_REPLICA || !config_sound(c, SECTION_FRONTEND, index, "route");
+    }
+    if ((o->flags & OPTION_TERMINATED) != 0) {
+        snprintf(why, EFFECT_WHY_MAX, "tls = no");
+        return tls;
+    }
+    if ((o->flags & OPTION_EDGE) != 0) {
+        snprintf(why, EFFECT_WHY_MAX, "accept_proxy = no, tls = no and no \"sni\"");
+        return tls || f->accept_proxy || f->sni.count > 0 ||
+               !config_sound(c, SECTION_FRONTEND, index, "accept_proxy") ||
+               !config_sound(c, SECTION_FRONTEND, index, "sni");
+    }
+    return true;
+}
+
 bool config_has_effect(const struct config *c, const struct option *o, size_t index,
                        char why[EFFECT_WHY_MAX])
 {
-    if (o->kind == SECTION_BACKEND) {
+    switch (o->kind) {
+    case SECTION_FRONTEND:
+        return frontend_effect(c, o, index, why);
+    case SECTION_BACKEND:
         return backend_effect(c, o, index, why);
-    }
-    if (o->kind == SECTION_FRONTEND && (o->flags & OPTION_REPLICA) != 0 &&
-        config_sound(c, SECTION_FRONTEND, index, "route") &&
-        c->frontends[index].route != ROUTE_REPLICA) {
-        snprintf(why, EFFECT_WHY_MAX, "route = %s", config_route_words[c->frontends[index].route]);
-        return false;
+    case SECTION_ROUTER:
+    case SECTION_KINDS:
+        break;
     }
     return true;
 }

@@ -1,8 +1,8 @@
 /* What the files of the configuration share; nobody else includes this.
  *
  * The way of a file: config_file.c reads it, config_read.c makes lines of it, config.c puts each
- * value through config_expand.c and its type's parser (option_types.c, option_lists.c,
- * option_probes.c) into the member that options.def names, config_check.c looks at the whole. Each
+ * value through config_expand.c and its type's parser (option_*.c) into the member that options.def
+ * names, config_check*.c look at the whole. Each
  * adds to one list of errors and goes on, so that one run tells everything. config_origin keeps
  * where each value came from; it lives as long as the config. */
 #ifndef ROUTER_MODEL_CONFIG_INTERNAL_H
@@ -76,6 +76,8 @@ enum option_flag {
     OPTION_VERIFY = 8192,
     OPTION_GALERA = 16384,
     OPTION_LAG = 32768,
+    OPTION_TERMINATED = 65536,
+    OPTION_EDGE = 131072,
 };
 
 struct parse;
@@ -143,6 +145,8 @@ bool parse_address(struct parse *p, const char *text, struct address *out);
 /* Room for one more item of `size` bytes in the list that `items` points to; false if it is full.
  */
 bool parse_grow(struct parse *p, void *items, size_t count, size_t size);
+/* The next word of a value that is cut up on the way; NULL at its end. */
+char *parse_next_word(char **rest);
 /* [A-Za-z0-9_.-]+, at most CONFIG_NAME_MAX bytes. */
 bool config_name_valid(const char *name);
 
@@ -238,11 +242,23 @@ bool config_sound(const struct config *c, enum section_kind kind, size_t index, 
 extern const char *const config_route_words[ROUTE_COUNT];
 extern const char *const config_probe_words[];
 
-/* The whole (config_check.c, config_check_backend.c) ---------------------------------------- */
+/* The whole (config_check.c, config_check_edge.c, config_check_backend.c) -------------------- */
 
 /* Finds backends, reads secrets, resolves auto, numbers servers, and adds what is wrong. */
 void config_check(struct config *c, struct config_errors *errors);
+/* What clients must say before their session begins: names, TLS, PROXY headers. `found`: the
+ * frontend's own backend was. */
+void config_check_edge(const struct config *c, struct frontend_config *f, bool found,
+                       struct config_errors *errors);
 void config_check_backends(struct config *c, struct config_errors *errors);
+bool config_find_backend(const struct config *c, const char *name, size_t *index);
+void config_tell_no_backend(const struct config *c, const char *name, unsigned line,
+                            struct config_errors *errors);
+/* What the route of `f` means for this backend; one that has no sense there is told. `line` is for
+ * what is wrong when the file says auto. */
+enum route config_resolve_route(const struct config *c, const struct frontend_config *f,
+                                const struct backend_config *b, unsigned line,
+                                struct config_errors *errors);
 bool backend_roles_known(const struct backend_config *b);
 
 #endif

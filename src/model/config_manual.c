@@ -53,11 +53,13 @@ static const struct {
     {OPTION_GALERA, "Not with\n.Ql mysql_topology = replication\nor\n.Ql group_replication .\n"},
     {OPTION_LAG, "Not with\n.Ql mysql_topology = galera\nor\n.Ql group_replication .\n"},
     {OPTION_AUTO, "Only with\n.Ql probe = auto .\n"},
-    {OPTION_TLS, "Only with\n.Ql probe_tls = yes .\n"},
+    {OPTION_TLS, "Only with\n.Ql tls = yes\nor\n.Ql probe_tls = yes .\n"},
     {OPTION_VERIFY, "Only with\n.Ql tls_verify = yes .\n"},
     {OPTION_HTTP, "Only with\n.Ic http_check .\n"},
     {OPTION_SENTINEL, "Only with\n.Ic sentinel .\n"},
     {OPTION_REPLICA, "Only with\n.Ql route = replica .\n"},
+    {OPTION_TERMINATED, "Only with\n.Ql tls = yes .\n"},
+    {OPTION_EDGE, "Only with\n.Ql accept_proxy = yes ,\n.Ql tls = yes\nor\n.Ic sni .\n"},
 };
 
 static void put_conditions(const struct option *o, FILE *out)

@@ -15,17 +15,17 @@
 bool parse_grow(struct parse *p, void *items, size_t count, size_t size)
 {
     void **list = items;
-    if (count == CONFIG_LIST_MAX) {
-        config_error(p->errors, p->line, "more than %d lines \"%s\" in one section",
-                     CONFIG_LIST_MAX, p->option->key);
+    size_t max = p->option->max > 0 ? (size_t)p->option->max : CONFIG_LIST_MAX;
+    if (count == max) {
+        config_error(p->errors, p->line, "more than %zu lines \"%s\" in one section", max,
+                     p->option->key);
         return false;
     }
     *list = xrealloc(*list, (count + 1) * size);
     return true;
 }
 
-/* The next word of a value that is cut up on the way; NULL at its end. */
-static char *next_word(char **rest)
+char *parse_next_word(char **rest)
 {
     char *word = *rest + strspn(*rest, " \t");
     if (*word == '\0') {
@@ -260,8 +260,8 @@ static bool parse_server_word(struct parse *p, char *word, struct server_config 
 static bool parse_server_words(struct parse *p, struct server_config *s)
 {
     char *rest = p->value;
-    char *name = next_word(&rest);
-    char *address = next_word(&rest);
+    char *name = parse_next_word(&rest);
+    char *address = parse_next_word(&rest);
     if (name == NULL || address == NULL) {
         parse_expected(p, p->value);
         return false;
@@ -281,7 +281,7 @@ static bool parse_server_words(struct parse *p, struct server_config *s)
         parse_error(p, address, ": a server needs a host");
         ok = false;
     }
-    for (char *word; (word = next_word(&rest)) != NULL;) {
+    for (char *word; (word = parse_next_word(&rest)) != NULL;) {
         ok = parse_server_word(p, word, s) && ok;
     }
     s->name = ok ? xstrdup(name) : NULL;

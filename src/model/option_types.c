@@ -72,7 +72,9 @@ static bool parse_word(struct parse *p, const struct word *words, size_t count, 
             *out = words[i].value;
             return true;
         }
-        nearest_try(&near, words[i].text);
+        if (words[i].text[0] > '9') { /* a number is not misspelt, it is another one */
+            nearest_try(&near, words[i].text);
+        }
     }
     if (near.best != NULL) {
         char suggestion[SUGGESTION_MAX];
@@ -125,6 +127,13 @@ WORDS_TYPE(CONFLICT, enum conflict, {"keep", CONFLICT_KEEP}, {"refuse", CONFLICT
 WORDS_TYPE(PROBE, enum probe_kind, {"auto", PROBE_AUTO}, {"connect", PROBE_CONNECT},
            {"off", PROBE_OFF})
 
+WORDS_TYPE(PROBE_TLS, enum probe_tls, {"auto", PROBE_TLS_AUTO}, {"yes", PROBE_TLS_YES},
+           {"no", PROBE_TLS_NO})
+WORDS_TYPE(TLS_MODE, enum tls_mode, {"no", TLS_MODE_NO}, {"yes", TLS_MODE_YES},
+           {"required", TLS_MODE_REQUIRED})
+WORDS_TYPE(TLS_VERSION, enum tls_version, {"1.2", TLS_VERSION_1_2}, {"1.3", TLS_VERSION_1_3})
+WORDS_TYPE(SEND_PROXY, enum send_proxy, {"no", SEND_PROXY_NO}, {"v1", SEND_PROXY_V1},
+           {"v2", SEND_PROXY_V2})
 WORDS_TYPE(MYSQL_TOPOLOGY, enum mysql_topology, {"auto", MYSQL_TOPOLOGY_AUTO},
            {"replication", MYSQL_TOPOLOGY_REPLICATION},
            {"group_replication", MYSQL_TOPOLOGY_GROUP_REPLICATION},
@@ -397,6 +406,21 @@ void print_SECRET_FILE(struct text *out, char *const *value, size_t item)
 }
 
 void release_SECRET_FILE(char **value)
+{
+    release_TEXT(value);
+}
+
+bool parse_FILE(struct parse *p, char **out)
+{
+    return parse_TEXT(p, out);
+}
+
+void print_FILE(struct text *out, char *const *value, size_t item)
+{
+    print_TEXT(out, value, item);
+}
+
+void release_FILE(char **value)
 {
     release_TEXT(value);
 }

@@ -59,7 +59,7 @@ static void yes_and_no_are_the_only_answers(void **state)
     static const char *const bad[] = {"maybe", "2", "yes no"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        assert_bad(REDIS(""), FIRST, "probe_tls", bad[i], "expected yes or no");
+        assert_bad(REDIS(""), FIRST, "probe_tls", bad[i], "expected auto, yes or no");
         assert_bad(MYSQL(""), FIRST_LOGIN, "failback", bad[i], "expected yes or no");
         assert_bad(REDIS("probe_tls = yes\n"), FIRST + 1, "tls_verify", bad[i],
                    "expected yes or no");
@@ -281,11 +281,14 @@ static const struct {
     const char *with;
 } useless[] = {
     {REDIS(""), FIRST, "http_expect = 200", "no \"http_check\""},
-    {REDIS(""), FIRST, "tls_ca = /etc/passwd", "probe_tls = no"},
+    {REDIS(""), FIRST, "tls_ca = /etc/passwd", "tls = no and probe_tls = auto"},
     {REDIS("probe_tls = yes\ntls_verify = no\n"), FIRST + 2, "tls_ca = /etc/passwd",
      "tls_verify = no"},
-    {REDIS(""), FIRST, "tls_verify = no", "probe_tls = no"},
-    {REDIS("probe_tls = no\n"), FIRST + 1, "tls_server_name = a", "probe_tls = no"},
+    {REDIS(""), FIRST, "tls_verify = no", "tls = no and probe_tls = auto"},
+    {REDIS("probe_tls = no\n"), FIRST + 1, "tls_server_name = a", "tls = no and probe_tls = no"},
+    {REDIS(""), FIRST, "tls_cert = a", "tls = no and probe_tls = auto"},
+    {REDIS("tls = no\n"), FIRST + 1, "tls_key = a", "tls = no and probe_tls = auto"},
+    {REDIS("tls = yes\ntls_verify = no\n"), FIRST + 2, "tls_ca = /etc/passwd", "tls_verify = no"},
     {REDIS(""), FIRST, "sentinel_master = m", "no \"sentinel\""},
     {REDIS(""), FIRST, "sentinel_password = x", "no \"sentinel\""},
     {REDIS(""), FIRST, "sentinel_password_file = /dev/null", "no \"sentinel\""},
