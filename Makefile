@@ -13,7 +13,7 @@ CHECK_PACKAGES := python3 python3-pytest libcmocka-dev redis-server redis-tools 
     chromium mariadb-server mariadb-client galera-4 rsync python3-pymysql python3-cryptography \
     postgresql-15 patroni etcd-server python3-psycopg2 openssl ca-certificates debootstrap nginx \
     libnginx-mod-stream
-BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream strace
+BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream strace openssl
 FAILOVER_PACKAGES := python3 python3-pytest python3-pymysql python3-psycopg2 python3-yaml \
     redis-server haproxy mariadb-server postgresql-15 patroni etcd-server
 LINT_PACKAGES := python3 clang-format clang-tidy cppcheck mandoc
@@ -119,6 +119,12 @@ bench:
 	@$(SUBMAKE) all
 	@$(PYTHON) bench/run.py
 
+# The same with TLS towards the clients.
+bench-tls:
+	@.ci/need 'make bench-tls' $(BUILD_PACKAGES) $(BENCH_PACKAGES)
+	@$(SUBMAKE) all
+	@$(PYTHON) bench/run.py --tls
+
 # What a failover costs clients: ONLY="redis mariadb pgsql", ROUNDS=3.
 bench-failover:
 	@.ci/need 'make bench-failover' $(BUILD_PACKAGES) $(FAILOVER_PACKAGES)
@@ -194,6 +200,6 @@ clean:
 	rm -rf build
 
 -include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(BUILD)/man/gen.d
-.PHONY: all unit man demo check bench bench-failover lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
+.PHONY: all unit man demo check bench bench-tls bench-failover lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
     format fuzz fuzz-run install clean $(FUZZ_RUNS) $(SOURCES:%=tidy-%)
 .DELETE_ON_ERROR:

@@ -5,19 +5,27 @@ CPUs: where the scheduler puts the three of them is worth more than what tells o
 another."""
 
 import ctypes
+import glob
 import json
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PROGRAMS = {"relay": ("relay.c", "secure.c"), "load": ("load.c", "load_client.c", "secure.c")}
+LIBRARIES = ["-lssl", "-lcrypto"]
 COMPILE = ["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow",
            "-Wstrict-prototypes", "-Wmissing-prototypes", "-Werror"]
+LOAD_OPTIONS = {"mode": "-m", "connections": "-c", "requests": "-n", "warmup": "-w", "depth": "-d",
+                "key": "-k", "length": "-l", "tls": "-t", "certificate": "-s", "handshake": "-H"}
 START_SECONDS = 15
+KEYS = {"ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        "rsa": ["-newkey", "rsa:2048"]}
 VALUES = {"small": 100, "large": 1 << 20}
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
@@ -40,10 +48,22 @@ def resp(*words):
     return out
 
 
-def ask(address, port, request, reply, timeout=2):
+def clear(s):
+    return s
+
+
+def secured(s):
+    """TLS over it, to whomever."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(s, server_hostname="bench.example")
+
+
+def ask(address, port, request, reply, wrap=clear):
     """Whether `request` got exactly `reply`."""
     try:
-        with socket.create_connection((address, port), timeout=timeout) as s:
+        with wrap(socket.create_connection((address, port), timeout=2)) as s:
             s.sendall(request)
             got = b""
             while len(got) < len(reply):
@@ -89,13 +109,14 @@ def bind(pid, cpus):
 def build_programs(build):
     """bench/*.c into build/bench, where that is older or missing."""
     os.makedirs(os.path.join(build, "bench"), exist_ok=True)
-    for name in ("relay", "load"):
-        source = os.path.join(HERE, name + ".c")
+    newest = max(os.path.getmtime(path) for path in glob.glob(os.path.join(HERE, "*.[ch]")))
+    for name, sources in PROGRAMS.items():
         made = os.path.join(build, "bench", name)
-        if os.path.exists(made) and os.path.getmtime(made) > os.path.getmtime(source):
+        if os.path.exists(made) and os.path.getmtime(made) > newest:
             continue
-        if subprocess.run([*COMPILE, "-o", made, source], check=False).returncode:
-            raise BenchError(f"{source} did not compile")
+        paths = [os.path.join(HERE, source) for source in sources]
+        if subprocess.run([*COMPILE, "-o", made, *paths, *LIBRARIES], check=False).returncode:
+            raise BenchError(f"bench/{name}.c did not compile")
 
 
 class Process:
@@ -180,10 +201,24 @@ class Lab:
     def program(self, name):
         return os.path.join(self.build, "bench", name)
 
-    def wait_ready(self, process, address, port):
+    def certificate(self, kind):
+        """A file of a self-signed certificate and its key, made once."""
+        where = os.path.join(self.folder, kind + ".pem")
+        if not os.path.exists(where):
+            made = subprocess.run(
+                ["openssl", "req", "-x509", *KEYS[kind], "-nodes", "-days", "30", "-subj",
+                 "/CN=bench.example", "-addext", "subjectAltName=DNS:bench.example",
+                 "-keyout", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            if made.returncode:
+                raise BenchError(f"openssl: {made.stderr.decode(errors='replace').strip()[-400:]}")
+            with open(os.open(where, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as f:
+                f.write(made.stdout)
+        return where
+
+    def wait_ready(self, process, address, port, wrap=clear):
         request, reply = get_and_reply("small")
         until = time.monotonic() + START_SECONDS
-        while not ask(address, port, request, reply):
+        while not ask(address, port, request, reply, wrap):
             if process.popen.poll() is not None or time.monotonic() > until:
                 raise BenchError(f"{process.name} did not start: {process.last_words()}")
             time.sleep(0.02)
@@ -203,9 +238,9 @@ class Lab:
                     raise BenchError(f"redis-server did not start: {self.redis.last_words()}")
                 time.sleep(0.02)
 
-    def load(self, address, port, watch, key="small", **options):
+    def load(self, address, port, watch, **options):
         """Runs bench/load once and returns what it printed."""
-        argv = self.load_argv(address, port, key, options)
+        argv = self.load_argv(address, port, options)
         for pid in watch:
             argv += ["-W", str(pid)]
         process = self.start("load", argv, stdout=subprocess.PIPE)
@@ -219,18 +254,17 @@ class Lab:
             raise BenchError(process.last_words())
         return json.loads(out)
 
-    def load_argv(self, address, port, key, options):
-        argv = [self.program("load"), "-a", address, "-p", str(port), "-k", key,
-                "-l", str(VALUES[key])]
-        for name, value in options.items():
-            argv += [{"mode": "-m", "connections": "-c", "requests": "-n", "warmup": "-w",
-                      "depth": "-d"}[name], str(value)]
+    def load_argv(self, address, port, options):
+        argv = [self.program("load"), "-a", address, "-p", str(port)]
+        key = options.get("key", "small")
+        for name, value in {"key": key, "length": VALUES.get(key), **options}.items():
+            argv += [LOAD_OPTIONS[name], str(value)]
         return argv
 
-    def hold_idle(self, address, port, count):
+    def hold_idle(self, address, port, count, **options):
         """`count` connections, each of which asked once; they stay until the returned process is
         stopped."""
-        argv = self.load_argv(address, port, "small", {"mode": "idle", "connections": count})
+        argv = self.load_argv(address, port, {"mode": "idle", "connections": count, **options})
         process = self.start("idle", argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if not process.popen.stdout.readline():
             raise BenchError(process.last_words())

@@ -1,6 +1,8 @@
 /* The load: GETs of one key over N connections, each in a closed loop, every byte of every reply
  * compared. Whatever is not the expected reply ends the run with status 1: a figure is only printed
- * for work that was done.
+ * for work that was done. With -t all of it goes through TLS, and each handshake must be full
+ * (-H full) or resumed with the newest ticket (-H resumed), in the version (-t 1.2, -t 1.3) and
+ * with the kind of key (-s ecdsa, -s rsa) that were asked for.
  *
  * It also reads the CPU clocks of the processes it is told to watch, at the moment the measured
  * part begins (after the warm-up) and ends, so that starting and stopping is not in the figure. A
@@ -8,82 +10,21 @@
  *
  * Modes:
  *   get    connections stay; each sends `depth` GETs at once and waits for all replies
- *   cycle  connect, one GET, close, and again
+ *   set    the other direction: each connection sets the key, in writes of 16 KiB; at the end all
+ *          read it and compare
+ *   cycle  connect, one GET, close, and again; with TLS close means close_notify and FIN, and to
+ *          wait for the other side's end, so that all of it is measured
  *   idle   connect all, one GET each, print, then hold them until standard input ends
- * Prints one line of JSON. */
+ * Prints one line of JSON, with how many handshakes of each kind there were. */
+#include "load.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <getopt.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
-
-enum { BUFFER = 256 * 1024, EVENTS = 256, WATCHED = 8, SILENCE_MS = 10000, IDLE_AT_ONCE = 32 };
-
-enum mode { MODE_GET, MODE_CYCLE, MODE_IDLE };
-
-struct client {
-    int fd;
-    size_t seen; /* bytes of the expected replies */
-};
-
-struct load {
-    enum mode mode;
-    struct sockaddr_in to;
-    int epoll;
-    struct client *clients; /* owned */
-    long connections;
-    long depth;
-    long warmup;
-    long wanted;        /* requests to measure */
-    long done;          /* replies, the warm-up's included */
-    long done_at_start; /* of them, when measuring began */
-    long begun;         /* connections made */
-    char *request;      /* owned: depth GETs */
-    size_t request_len;
-    char *reply; /* owned: their replies */
-    size_t reply_len;
-    clockid_t watched[WATCHED];
-    int watched_count;
-    int64_t at_start[WATCHED + 1]; /* the watched, the wall */
-    int64_t at_end[WATCHED + 1];
-    char buffer[BUFFER];
-};
-
-static void die(const char *what)
-{
-    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static void refuse(const char *why)
-{
-    fprintf(stderr, "load: %s\n", why);
-    exit(1);
-}
-
-static int64_t clock_ns(clockid_t id)
-{
-    struct timespec t;
-    if (clock_gettime(id, &t))
-        die("CPU clock of a watched process");
-    return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
-static void snapshot(const struct load *l, int64_t *into)
-{
-    for (int i = 0; i < l->watched_count; i++)
-        into[i] = clock_ns(l->watched[i]);
-    into[WATCHED] = clock_ns(CLOCK_MONOTONIC);
-}
 
 static void watch_process(struct load *l, pid_t pid)
 {
@@ -93,71 +34,24 @@ static void watch_process(struct load *l, pid_t pid)
         refuse("no such process to watch");
 }
 
-static void client_connect(struct load *l, struct client *c)
+/* One full handshake, whose ticket all connections begin with. */
+static void prime(struct load *l)
 {
-    int on = 1;
-    *c = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    if (c->fd < 0)
-        die("socket");
-    if (connect(c->fd, (struct sockaddr *)&l->to, sizeof(l->to)))
-        die("connect");
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &event))
-        die("epoll_ctl");
-}
-
-static void client_ask(const struct load *l, struct client *c)
-{
-    c->seen = 0;
-    ssize_t n = send(c->fd, l->request, l->request_len, MSG_NOSIGNAL);
-    if (n != (ssize_t)l->request_len)
-        die("send");
-}
-
-static void client_start(struct load *l, struct client *c)
-{
-    l->begun++;
-    client_connect(l, c);
-    client_ask(l, c);
-}
-
-/* All replies of this client are there. */
-static void client_served(struct load *l, struct client *c)
-{
-    long before = l->done;
-    l->done += l->depth;
-    if (before < l->warmup && l->done >= l->warmup) {
-        l->done_at_start = l->done;
-        snapshot(l, l->at_start);
+    long wanted = l->wanted;
+    long warmup = l->warmup;
+    l->wanted = 1;
+    l->warmup = 0;
+    client_start(l, &l->clients[0]);
+    serve(l);
+    SSL_SESSION *ticket = l->clients[0].ticket;
+    if (!ticket)
+        refuse("there is no ticket to resume with");
+    for (long i = 1; i < l->connections; i++) {
+        l->clients[i].ticket = SSL_SESSION_dup(ticket); /* OpenSSL uses each once */
     }
-    if (l->mode == MODE_CYCLE)
-        close(c->fd);
-    if (l->mode == MODE_GET && l->done < l->warmup + l->wanted)
-        client_ask(l, c);
-    else if (l->mode == MODE_CYCLE && l->begun < l->warmup + l->wanted)
-        client_start(l, c);
-    else if (l->mode == MODE_IDLE && l->begun < l->connections)
-        client_start(l, &l->clients[l->begun]);
-}
-
-static void client_readable(struct load *l, struct client *c)
-{
-    ssize_t n = recv(c->fd, l->buffer, BUFFER, MSG_DONTWAIT);
-    if (n < 0 && errno == EAGAIN)
-        return;
-    if (n < 0)
-        die("recv");
-    if (n == 0)
-        refuse("a connection was closed on us");
-    if ((size_t)n > l->reply_len - c->seen ||
-        memcmp(l->buffer, l->reply + c->seen, (size_t)n) != 0) {
-        fprintf(stderr, "load: unexpected reply: %.*s\n", (int)(n < 100 ? n : 100), l->buffer);
-        exit(1);
-    }
-    c->seen += (size_t)n;
-    if (c->seen == l->reply_len)
-        client_served(l, c);
+    l->wanted = wanted;
+    l->warmup = warmup;
+    l->asked = l->done = l->full = 0;
 }
 
 static void run(struct load *l)
@@ -165,28 +59,24 @@ static void run(struct load *l)
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll < 0)
         die("epoll_create1");
+    if (l->resume)
+        prime(l);
     if (!l->warmup)
         snapshot(l, l->at_start);
     long at_once =
         l->mode == MODE_IDLE && l->connections > IDLE_AT_ONCE ? IDLE_AT_ONCE : l->connections;
     for (long i = 0; i < at_once; i++)
         client_start(l, &l->clients[i]);
-    while (l->done < l->warmup + l->wanted) {
-        struct epoll_event events[EVENTS];
-        int n = epoll_wait(l->epoll, events, EVENTS, SILENCE_MS);
-        if (n == 0)
-            refuse("no reply for 10 s");
-        for (int i = 0; i < n; i++)
-            client_readable(l, events[i].data.ptr);
-    }
+    serve(l);
     snapshot(l, l->at_end);
 }
 
-static void report(const struct load *l)
+static void report(const struct load *l, long requests)
 {
-    long counted = l->done - l->done_at_start;
-    printf("{\"requests\": %ld, \"bytes\": %llu, \"wall_ns\": %lld, \"cpu_ns\": [", counted,
-           (unsigned long long)counted * (l->reply_len / (size_t)l->depth),
+    size_t each = l->mode == MODE_SET ? l->value_len : l->reply_len / (size_t)l->depth;
+    printf("{\"requests\": %ld, \"bytes\": %llu, \"full\": %ld, \"resumed\": %ld, "
+           "\"wall_ns\": %lld, \"cpu_ns\": [",
+           requests, (unsigned long long)requests * each, l->full, l->resumed,
            (long long)(l->at_end[WATCHED] - l->at_start[WATCHED]));
     for (int i = 0; i < l->watched_count; i++)
         printf("%s%lld", i ? ", " : "", (long long)(l->at_end[i] - l->at_start[i]));
@@ -194,46 +84,81 @@ static void report(const struct load *l)
     fflush(stdout);
 }
 
+static char *allocate(size_t size)
+{
+    char *p = malloc(size);
+    if (!p)
+        die("malloc");
+    return p;
+}
+
 /* `count` times `text`; owned by the caller. */
 static char *repeat(const char *text, size_t len, long count)
 {
-    char *all = malloc(len * (size_t)count);
-    if (!all)
-        die("malloc");
+    char *all = allocate(len * (size_t)count);
     for (long i = 0; i < count; i++)
         memcpy(all + len * (size_t)i, text, len);
     return all;
 }
 
-/* The value is `len` times the letter v, as run.py stores it. */
-static void prepare(struct load *l, const char *key, size_t len)
+/* What is to be sent from now on, and what must come back. */
+static void expect(struct load *l, const char *request, size_t request_len, const char *reply,
+                   size_t reply_len)
 {
-    size_t size = len + strlen(key) + 64;
-    char *text = malloc(size);
-    l->clients = calloc((size_t)l->connections, sizeof(*l->clients));
-    if (!text || !l->clients)
-        die("malloc");
-    size_t n = (size_t)snprintf(text, size, "*2\r\n$3\r\nGET\r\n$%zu\r\n%s\r\n", strlen(key), key);
-    l->request = repeat(text, n, l->depth);
-    l->request_len = n * (size_t)l->depth;
-    n = (size_t)snprintf(text, size, "$%zu\r\n", len);
-    memset(text + n, 'v', len);
-    memcpy(text + n + len, "\r\n", 2);
-    n += len + 2;
-    l->reply = repeat(text, n, l->depth);
-    l->reply_len = n * (size_t)l->depth;
-    free(text);
+    free(l->request);
+    free(l->reply);
+    l->request = repeat(request, request_len, l->depth);
+    l->request_len = request_len * (size_t)l->depth;
+    l->reply = repeat(reply, reply_len, l->depth);
+    l->reply_len = reply_len * (size_t)l->depth;
 }
 
-static enum mode mode_by_name(const char *name)
+/* What stands in Redis: the letter v, as lab.py stores it; what we set ourselves tells its place.
+ */
+static char value_byte(const struct load *l, size_t at)
 {
-    static const char *const names[] = {"get", "cycle", "idle"};
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(name, names[i]) == 0)
-            return (enum mode)i;
+    return l->mode == MODE_SET ? (char)('a' + (at / 16 + at / 4096) % 26) : 'v';
+}
+
+static void prepare(struct load *l, const char *key, bool set)
+{
+    size_t size = l->value_len + strlen(key) + 64;
+    char *request = allocate(size);
+    char *value = allocate(size);
+    size_t n = (size_t)snprintf(value, size, "$%zu\r\n", l->value_len);
+    for (size_t i = 0; i < l->value_len; i++)
+        value[n++] = value_byte(l, i);
+    memcpy(value + n, "\r\n", 2);
+    n += 2;
+    int head = snprintf(request, size, "*%d\r\n$3\r\n%s\r\n$%zu\r\n%s\r\n", set ? 3 : 2,
+                        set ? "SET" : "GET", strlen(key), key);
+    if (set) {
+        memcpy(request + head, value, n);
+        expect(l, request, (size_t)head + n, "+OK\r\n", 5);
+    } else {
+        expect(l, request, (size_t)head, value, n);
     }
-    refuse("the mode is get, cycle or idle");
-    return MODE_GET;
+    free(request);
+    free(value);
+}
+
+/* After MODE_SET: whether Redis has what was sent. */
+static void read_back(struct load *l, const char *key)
+{
+    prepare(l, key, false);
+    for (long i = 0; i < l->connections; i++)
+        client_ask(l, &l->clients[i]);
+    serve(l);
+}
+
+static int by_name(const char *name, const char *const *names, const char *why)
+{
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    }
+    refuse(why);
+    return 0;
 }
 
 static long number(const char *text)
@@ -245,16 +170,55 @@ static long number(const char *text)
     return n;
 }
 
-static void parse(struct load *l, int argc, char **argv)
+static bool parse_tls(struct load *l, int option, const char *value)
 {
+    static const char *const versions[] = {"1.2", "1.3", NULL};
+    static const char *const keys[] = {"ecdsa", "rsa", NULL};
+    static const char *const handshakes[] = {"full", "resumed", NULL};
+    if (option == 't')
+        l->asked_tls.version =
+            by_name(value, versions, "-t takes 1.2 or 1.3") ? TLS1_3_VERSION : TLS1_2_VERSION;
+    else if (option == 's')
+        l->asked_tls.rsa = by_name(value, keys, "-s takes ecdsa or rsa");
+    else if (option == 'H')
+        l->resume = by_name(value, handshakes, "-H takes full or resumed");
+    else
+        return false;
+    return true;
+}
+
+static void check(struct load *l)
+{
+    if (l->connections < 1 || l->depth < 1)
+        refuse("at least one connection and one request");
+    if (l->resume && (l->mode != MODE_CYCLE || !l->asked_tls.version))
+        refuse("only cycles can resume, with TLS");
+    if (l->mode == MODE_IDLE) {
+        l->wanted = l->connections;
+        l->warmup = 0;
+    }
+    l->clients = calloc((size_t)l->connections, sizeof(*l->clients));
+    if (!l->clients)
+        die("calloc");
+    if (!l->asked_tls.version)
+        return;
+    l->tls = secure_client(&l->asked_tls);
+    load_tickets(l);
+}
+
+/* Returns the key. */
+static const char *parse(struct load *l, int argc, char **argv)
+{
+    static const char *const modes[] = {"get", "set", "cycle", "idle", NULL};
     const char *key = "key";
-    long len = 100;
     int option;
-    while ((option = getopt(argc, argv, "a:p:m:c:n:w:d:k:l:W:")) != -1) {
+    while ((option = getopt(argc, argv, "a:p:m:c:n:w:d:k:l:W:t:s:H:")) != -1) {
+        if (parse_tls(l, option, optarg))
+            continue;
         if (option == 'a' && inet_pton(AF_INET, optarg, &l->to.sin_addr) != 1)
             refuse("-a takes an IPv4 address");
         else if (option == 'm')
-            l->mode = mode_by_name(optarg);
+            l->mode = (enum mode)by_name(optarg, modes, "the mode is get, set, cycle or idle");
         else if (option == 'k')
             key = optarg;
         else if (option == 'p')
@@ -268,28 +232,30 @@ static void parse(struct load *l, int argc, char **argv)
         else if (option == 'd')
             l->depth = number(optarg);
         else if (option == 'l')
-            len = number(optarg);
+            l->value_len = (size_t)number(optarg);
         else if (option == 'W')
             watch_process(l, (pid_t)number(optarg));
         else if (option == '?')
             refuse("see the top of bench/load.c");
     }
-    if (l->connections < 1 || l->depth < 1)
-        refuse("at least one connection and one request");
-    if (l->mode == MODE_IDLE) {
-        l->wanted = l->connections;
-        l->warmup = 0;
-    }
-    prepare(l, key, (size_t)len);
+    return key;
 }
 
 int main(int argc, char **argv)
 {
-    static struct load l = {
-        .to = {.sin_family = AF_INET}, .connections = 50, .depth = 1, .wanted = 100000};
-    parse(&l, argc, argv);
+    static struct load l = {.to = {.sin_family = AF_INET},
+                            .connections = 50,
+                            .depth = 1,
+                            .wanted = 100000,
+                            .value_len = 100};
+    const char *key = parse(&l, argc, argv);
+    check(&l);
+    prepare(&l, key, l.mode == MODE_SET);
     run(&l);
-    report(&l);
+    long requests = l.done - l.done_at_start;
+    if (l.mode == MODE_SET)
+        read_back(&l, key);
+    report(&l, requests);
     char byte;
     while (l.mode == MODE_IDLE && read(STDIN_FILENO, &byte, 1) > 0)
         continue;

@@ -1,5 +1,5 @@
-"""The proxies side by side: how each is started with one worker thread, as an opaque relay before
-the one Redis, with nothing switched on that the others do not do."""
+"""The proxies side by side: how each is started with one worker thread before the one Redis, as an
+opaque relay or with TLS towards the clients, with nothing switched on that the others do not do."""
 
 import glob
 import os
@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 
-from lab import BenchError, Lab, children, free_port
+from lab import BenchError, Lab, children, clear, free_port, secured
 
 FRONT = {"direct": "127.0.0.1", "floor": "127.0.0.11", "haproxy": "127.0.0.12",
          "nginx": "127.0.0.13", "router": "127.0.0.14"}
@@ -24,7 +24,7 @@ defaults
     timeout client 1h
     timeout server 1h
 listen bench
-    bind {address}:{port}
+    bind {address}:{port} {tls}
     server redis {back}:{redis_port}
 """
 
@@ -35,15 +35,15 @@ worker_processes 1;
 daemon off;
 master_process {master};
 worker_rlimit_nofile {files};
-pid {folder}/nginx.pid;
-error_log {folder}/nginx-error.log error;
+pid {folder}/{label}.pid;
+error_log {folder}/{label}-error.log error;
 events {{
     worker_connections 18100;
 }}
 stream {{
     access_log off;
     server {{
-        listen {address}:{port} backlog=4096;
+        listen {address}:{port} backlog=4096{tls};
         proxy_pass {back}:{redis_port};
         proxy_timeout 1h;
     }}
@@ -55,18 +55,33 @@ ROUTER = """
 {options}
 [frontend bench]
 bind = {address}:{port}
+{tls}
 backend = redis
 [backend redis]
 protocol = redis
 server = one {back}:{redis_port}
 """
 
+# What stands where with TLS. The rest is each one's default: tickets with a key of the process,
+# buffers, no session cache beyond it. The client chooses among the ciphers. nginx before 1.23.4
+# has TLS 1.3 switched off.
+TLS = {
+    "floor": "{pem}",
+    "haproxy": "ssl crt {pem} ssl-min-ver TLSv1.2",
+    "nginx": """ ssl;
+        ssl_certificate {pem};
+        ssl_certificate_key {pem};
+        ssl_protocols TLSv1.2 TLSv1.3""",
+    "router": "tls = yes\ntls_cert = {pem}",
+}
+
 
 class Target:
     """Where to send the load, and which processes to look at. `direct` has none of its own."""
 
-    def __init__(self, name, address, port, process=None, worker=0):
+    def __init__(self, name, address, port, *, certificate=None, process=None, worker=0):
         self.name = name
+        self.certificate = certificate
         self.address = address
         self.port = port
         self.process = process
@@ -87,39 +102,44 @@ def nginx_module():
 
 def commands(lab: Lab, name, fill, wrapped):
     """The command line that starts proxy `name`; `wrapped`: it runs under an instrument."""
+    label = fill["label"]
     if name == "floor":
-        return [lab.program("relay"), fill["address"], str(fill["port"]), fill["back"],
+        argv = [lab.program("relay"), fill["address"], str(fill["port"]), fill["back"],
                 str(fill["redis_port"])]
+        return [*argv, fill["tls"]] if fill["tls"] else argv
     if name == "haproxy":
-        return ["haproxy", "-db", "-f", lab.path("haproxy.cfg", HAPROXY.format(**fill))]
+        return ["haproxy", "-db", "-f", lab.path(f"{label}.cfg", HAPROXY.format(**fill))]
     if name == "nginx":
         fill["module"] = nginx_module()
         fill["user"] = "user root;" if os.geteuid() == 0 else ""
         fill["master"] = "off" if wrapped else "on"
-        return ["nginx", "-e", f"{lab.folder}/nginx-error.log", "-p", lab.folder,
-                "-c", lab.path("nginx.conf", NGINX.format(**fill))]
+        return ["nginx", "-e", f"{lab.folder}/{label}-error.log", "-p", lab.folder,
+                "-c", lab.path(f"{label}.conf", NGINX.format(**fill))]
     return [os.path.join(lab.build, "router"), "-c",
-            lab.path("router.ini", ROUTER.format(**fill))]
+            lab.path(f"{label}.ini", ROUTER.format(**fill))]
 
 
-def start(lab: Lab, name, options="workers = 1\nadmin = off", wrap=()):
-    """Starts proxy `name` and returns its target once it answers; `wrap` is put before the command,
-    `options` are the router's."""
+def start(lab: Lab, name, certificate=None, options="workers = 1\nadmin = off", wrap=()):
+    """Starts proxy `name` and returns its target once it answers; with a `certificate` it
+    terminates TLS; `wrap` is put before the command, `options` are the router's."""
     if name == "direct":
         return Target(name, FRONT[name], lab.redis_port)
     address = FRONT[name]
+    label = f"{name}-{certificate}" if certificate else name
+    tls = TLS[name].format(pem=lab.certificate(certificate)) if certificate else ""
     fill = {"address": address, "port": free_port(address), "back": BACK[name],
             "redis_port": lab.redis_port, "folder": lab.folder, "options": options,
-            "files": os.sysconf("SC_OPEN_MAX")}
+            "label": label, "tls": tls, "files": os.sysconf("SC_OPEN_MAX")}
     argv = [*wrap, *commands(lab, name, fill, bool(wrap))]
     # nginx' master must end its worker: no SIGKILL for it.
     death = signal.SIGTERM if name == "nginx" else signal.SIGKILL
-    process = lab.start(name, argv, cpus=lab.proxy_cpus, death=death)
-    lab.wait_ready(process, address, fill["port"])
+    process = lab.start(label, argv, cpus=lab.proxy_cpus, death=death)
+    lab.wait_ready(process, address, fill["port"], secured if certificate else clear)
     worker = process.pid
     if name == "nginx" and not wrap:
         worker = children(process.pid)[0]
-    return Target(name, address, fill["port"], process, worker)
+    return Target(name, address, fill["port"], certificate=certificate, process=process,
+                  worker=worker)
 
 
 def stop(lab: Lab, target, **how):
@@ -130,10 +150,11 @@ def stop(lab: Lab, target, **how):
 def version(name):
     """Name and version, as the program says them."""
     argv = {"haproxy": ["haproxy", "-v"], "nginx": ["nginx", "-v"],
-            "redis": ["redis-server", "--version"]}[name]
+            "redis": ["redis-server", "--version"], "openssl": ["openssl", "version"]}[name]
     try:
         out = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     except FileNotFoundError as missing:
         raise BenchError(f"{argv[0]} is missing: apt-get install haproxy nginx "
-                         "libnginx-mod-stream redis-server") from missing
-    return re.split(r" - | sha=", out.stdout.decode("ascii", "replace").splitlines()[0])[0]
+                         "libnginx-mod-stream redis-server openssl") from missing
+    words = out.stdout.decode("ascii", "replace").splitlines()[0]
+    return re.split(r" - | sha=| \(Library", words)[0]

@@ -2,7 +2,13 @@
  * receive buffer; for each event one recv and one send. No checks, no timeouts, no half-close, no
  * statistics: nobody should use it, the benchmark measures against it.
  *
- * relay LISTEN_ADDRESS LISTEN_PORT SERVER_ADDRESS SERVER_PORT (IPv4) */
+ * relay LISTEN_ADDRESS LISTEN_PORT SERVER_ADDRESS SERVER_PORT [PEM] (IPv4)
+ *
+ * With a file of certificate and key it terminates TLS: OpenSSL on its own socket BIO. Its pairs
+ * lie in memory that is there from the start, so that what it grows by with each session is
+ * OpenSSL's. */
+#include "secure.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,13 +24,15 @@
 
 /* 48 KiB: a send of more than the loopback's segment size (65,483) leaves a tiny packet behind, and
  * bulk costs 2.7 times as much. */
-enum { BUFFER = 48 * 1024, EVENTS = 256, BACKLOG = 4096 };
+enum { BUFFER = 48 * 1024, EVENTS = 256, BACKLOG = 4096, PAIRS = 10000 };
 
 struct pair;
 
 /* One side of a pair. */
 struct end {
     int fd;
+    bool shaking; /* the handshake is not over */
+    SSL *tls;     /* owned; NULL: clear */
     struct pair *pair;
     char *rest; /* owned: what this socket did not take; the other side is not read meanwhile */
     size_t rest_len; /* of it, still to send */
@@ -34,7 +42,7 @@ struct end {
 struct pair {
     struct end client;
     struct end server;
-    struct pair *next; /* closed in this turn; later events of the turn may still name it */
+    struct pair *next; /* among the free, or the closed */
     bool closed;
 };
 
@@ -42,7 +50,9 @@ struct relay {
     int epoll;
     int listener;
     struct sockaddr_in server;
-    struct pair *closed; /* owned until the end of the turn */
+    SSL_CTX *tls;        /* owned; NULL: clear */
+    struct pair *unused; /* owned */
+    struct pair *closed; /* owned; in this turn: later events of it may still name them */
     char buffer[BUFFER];
 };
 
@@ -62,6 +72,7 @@ static void pair_close(struct relay *r, struct pair *p)
     if (p->closed)
         return;
     p->closed = true;
+    SSL_free(p->client.tls);
     close(p->client.fd);
     close(p->server.fd);
     p->next = r->closed;
@@ -75,7 +86,8 @@ static void free_closed(struct relay *r)
         r->closed = p->next;
         free(p->client.rest);
         free(p->server.rest);
-        free(p);
+        p->next = r->unused;
+        r->unused = p;
     }
 }
 
@@ -89,10 +101,24 @@ static void watch(struct relay *r, int op, struct end *e, uint32_t events)
 /* Returns how much was taken, negative when the socket is dead. */
 static ssize_t send_some(const struct end *e, const char *data, size_t len)
 {
-    ssize_t n = send(e->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t n = e->tls ? secure_send(e->tls, data, len)
+                       : send(e->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno == EAGAIN)
         return 0;
     return n;
+}
+
+static struct pair *pair_take(struct relay *r)
+{
+    struct pair *p = r->unused;
+    if (p)
+        r->unused = p->next;
+    else
+        p = malloc(sizeof(*p));
+    if (!p)
+        die("malloc");
+    *p = (struct pair){.closed = false};
+    return p;
 }
 
 static void on_accept(struct relay *r)
@@ -108,14 +134,17 @@ static void on_accept(struct relay *r)
     setsockopt(up, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (connect(up, (struct sockaddr *)&r->server, sizeof(r->server)) && errno != EINPROGRESS)
         die("connect");
-    struct pair *p = calloc(1, sizeof(*p));
-    if (!p)
-        die("calloc");
+    struct pair *p = pair_take(r);
     p->client = (struct end){.fd = fd, .pair = p};
     p->server = (struct end){.fd = up, .pair = p};
+    if (r->tls)
+        p->client.tls = secure_accept(r->tls, fd);
+    p->client.shaking = r->tls;
     watch(r, EPOLL_CTL_ADD, &p->client, EPOLLIN);
     watch(r, EPOLL_CTL_ADD, &p->server, EPOLLIN);
 }
+
+static void on_readable(struct relay *r, struct end *e);
 
 static void on_writable(struct relay *r, struct end *e)
 {
@@ -133,21 +162,38 @@ static void on_writable(struct relay *r, struct end *e)
     struct end *from = other(e);
     watch(r, EPOLL_CTL_MOD, from, from->rest ? EPOLLIN | EPOLLOUT : EPOLLIN);
     watch(r, EPOLL_CTL_MOD, e, from->rest ? 0 : EPOLLIN);
+    if (from->tls && SSL_has_pending(from->tls))
+        on_readable(r, from);
 }
 
-static void on_readable(struct relay *r, struct end *e)
+static void on_handshake(struct relay *r, struct end *e)
 {
-    ssize_t n = recv(e->fd, r->buffer, BUFFER, MSG_DONTWAIT);
-    if (n < 0 && errno == EAGAIN)
+    uint32_t events = secure_handshake(e->tls);
+    if (events == UINT32_MAX) {
+        pair_close(r, e->pair);
         return;
+    }
+    e->shaking = events;
+    watch(r, EPOLL_CTL_MOD, e, events ? events : EPOLLIN);
+    if (!events && SSL_has_pending(e->tls))
+        on_readable(r, e);
+}
+
+/* Whether there is more in OpenSSL, which epoll would not tell. */
+static bool relay_once(struct relay *r, struct end *e)
+{
+    ssize_t n = e->tls ? secure_recv(e->tls, r->buffer, BUFFER)
+                       : recv(e->fd, r->buffer, BUFFER, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN)
+        return false;
     struct end *to = other(e);
     ssize_t sent = n > 0 ? send_some(to, r->buffer, (size_t)n) : -1;
     if (sent < 0) {
         pair_close(r, e->pair);
-        return;
+        return false;
     }
     if (sent == n)
-        return;
+        return e->tls && SSL_has_pending(e->tls);
     to->rest_len = (size_t)(n - sent);
     to->rest_at = 0;
     to->rest = malloc(to->rest_len);
@@ -156,6 +202,13 @@ static void on_readable(struct relay *r, struct end *e)
     memcpy(to->rest, r->buffer + sent, to->rest_len);
     watch(r, EPOLL_CTL_MOD, e, e->rest ? EPOLLOUT : 0);
     watch(r, EPOLL_CTL_MOD, to, EPOLLIN | EPOLLOUT);
+    return false;
+}
+
+static void on_readable(struct relay *r, struct end *e)
+{
+    while (relay_once(r, e))
+        continue;
 }
 
 static void on_event(struct relay *r, const struct epoll_event *event)
@@ -163,6 +216,10 @@ static void on_event(struct relay *r, const struct epoll_event *event)
     struct end *e = event->data.ptr;
     if (!e) {
         on_accept(r);
+        return;
+    }
+    if (!e->pair->closed && e->shaking) {
+        on_handshake(r, e);
         return;
     }
     if (e->rest && !e->pair->closed && (event->events & EPOLLOUT))
@@ -196,12 +253,29 @@ static void relay_listen(struct relay *r, struct sockaddr_in at)
         die("epoll_ctl");
 }
 
+/* They are touched now: calloc() would give pages that only count when they are used. */
+static void make_pairs(struct relay *r)
+{
+    struct pair *pairs = malloc(PAIRS * sizeof(*pairs));
+    if (!pairs)
+        die("malloc");
+    for (int i = 0; i < PAIRS; i++) {
+        pairs[i] = (struct pair){.next = r->unused};
+        r->unused = &pairs[i];
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct relay r;
-    if (argc != 5) {
-        fprintf(stderr, "usage: relay LISTEN_ADDRESS LISTEN_PORT SERVER_ADDRESS SERVER_PORT\n");
+    if (argc != 5 && argc != 6) {
+        fprintf(stderr,
+                "usage: relay LISTEN_ADDRESS LISTEN_PORT SERVER_ADDRESS SERVER_PORT [PEM]\n");
         return 1;
+    }
+    if (argc == 6) {
+        r.tls = secure_server(argv[5]);
+        make_pairs(&r);
     }
     r.server = address(argv[3], argv[4]);
     relay_listen(&r, address(argv[1], argv[2]));

@@ -6,41 +6,9 @@ import platform
 import statistics
 
 import proxies
-
-NAMES = ("direct", "floor", "haproxy", "nginx", "router")
-TITLES = {"direct": "direct", "floor": "relay floor", "haproxy": "HAProxy", "nginx": "nginx stream",
-          "router": "router"}
-ROW_TITLES = {
-    "get": "GET, 50 clients: CPU us per GET",
-    "pipelined": "GET, 50 clients, 16 pipelined: CPU us per GET",
-    "cycle": "connect + GET + close, 50 at once: CPU us each",
-    "bulk": "bulk, 1 MiB GETs, 4 clients: CPU seconds per GB",
-}
+from suites import BETTER, RIVALS
 
 PLACEMENTS = {"own": "proxy on its own CPU", "one": "all on one CPU"}
-
-# What DESIGN asks for: row, compared with, limit of the ratio.
-RATIO_TARGETS = (
-    ("get", "haproxy", 0.90), ("get", "nginx", 1.0), ("get", "floor", 1.08),
-    ("pipelined", "haproxy", 0.90), ("pipelined", "nginx", 1.0), ("pipelined", "floor", 1.08),
-    ("cycle", "haproxy", 0.90), ("cycle", "nginx", 1.0),
-    ("bulk", "haproxy", 1.0),
-)
-# Row, figure, limit in bytes, title.
-BYTE_TARGETS = (
-    ("idle", "per_session", 1024, "user memory per idle session"),
-    ("resident", "rss", 8 << 20, "resident memory of an idle router"),
-)
-
-
-def series(results, row, name, figure):
-    return [one[figure] for one in results.get(row, {}).get(name, []) if figure in one]
-
-
-def ratios(results, row, name, other):
-    ours = series(results, row, name, "cpu")
-    theirs = series(results, row, other, "cpu")
-    return [a / b for a, b in zip(ours, theirs)]
 
 
 def size(count):
@@ -58,95 +26,132 @@ def table(head, lines):
     return out + ["| " + " | ".join(line) + " |" for line in lines]
 
 
-def ratio_words(results, row, placement, other, limit):
-    got = ratios(results, f"{row}/{placement}", "router", other)
-    if not got:
-        return ""
-    value = round(statistics.median(got), 2)
-    return f"{value:.2f} ({min(got):.2f}-{max(got):.2f}) {verdict(value, limit)}"
-
-
-def target_table(results):
-    lines = []
-    for row, other, limit in RATIO_TARGETS:
-        words = [ratio_words(results, row, placement, other, limit) for placement in PLACEMENTS]
-        if any(words):
-            lines.append([ROW_TITLES[row].rsplit(":", maxsplit=1)[0],
-                          f"<= {limit:.2f} x {TITLES[other]}", *words])
-    for row, figure, limit, title in BYTE_TARGETS:
-        got = series(results, row, "router", figure)
-        if got:
-            value = statistics.median(got)
-            lines.append([title, f"<= {size(limit)}",
-                          f"{size(value)} ({size(min(got))} - {size(max(got))}) "
-                          f"{verdict(value, limit)}", ""])
-    if not lines:
-        return ["No target was measured in this run."]
-    return table(["what", "target", *PLACEMENTS.values()], lines)
-
-
-def placed_cells(results, row, placement, name):
-    """Median, range, ratio to the floor, Redis' own CPU, rate; empty strings for what has none."""
-    key = f"{row}/{placement}"
-    rate = series(results, key, name, "rate")
-    if not rate:
-        return [""] * 5
-    digits = 3 if row in ("bulk", "pipelined") else 2
-    cells = ["", "", ""]
-    cpu = series(results, key, name, "cpu")
-    if cpu:
-        cells = [f"{statistics.median(cpu):.{digits}f}",
-                 f"{min(cpu):.{digits}f}-{max(cpu):.{digits}f}",
-                 f"{statistics.median(ratios(results, key, name, 'floor') or [0]):.2f}"]
-    redis = statistics.median(series(results, key, name, "redis"))
-    speed = statistics.median(rate)
-    return [*cells, f"{redis:.{digits}f}", f"{speed:.2f}" if row == "bulk" else f"{speed:,.0f}"]
-
-
-def load_table(results, row):
-    speed = "GB/s" if row == "bulk" else "per second"
-    head = [ROW_TITLES[row]]
-    for placement in PLACEMENTS.values():
-        head += [placement, "least-most", "x floor", "Redis' own", speed]
-    lines = []
-    for name in NAMES:
-        cells = [cell for placement in PLACEMENTS
-                 for cell in placed_cells(results, row, placement, name)]
-        if any(cells):
-            lines.append([TITLES[name], *cells])
-    return table(head, lines) if lines else []
-
-
-def memory_table(results):
-    lines = []
-    for name in NAMES:
-        growth = series(results, "idle", name, "per_session")
-        rss = series(results, "resident", name, "rss")
-        if growth or rss:
-            pss = series(results, "resident", name, "pss")
-            anonymous = series(results, "resident", name, "anonymous")
-            lines.append([TITLES[name], *(size(statistics.median(x)) if x else ""
-                                          for x in (growth, rss, pss, anonymous))])
-    return table(["memory", "per idle session", "idle: RSS", "PSS", "anonymous"], lines)
-
-
 def named_counts(counts):
     most = sorted(counts.items(), key=lambda item: -item[1])
     return ", ".join(f"{name} {count:.2f}" for name, count in most if count >= 0.02)
 
 
-def once_table(results):
-    lines = []
-    for name in NAMES:
-        calls = results.get("syscalls", {}).get(name, [])
-        if calls:
-            for mode, title in (("get", "GET"), ("cycle", "cycle")):
-                counts = calls[0][mode]
-                lines.append([TITLES[name], f"system calls per {title}",
-                              f"{sum(counts.values()):.2f}", named_counts(counts)])
-        for count in series(results, "instructions", name, "per_get"):
-            lines.append([TITLES[name], "user instructions per GET", f"{count:,.0f}", ""])
-    return table(["once", "what", "count", "of these"], lines)
+class Report:
+    def __init__(self, suite, results):
+        self.suite = suite
+        self.results = results
+
+    def series(self, row, name, figure):
+        return [one[figure] for one in self.results.get(row, {}).get(name, []) if figure in one]
+
+    def ratios(self, row, name, other, figure="cpu"):
+        ours = self.series(row, name, figure)
+        theirs = self.series(row, other, figure)
+        return [a / b for a, b in zip(ours, theirs)]
+
+    def better(self, row):
+        """Who of the rivals has the lower median; None if none was measured."""
+        medians = {name: statistics.median(got) for name in RIVALS
+                   if (got := self.series(row, name, "cpu"))}
+        return min(medians, key=medians.get) if medians else None
+
+    def ratio_words(self, row, other, limit, figure="cpu"):
+        against = self.better(row) if other == BETTER else other
+        got = self.ratios(row, "router", against, figure)
+        if not got:
+            return ""
+        value = round(statistics.median(got), 2)
+        whose = f" of {self.suite.names[against]}" if other == BETTER else ""
+        return f"{value:.2f} ({min(got):.2f}-{max(got):.2f}){whose} {verdict(value, limit)}"
+
+    def byte_words(self, row, figure, limit):
+        got = self.series(row, "router", figure)
+        if not got:
+            return ""
+        value = statistics.median(got)
+        return f"{size(value)} ({size(min(got))} - {size(max(got))}) {verdict(value, limit)}"
+
+    def other_name(self, other):
+        return "the better of the two" if other == BETTER else self.suite.names[other]
+
+    def target_lines(self):
+        for row, load in self.suite.loads.items():
+            for other, limit in load.targets:
+                yield [load.title.rsplit(":", maxsplit=1)[0],
+                       f"<= {limit:.2f} x {self.other_name(other)}",
+                       *(self.ratio_words(f"{row}/{where}", other, limit) for where in PLACEMENTS)]
+        for row, other, limit in self.suite.idle_targets:
+            yield [f"user memory {self.suite.idle[row].title}",
+                   f"<= {limit:.2f} x {self.other_name(other)}",
+                   self.ratio_words(row, other, limit, "per_session"), ""]
+        for row, figure, limit, title in self.suite.byte_targets:
+            yield [title, f"<= {size(limit)}", self.byte_words(row, figure, limit), ""]
+
+    def target_table(self):
+        lines = [line for line in self.target_lines() if any(line[2:])]
+        if not lines:
+            return ["No target was measured in this run."]
+        return table(["what", "target", *PLACEMENTS.values()], lines)
+
+    def placed_cells(self, row, placement, name):
+        """Median, range, ratio to the floor, Redis' own CPU, rate; empty for what has none."""
+        load = self.suite.loads[row]
+        key = f"{row}/{placement}"
+        rate = self.series(key, name, "rate")
+        if not rate:
+            return [""] * 5
+        cells = ["", "", ""]
+        cpu = self.series(key, name, "cpu")
+        if cpu:
+            cells = [f"{statistics.median(cpu):.{load.digits}f}",
+                     f"{min(cpu):.{load.digits}f}-{max(cpu):.{load.digits}f}",
+                     f"{statistics.median(self.ratios(key, name, 'floor') or [0]):.2f}"]
+        redis = statistics.median(self.series(key, name, "redis"))
+        speed = statistics.median(rate)
+        return [*cells, f"{redis:.{load.digits}f}",
+                f"{speed:.2f}" if load.per_gb else f"{speed:,.0f}"]
+
+    def load_table(self, row):
+        load = self.suite.loads[row]
+        head = [load.title]
+        for placement in PLACEMENTS.values():
+            head += [placement, "least-most", "x floor", "Redis' own",
+                     "GB/s" if load.per_gb else "per second"]
+        lines = []
+        for name, title in self.suite.names.items():
+            cells = [cell for placement in PLACEMENTS
+                     for cell in self.placed_cells(row, placement, name)]
+            if any(cells):
+                lines.append([title, *cells])
+        return table(head, lines) if lines else []
+
+    def memory_table(self):
+        figures = [(row, "per_session", idle.title) for row, idle in self.suite.idle.items()]
+        if self.suite.resident:
+            figures += [("resident", "rss", "idle: RSS"), ("resident", "pss", "PSS"),
+                        ("resident", "anonymous", "anonymous")]
+        lines = []
+        for name, title in self.suite.names.items():
+            cells = [self.series(row, name, figure) for row, figure, _ in figures]
+            if any(cells):
+                lines.append([title, *(size(statistics.median(got)) if got else ""
+                                       for got in cells)])
+        return table(["memory", *(title for _, _, title in figures)], lines) if lines else []
+
+    def once_table(self):
+        lines = []
+        for name, title in self.suite.names.items():
+            for counted in self.results.get("syscalls", {}).get(name, []):
+                for row, counts in counted.items():
+                    lines.append([title, f"system calls per {self.suite.syscalls[row][0]}",
+                                  f"{sum(counts.values()):.2f}", named_counts(counts)])
+            for count in self.series("instructions", name, "per_get"):
+                lines.append([title, "user instructions per GET", f"{count:,.0f}", ""])
+        return table(["once", "what", "count", "of these"], lines) if lines else []
+
+    def markdown(self, facts):
+        out = [f"# Results of `{self.suite.command}`", "", *facts, "", "## Targets", "",
+               *self.target_table()]
+        for lines in (*map(self.load_table, self.suite.loads), self.memory_table(),
+                      self.once_table()):
+            if lines:
+                out += ["", *lines]
+        return "\n".join(out) + "\n"
 
 
 def cpu_model():
@@ -167,18 +172,6 @@ def machine_facts(rounds, command, seconds, load_before):
         f"* machine: {os.cpu_count()} x {cpu_model()}, {memory:.0f} GiB; load average before the "
         f"run {load_before:.2f}",
         f"* system: {system}, Linux {platform.release()}",
-        f"* {proxies.version('haproxy')}; {proxies.version('nginx')}; {proxies.version('redis')}",
+        f"* {proxies.version('haproxy')}; {proxies.version('nginx')}; {proxies.version('redis')}; "
+        f"{proxies.version('openssl')}",
     ]
-
-
-def markdown(results, facts):
-    out = ["# Results of `make bench`", "", *facts, "", "## Targets", "", *target_table(results)]
-    for row in ROW_TITLES:
-        lines = load_table(results, row)
-        if lines:
-            out += ["", *lines]
-    if "idle" in results or "resident" in results:
-        out += ["", *memory_table(results)]
-    if "syscalls" in results or "instructions" in results:
-        out += ["", *once_table(results)]
-    return "\n".join(out) + "\n"

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Measures router beside HAProxy, nginx stream and a bare relay, before one real Redis, in one run.
-See README.md; `make bench` builds router and calls it."""
+"""Measures router beside HAProxy, nginx stream and a bare relay, before one real Redis, in one run:
+as opaque relays, with --tls as those who terminate TLS. See README.md; `make bench` and `make
+bench-tls` build router and call it."""
 
 import argparse
 import os
@@ -13,6 +14,7 @@ import time
 import proxies
 import report
 import rows
+import suites
 from lab import HERE, BenchError, Lab, build_programs
 
 DESCRIPTORS = 10000
@@ -22,18 +24,25 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=os.path.join(os.path.dirname(HERE), "build"),
                         help="the folder of router and bench/ (default: build)")
+    parser.add_argument("--tls", dest="suite", action="store_const", const=suites.TLS,
+                        default=suites.PLAIN, help="the proxies terminate TLS")
     parser.add_argument("--rounds", type=int, help="default: 5, with --quick 2")
     parser.add_argument("--quick", action="store_true", help="small counts: does it run at all")
-    parser.add_argument("--only", metavar="ROW", action="append", choices=rows.ROWS,
-                        help="repeat for more; one of " + ", ".join(rows.ROWS))
-    parser.add_argument("--proxies", default=",".join(rows.PROXIES),
-                        help="which of " + ", ".join(rows.PROXIES))
+    parser.add_argument("--only", metavar="ROW", action="append",
+                        help="repeat for more; " + "; ".join(
+                            f"{suite.command}: {', '.join(suite.rows())}"
+                            for suite in (suites.PLAIN, suites.TLS)))
+    parser.add_argument("--proxies", default=",".join(suites.PLAIN.proxies()),
+                        help="which of " + ", ".join(suites.PLAIN.proxies()))
     args = parser.parse_args()
     args.rounds = args.rounds or (2 if args.quick else 5)
-    args.only = args.only or list(rows.ROWS)
+    args.only = args.only or args.suite.rows()
     args.proxies = args.proxies.split(",")
+    for name in args.only:
+        if name not in args.suite.rows():
+            parser.error(f"no such row: {name}")
     for name in args.proxies:
-        if name not in rows.PROXIES:
+        if name not in args.suite.proxies():
             parser.error(f"no such proxy: {name}")
     return args
 
@@ -49,16 +58,18 @@ def rotated(names, by):
 
 def load_round(lab, args, number, results):
     """All proxies are started afresh, then each row goes through them in this round's order."""
-    wanted = [row for row in rows.LOAD_ROWS if row in args.only]
-    if not wanted:
-        return
-    targets = [proxies.start(lab, name) for name in rotated(["direct", *args.proxies], number)]
+    wanted = {row: load for row, load in args.suite.loads.items() if row in args.only}
+    names = [name for name in args.suite.names if name in ("direct", *args.proxies)]
+    targets = [proxies.start(lab, name, certificate) for name in rotated(names, number)
+               for certificate in args.suite.certificates
+               if certificate in [load.certificate for load in wanted.values()]]
     for placement in lab.placements:
         lab.place(placement, [pid for target in targets for pid in target.pids()])
-        for row in wanted:
+        for row, load in wanted.items():
             for target in targets:
-                figures = rows.load_row(lab, row, target, args.quick)
-                note(results, f"{row}/{placement}", target.name, figures)
+                if target.certificate == load.certificate:
+                    figures = rows.load_row(lab, load, target, args.quick)
+                    note(results, f"{row}/{placement}", target.name, figures)
     for target in targets:
         proxies.stop(lab, target)
     lab.place(next(iter(lab.placements)), [])
@@ -66,10 +77,11 @@ def load_round(lab, args, number, results):
 
 def memory_round(lab, args, number, results):
     for name in rotated(args.proxies, number):
-        if "idle" in args.only:
-            note(results, "idle", name, rows.idle_row(lab, name, args.quick))
+        for row, idle in args.suite.idle.items():
+            if row in args.only:
+                note(results, row, name, rows.idle_row(lab, name, idle, args.quick))
         if "resident" in args.only and number < 2:
-            note(results, "resident", name, rows.resident_row(lab, name, args.quick))
+            note(results, "resident", name, rows.resident_row(lab, name))
 
 
 def once(lab, args, results):
@@ -81,7 +93,7 @@ def once(lab, args, results):
             print(f"bench: no {row}: {tool} is not installed", file=sys.stderr)
             continue
         for name in args.proxies:
-            note(results, row, name, measure(lab, name, args.quick))
+            note(results, row, name, measure(lab, name, args.suite, args.quick))
 
 
 def raise_descriptor_limit():
@@ -107,9 +119,9 @@ def run(args):
         once(lab, args, results)
     facts = report.machine_facts(args.rounds, " ".join(["bench/run.py", *sys.argv[1:]]),
                                  time.monotonic() - began, load_before)
-    text = report.markdown(results, facts)
+    text = report.Report(args.suite, results).markdown(facts)
     print(text, end="")
-    where = os.path.join(args.build, "bench", "results.md")
+    where = os.path.join(args.build, "bench", args.suite.file)
     with open(where, "w", encoding="utf-8") as f:
         f.write(text)
     print(f"bench: written to {where}", file=sys.stderr)
