@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from lib import router as router_module
+from lib.certificates import Authority
 from lib.fake import echo, fake_redis, info_reply, name_then_echo, primary_answers
 from lib.ini import frontend, redis_backend, section, tcp_backend
 from lib.process import free_port
@@ -222,8 +223,9 @@ def test_there_are_examples():
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[os.path.basename(p) for p in EXAMPLES])
-def test_every_example_is_accepted(path):
-    done = run("-t", "-c", path)
+def test_every_example_is_accepted(home, path):
+    leaf = Authority(home.directory("ca"), "Test CA").leaf(names=["hub.example.com"])
+    done = run("-t", "-c", path, env={"HUB_CERT": leaf.pem})
     assert done.returncode == 0, done.stderr
 
 
