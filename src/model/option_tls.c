@@ -66,7 +66,7 @@ void release_ALPN(struct text_list *value)
 
 static bool check_host(struct parse *p, const char *shown, const char *host)
 {
-    if (sni_host_valid(host)) {
+    if (strlen(shown) <= SNI_HOST_MAX && sni_host_valid(host)) {
         return true;
     }
     parse_error(p, shown,

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "model/config.h"
+#include "model/sni.h"
 #include "router_proto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,6 +18,23 @@ static void need(bool promise)
     }
 }
 
+static void check_edge(const struct config *c, const struct frontend_config *f)
+{
+    need(f->tls == TLS_MODE_NO || f->tls_certs.count > 0);
+    need(f->tls_keys.count == 0 || f->tls_keys.count == f->tls_certs.count);
+    need(f->handshake_timeout >= 100 && f->max_handshakes > 0);
+    for (size_t i = 0; i < f->sni.count; i++) {
+        const struct sni_rule *rule = &f->sni.items[i];
+        char name[SNI_HOST_MAX + 3];
+        snprintf(name, sizeof(name), "%s%s", rule->wildcard ? "x." : "", rule->host);
+        need(sni_host_valid(rule->host) && rule->backend < c->backend_count);
+        need(rule->route > ROUTE_AUTO && rule->route < ROUTE_COUNT);
+        const struct sni_rule *found = sni_find(&f->sni, name);
+        /* Another one may be about exactly this name. */
+        need(found != NULL && (found == rule || (rule->wildcard && !found->wildcard)));
+    }
+}
+
 static void check_routes(const struct config *c)
 {
     need(c->frontend_count > 0);
@@ -24,6 +42,7 @@ static void check_routes(const struct config *c)
         const struct frontend_config *f = &c->frontends[i];
         need(f->index == i && f->binds.count > 0 && f->backend < c->backend_count);
         need(f->route > ROUTE_AUTO && f->route < ROUTE_COUNT);
+        check_edge(c, f);
     }
 }
 
@@ -47,6 +66,7 @@ static void check_servers(const struct config *c)
         const struct backend_config *b = &c->backends[i];
         need(b->index == i && b->protocol != NULL && b->servers.count > 0);
         check_probes(b);
+        need(b->probe_tls != PROBE_TLS_AUTO && (b->tls_key == NULL || b->tls_cert != NULL));
         need(b->queue_timeout > 0 && b->connect_timeout > 0 && b->probe_timeout > 0);
         for (size_t j = 0; j < b->servers.count; j++) {
             const struct server_config *s = &b->servers.items[j];

@@ -148,6 +148,26 @@ static void a_protocol_name_of_alpn_has_255_bytes(void **state)
     free(errors);
 }
 
+static void a_name_below_a_wildcard_must_be_possible(void **state)
+{
+    char host[300];
+    char text[1024];
+    (void)state;
+    memset(host, 'a', sizeof(host));
+    for (size_t i = 1; i < sizeof(host); i += 2) {
+        host[i] = '.';
+    }
+    host[251] = '\0';
+    snprintf(text, sizeof(text), EDGE("t", "sni = *.%s t\n"), host);
+    config_free(load(text));
+    host[251] = '.';
+    host[253] = '\0';
+    snprintf(text, sizeof(text), EDGE("t", "sni = *.%s t\n"), host);
+    char *errors = errors_of(text);
+    assert_non_null(strstr(errors, "253 in all"));
+    free(errors);
+}
+
 /* TLS --------------------------------------------------------------------------------------- */
 
 static void tls_needs_certificates_and_a_key_for_each_or_none(void **state)
@@ -444,6 +464,7 @@ int main(void)
         cmocka_unit_test(the_shortest_file_wants_nothing_of_clients),
         cmocka_unit_test(bad_values_are_told),
         cmocka_unit_test(a_protocol_name_of_alpn_has_255_bytes),
+        cmocka_unit_test(a_name_below_a_wildcard_must_be_possible),
         cmocka_unit_test(tls_needs_certificates_and_a_key_for_each_or_none),
         cmocka_unit_test(protocols_that_upgrade_inside_are_passed_on_as_they_are),
         cmocka_unit_test(each_name_goes_to_its_backend_by_the_route_that_is_meant_there),
