@@ -113,9 +113,11 @@ void session_close(struct session *s, enum session_end why)
     conn_close(&s->client);
 }
 
-/* Ends that the client must not take for a success are resets on its side too. */
+/* Ends that the client must not take for a success are resets on its side too. Its place is free
+ * before it hears of it: it may be back at once. */
 void session_kill(struct session *s, enum session_end why)
 {
+    admission_leave(s->worker, s->frontend, &s->admission);
     conn_reset(&s->client);
     session_close(s, why);
 }
