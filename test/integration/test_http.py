@@ -23,8 +23,8 @@ MANY = 12  # probes
 
 def http_backend(*hubs, protocol="http", **keys):
     return section("backend b", protocol=protocol, server=servers(*hubs),
-                   **{**FAST_PROBES, "probe_interval": "30ms", "http_check": "GET /health",
-                      **keys})
+                   **{**FAST_PROBES, "probe_interval": "30ms", "probe_timeout": "3s",
+                      "http_check": "GET /health", **keys})
 
 
 class Site:

@@ -276,7 +276,8 @@ def test_who_was_sent_to_a_stopped_server_is_greeted_by_its_successor(home, mari
     old.add_user(*USER)
     for replica in family.others(old):
         replica.wait_caught_up(old)
-    router = home.router(frontend("f", port) + family.backend())
+    # Its silence is noticed when the clients are there, and not before.
+    router = home.router(frontend("f", port) + family.backend(probe_timeout="1500ms"))
     router.wait_primary(old.name)
     old.pause()
     try:

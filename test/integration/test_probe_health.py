@@ -122,6 +122,7 @@ def reads(port):
 # --- a plain connect ---
 
 CONNECT = {"probe": "connect", "probe_interval": "100ms", "probe_fast_interval": "100ms"}
+SEEN = {"probe_interval": "400ms", "probe_fast_interval": "400ms"}  # we look between any two
 
 
 def opaque(home, *fakes, **keys):
@@ -144,7 +145,7 @@ def watch(router, goal, seen):
 
 def test_a_server_is_down_after_probe_fall_refused_connects(home):
     fake = home.fake(name_then_echo, "one")
-    router, _ = opaque(home, fake, probe_fall=4)
+    router, _ = opaque(home, fake, probe_fall=4, **SEEN)
     router.wait_for(lambda s: s.server("one")["state"] == "up", "up")
     fake.stop_listening()
     found = watch(router, "down", lambda server: server["failures"])
@@ -157,7 +158,7 @@ def test_a_server_is_up_after_probe_rise_connects(home):
     port = free_port()
     gone = FakeServer(name_then_echo, "one", port=port)
     home.keep(gone).stop_listening()
-    router, _ = opaque(home, gone, probe_rise=4, probe_fall=1)
+    router, _ = opaque(home, gone, probe_rise=4, probe_fall=1, **SEEN)
     router.wait_for(lambda s: s.server("one")["state"] == "down", "down")
     fake = home.fake(name_then_echo, "one", port=port)
     found = watch(router, "up", lambda _: fake.accepted)

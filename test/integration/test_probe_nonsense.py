@@ -230,7 +230,7 @@ class Crowd:
     def watch(self):
         """For a while: it answers, and takes little."""
         process = self.router.process
-        memory, cpu, clock = process.rss(), process.cpu_seconds(), Clock()
+        clock, memory, cpu = Clock(), process.rss(), process.cpu_seconds()
         until(lambda: self.router.stats() and clock.passed(LOOK_SECONDS), "the time to pass", 30,
               poll=0.05)
         for name, fake in self.fakes.items():
@@ -238,7 +238,7 @@ class Crowd:
             assert each < READ, f"{name} could send {each:.0f} bytes on each connection"
         if SLOW == 1:
             assert process.rss() - memory < MEMORY
-            share = (process.cpu_seconds() - cpu) / LOOK_SECONDS
+            share = (process.cpu_seconds() - cpu) / clock.seconds()
             assert share < CPU, f"{share:.2f} CPUs"
 
 

@@ -62,7 +62,7 @@ def test_drain_timeout_closes_what_is_left(home):
     began = time.monotonic()
     begin_drain(router, address)
     assert router.process.wait(5) == 0
-    assert 0.4 <= time.monotonic() - began < 2 * SLOW
+    assert 0.4 <= time.monotonic() - began < 5 * SLOW
     router.check_log()
     for client in clients:
         try:
@@ -79,7 +79,7 @@ def test_a_second_sigterm_ends_at_once(home):
     begin_drain(router, address)
     holds(router.process.running, "it drains", 0.1)
     router.process.signal(signal.SIGTERM)
-    router.process.wait(1)
+    assert router.process.wait(5) == 1  # drain_timeout is a minute
 
 
 def test_sigint_drains_too(home):
@@ -91,10 +91,10 @@ def test_sigint_drains_too(home):
 
 
 def test_without_sessions_it_ends_at_once(home):
-    _, router, _ = relay(home)
+    _, router, _ = relay(home, drain_timeout="60s")
     began = time.monotonic()
     router.stop()
-    assert time.monotonic() - began < 1 * SLOW
+    assert time.monotonic() - began < 10 * SLOW
 
 
 def test_waiters_are_told_when_it_drains(home):

@@ -34,7 +34,8 @@ class Process:
     """Starts argv. `log` is the file that takes standard error (and output, unless `pipe`).
 
     The kernel kills the child when pytest dies (PR_SET_PDEATHSIG, by setpriv), so start one from
-    the main thread only: the signal comes when the starting *thread* ends."""
+    the main thread only: the signal comes when the starting *thread* ends. A session of its own
+    keeps a Ctrl-C from it: pytest ends it, or its death does."""
 
     def __init__(self, argv, log, env=None, nofile=None, user=None, cwd=None):
         wrapper = ["setpriv"]
@@ -47,7 +48,7 @@ class Process:
         self.argv = argv
         with open(log, "ab") as out:
             self.popen = subprocess.Popen(wrapper + argv, stdin=subprocess.DEVNULL, stdout=out,
-                                          stderr=out, env=env, cwd=cwd)
+                                          stderr=out, env=env, cwd=cwd, start_new_session=True)
         self.pid = self.popen.pid
 
     @property

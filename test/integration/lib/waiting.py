@@ -33,5 +33,8 @@ class Clock:
     def __init__(self):
         self.began = time.monotonic()
 
+    def seconds(self):
+        return time.monotonic() - self.began
+
     def passed(self, seconds):
-        return time.monotonic() - self.began > seconds
+        return self.seconds() > seconds
