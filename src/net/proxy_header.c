@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINE_MAX    107 /* version 1 with its CRLF (section 2.1) */
+#define V1_MAX      107 /* version 1 with its CRLF (section 2.1) */
 #define WORDS_MAX   6   /* "PROXY", the family, two addresses, two ports */
 #define V2_FIXED    16  /* bytes before the address block (section 2.2) */
 #define V4_BLOCK    12
@@ -27,7 +27,7 @@ static const char v2_start[] = {'\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q', 'U',
 static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 _Static_assert(V2_FIXED + UNIX_BLOCK <= PROXY_HEADER_MAX, "every address block fits");
-_Static_assert(LINE_MAX < PROXY_HEADER_OUT_MAX && V2_FIXED + V6_BLOCK <= PROXY_HEADER_OUT_MAX,
+_Static_assert(V1_MAX < PROXY_HEADER_OUT_MAX && V2_FIXED + V6_BLOCK <= PROXY_HEADER_OUT_MAX,
                "what we write fits");
 
 static enum proxy_step bad(const char **why, const char *words)
@@ -140,10 +140,10 @@ static bool is_unknown(const char *line, size_t len)
 static enum proxy_step parse_v1(const char *data, size_t len, size_t *used,
                                 struct proxy_header *out, const char **why)
 {
-    char line[LINE_MAX];
-    const char *end = memchr(data, '\n', len < LINE_MAX ? len : LINE_MAX);
+    char line[V1_MAX];
+    const char *end = memchr(data, '\n', len < V1_MAX ? len : V1_MAX);
     if (end == NULL) {
-        return len < LINE_MAX ? PROXY_MORE : bad(why, "a PROXY line of more than 107 bytes");
+        return len < V1_MAX ? PROXY_MORE : bad(why, "a PROXY line of more than 107 bytes");
     }
     size_t line_len = (size_t)(end - data) - 1; /* without CRLF */
     if (data[line_len] != '\r') {
@@ -295,8 +295,8 @@ static void print_v6(const struct address *a, char out[INET6_ADDRSTRLEN])
     uint8_t b[16];
     v6_bytes(a, b);
     inet_ntop(AF_INET6, b, out, INET6_ADDRSTRLEN);
-    if (strchr(out, '.') != NULL) { /* then the first ten bytes are 0, the next two alike */
-        snprintf(out, INET6_ADDRSTRLEN, "::%x:%x:%x", b[10] << 8 | b[11], b[12] << 8 | b[13],
+    if (strchr(out, '.') != NULL) { /* ten bytes of zeros, and two of zeros or ones */
+        snprintf(out, INET6_ADDRSTRLEN, "::%s%x:%x", b[10] != 0 ? "ffff:" : "", b[12] << 8 | b[13],
                  b[14] << 8 | b[15]);
     }
 }

@@ -209,11 +209,11 @@ static const char *read_extensions(struct reader *r, char name[TLS_NAME_MAX + 3]
     return why;
 }
 
-/* Skips a vector of at least `least` bytes and at most `most`. */
-static void skip_vector(struct reader *r, unsigned bytes, size_t least, size_t most)
+/* Skips a vector of `least` to `most` bytes, in items of `item` bytes. */
+static void skip_vector(struct reader *r, unsigned bytes, size_t least, size_t most, size_t item)
 {
     size_t behind = enter(r, bytes);
-    if (r->left < least || r->left > most) {
+    if (r->left < least || r->left > most || r->left % item != 0) {
         break_off(r);
     }
     leave(r, behind);
@@ -223,9 +223,9 @@ static enum tls_hello_step read_message(struct tls_hello *h, const char *data)
 {
     struct reader r = reader_make(data, h->message);
     skip(&r, MESSAGE_HEAD + 2 + RANDOM_SIZE); /* the version is for who answers */
-    skip_vector(&r, 1, 0, SESSION_ID_MAX);
-    skip_vector(&r, 2, 2, UINT16_MAX); /* cipher suites */
-    skip_vector(&r, 1, 1, UINT8_MAX);  /* compression methods */
+    skip_vector(&r, 1, 0, SESSION_ID_MAX, 1);
+    skip_vector(&r, 2, 2, UINT16_MAX, 2); /* cipher suites */
+    skip_vector(&r, 1, 1, UINT8_MAX, 1);  /* compression methods */
     if (r.broken) {
         return bad(h, "a malformed ClientHello");
     }
