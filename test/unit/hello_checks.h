@@ -50,7 +50,7 @@ static inline void assert_bad(const struct bytes *b, const char *words)
     char name[256];
     const char *why;
     assert_int_equal(find(b->data, b->len, name, &why), TLS_HELLO_BAD);
-    if (strstr(why, words) == NULL) {
+    if (why == NULL || strstr(why, words) == NULL) {
         fail_msg("\"%s\" is not in \"%s\"", words, why != NULL ? why : "");
     }
 }

@@ -78,7 +78,7 @@ static inline void assert_bad(const char *data, size_t len, size_t needed, const
     const char *why;
     check_beginnings(data, len, needed, PROXY_BAD);
     assert_int_equal(parse(data, len, &used, &h, &why), PROXY_BAD);
-    if (strstr(why, words) == NULL) {
+    if (why == NULL || strstr(why, words) == NULL) {
         fail_msg("\"%s\" is not in \"%s\"", words, why != NULL ? why : "");
     }
 }
