@@ -3,52 +3,16 @@
  * ASK and WAIT where the connection is not kept. Whatever fails is reported and ends in CLOSE. One
  * timer serves the state: the interval in WAIT, the time-out elsewhere. A login that must not be
  * cut (probe_dialogue.unfinished) outlives it: that it is late is reported each time. */
-#include "ctl/probe.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/macros.h"
+#include "ctl/probe_state.h"
 #include "net/loop.h"
-#include "net/wire.h"
+#include "net/tls.h"
 
 #define REST_MAX 65536 /* bytes from a server that is left: a download is not waited for */
-
-enum probe_state {
-    PROBE_WAIT,    /* waits for the next turn */
-    PROBE_OPENING, /* waits for the connect */
-    PROBE_SHAKE,   /* waits for the TLS handshake */
-    PROBE_ASK,     /* waits for the answer */
-    PROBE_LEAVE,   /* waits for the server's FIN after our goodbye */
-    PROBE_CLOSE,   /* waits for the close callback */
-};
-
-struct probe {
-    struct loop *loop;
-    struct probe_target target;
-    size_t number;
-    const struct probe_events *events;
-    void *context;
-    uint64_t *stamp;
-    enum probe_state state;
-    bool kept;    /* the connection is open and logged in */
-    bool again;   /* asked for while busy */
-    bool upgrade; /* PROBE_SHAKE: in the midst of the dialogue */
-    bool last;    /* the connection is at its end */
-    bool anew;    /* the dialogue goes on with another one */
-    bool closing; /* probe_close() was called */
-    unsigned handles;
-    uint64_t interval_ms;
-    uint64_t due_ms; /* PROBE_WAIT: when the next turn is */
-    uint64_t asked_ns;
-    uint64_t opened_ms; /* when the connection was begun */
-    size_t rest;        /* PROBE_LEAVE: bytes that were thrown away */
-    struct wire wire;
-    uv_timer_t timer;
-    struct observation seen;
-    void *talk; /* the dialogue's state */
-};
 
 static void on_timer(uv_timer_t *timer);
 
@@ -84,7 +48,7 @@ static void close_connection(struct probe *p)
     }
     p->state = PROBE_CLOSE;
     uv_timer_stop(&p->timer);
-    wire_close(&p->wire);
+    conn_close(&p->conn);
 }
 
 /* Reporting may lead to probe_now() or probe_close() on this very probe: it is the last thing a
@@ -118,6 +82,23 @@ static void fail_status(struct probe *p, const char *what, int status)
     fail(p, REACH_REFUSED, why);
 }
 
+static void fail_end(struct probe *p, int status)
+{
+    if (status == UV_EPROTO) {
+        char why[TLS_WHY_MAX];
+        snprintf(why, sizeof why, "%s", conn_why(&p->conn)); /* another failure overwrites it */
+        fail(p, REACH_DENIED, why);
+    } else {
+        fail_status(p, status == UV_EOF ? "the connection was closed" : "the connection was cut",
+                    status);
+    }
+}
+
+static int say(struct probe *p, const char *out, size_t len)
+{
+    return len > 0 ? conn_write(&p->conn, out, len) : 0;
+}
+
 static int say_goodbye(struct probe *p)
 {
     const char *out = NULL;
@@ -125,7 +106,7 @@ static int say_goodbye(struct probe *p)
     if (p->target.dialogue != NULL) {
         p->target.dialogue->goodbye(p->talk, p->target.setup, &out, &len);
     }
-    return wire_write(&p->wire, out, len);
+    return say(p, out, len);
 }
 
 static void leave(struct probe *p)
@@ -137,7 +118,7 @@ static void leave(struct probe *p)
         close_connection(p);
         return;
     }
-    wire_finish(&p->wire);
+    conn_finish(&p->conn);
     set_timer(p, p->target.timeout_ms);
 }
 
@@ -167,17 +148,23 @@ static void begin_tls(struct probe *p, bool upgrade)
     p->upgrade = upgrade;
     p->state = PROBE_SHAKE;
     address_print_host(&p->target.address, host);
-    int rc = wire_secure(&p->wire, p->target.tls, host, upgrade && p->target.dialogue->distrust);
-    if (rc == UV_ENOMEM) {
+    struct tls *tls = tls_connect(p->target.tls, host, NULL);
+    if (tls == NULL) {
         fail(p, REACH_DENIED, "TLS cannot be begun with it: no tls_server_name, or no memory");
-    } else if (rc != 0) {
-        fail_status(p, "the connection was cut", rc);
+        return;
+    }
+    if (upgrade && p->target.dialogue->distrust != NULL) {
+        tls_tolerate(tls);
+    }
+    int rc = conn_secure(&p->conn, tls, NULL, 0);
+    if (rc != 0) {
+        fail_end(p, rc);
     }
 }
 
 static void step(struct probe *p, enum probe_step next, const char *out, size_t len)
 {
-    int rc = wire_write(&p->wire, out, len);
+    int rc = say(p, out, len);
     if (next == PROBE_STEP_FAIL) {
         fail_dialogue(p); /* what the protocol owed the server before the end was written */
     } else if (rc != 0) {
@@ -242,23 +229,23 @@ static void connected(struct probe *p)
     }
 }
 
-static void on_connected(struct wire *w)
+static void on_connected(struct conn *c)
 {
-    connected(container_of(w, struct probe, wire));
+    connected(container_of(c, struct probe, conn));
 }
 
-static void on_secured(struct wire *w)
+static void on_secured(struct conn *c)
 {
-    struct probe *p = container_of(w, struct probe, wire);
-    if (!wire_is_trusted(w)) {
-        p->target.dialogue->distrust(p->talk, wire_why(w));
+    struct probe *p = container_of(c, struct probe, conn);
+    if (!tls_is_trusted(c->tls)) {
+        p->target.dialogue->distrust(p->talk, conn_why(c));
     }
     talk(p, p->upgrade || p->anew);
 }
 
-static void on_data(struct wire *w, const char *data, size_t len)
+static void on_data(struct conn *c, const char *data, size_t len)
 {
-    struct probe *p = container_of(w, struct probe, wire);
+    struct probe *p = container_of(c, struct probe, conn);
     const struct probe_dialogue *d = p->target.dialogue;
     if (p->state == PROBE_ASK) {
         feed(p, data, len);
@@ -272,27 +259,15 @@ static void on_data(struct wire *w, const char *data, size_t len)
     }
 }
 
-static void fail_end(struct probe *p, int status)
-{
-    if (status == UV_EPROTO) {
-        char why[TLS_WHY_MAX];
-        snprintf(why, sizeof why, "%s", wire_why(&p->wire)); /* it goes with the wire */
-        fail(p, REACH_DENIED, why);
-    } else {
-        fail_status(p, status == UV_EOF ? "the connection was closed" : "the connection was cut",
-                    status);
-    }
-}
-
 /* A kept connection is gone: asked again at once, unless that would go round and round. */
 static void hurry(struct probe *p)
 {
     p->again |= p->kept && loop_now_ms(p->loop) - p->opened_ms >= p->target.fast_interval_ms;
 }
 
-static void on_gone(struct wire *w, int status)
+static void on_error(struct conn *c, int status)
 {
-    struct probe *p = container_of(w, struct probe, wire);
+    struct probe *p = container_of(c, struct probe, conn);
     bool kept = p->kept;
     switch (p->state) {
     case PROBE_OPENING:
@@ -319,6 +294,11 @@ static void on_gone(struct wire *w, int status)
     }
 }
 
+static void on_eof(struct conn *c)
+{
+    on_error(c, UV_EOF);
+}
+
 static void on_timer_closed(uv_handle_t *handle);
 
 static void release(struct probe *p)
@@ -331,9 +311,9 @@ static void release(struct probe *p)
     free(p);
 }
 
-static void on_closed(struct wire *w)
+static void on_closed(struct conn *c)
 {
-    struct probe *p = container_of(w, struct probe, wire);
+    struct probe *p = container_of(c, struct probe, conn);
     if (!p->closing) {
         p->again |= p->anew;
         wait_for_turn(p);
@@ -343,11 +323,12 @@ static void on_closed(struct wire *w)
     release(p);
 }
 
-static const struct wire_ops ops = {
+static const struct conn_ops ops = {
     .on_connected = on_connected,
     .on_secured = on_secured,
     .on_data = on_data,
-    .on_gone = on_gone,
+    .on_eof = on_eof,
+    .on_error = on_error,
     .on_closed = on_closed,
 };
 
@@ -362,7 +343,7 @@ static void turn(struct probe *p)
     p->opened_ms = loop_now_ms(p->loop);
     p->handles++;
     set_timer(p, p->target.timeout_ms);
-    int rc = wire_open(&p->wire, p->loop, &ops, &p->target.address, &p->target.tcp);
+    int rc = conn_connect(&p->conn, p->loop, &ops, &p->target.address, &p->target.tcp);
     if (rc == CONN_CONNECTED) {
         connected(p);
     } else if (rc < 0) {
@@ -484,7 +465,7 @@ static void end(struct probe *p)
     }
     p->state = PROBE_CLOSE;
     if (p->handles > 1) {
-        wire_close(&p->wire);
+        conn_close(&p->conn);
     }
     uv_close((uv_handle_t *)&p->timer, on_timer_closed);
 }

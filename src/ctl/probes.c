@@ -78,9 +78,13 @@ static void set_up(struct probes *p, size_t server)
 static int init_tls(struct probes *p, char why[PROBES_WHY_MAX])
 {
     const struct backend_config *b = p->config;
-    struct tls_setup setup = {.verify = b->tls_verify, .ca = b->tls_ca, .name = b->tls_server_name};
+    struct tls_client_setup setup = {
+        .verify = b->tls_verify,
+        .ca = b->tls_ca,
+        .name = b->tls_server_name,
+    };
     char tls_why[TLS_WHY_MAX];
-    int rc = b->probe_tls ? tls_context_new(&p->tls, &setup, tls_why) : 0;
+    int rc = b->probe_tls ? tls_client_context_new(&p->tls, &setup, tls_why) : 0;
     if (rc != 0) {
         snprintf(why, PROBES_WHY_MAX, "backend %s: %s", b->name, tls_why);
     }
@@ -104,7 +108,7 @@ int probes_init(struct probes *p, const struct backend_config *config, char why[
 void probes_release(struct probes *p)
 {
     live_secret_release(&p->secret);
-    tls_context_free(p->tls);
+    tls_context_unref(p->tls);
     free(p->servers);
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "net/conn_send.h"
 #include "net/loop.h"
 
 /* What the kernel did not take at once. */
@@ -90,7 +91,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct conn *c = container_of(stream, struct conn, uv);
     if (LIKELY(n > 0)) {
-        c->ops->on_data(c, buf->base, (size_t)n);
+        if (LIKELY(c->tls == NULL)) {
+            c->ops->on_data(c, buf->base, (size_t)n);
+        } else {
+            conn_tls_data(c, buf->base, (size_t)n);
+        }
     }
     c->loop->receiving = false;
     if (LIKELY(n >= 0)) {
@@ -98,7 +103,9 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     }
     c->reading = false;
     int why = n == UV_EOF ? reason_of_eof(c, buf) : (int)n;
-    if (why == UV_EOF) {
+    if (why == UV_EOF && c->tls != NULL) {
+        conn_tls_eof(c);
+    } else if (why == UV_EOF) {
         c->eof = true;
         c->ops->on_eof(c);
     } else {
@@ -164,7 +171,9 @@ static void on_written(uv_write_t *request, int status)
         if (c->finish_wanted) {
             send_fin(c);
         }
-        c->ops->on_drained(c);
+        if (c->ops->on_drained != NULL && (c->tls == NULL || c->secured)) {
+            c->ops->on_drained(c);
+        }
     }
 }
 
@@ -185,16 +194,25 @@ static int queue_rest(struct conn *c, const char *data, size_t len)
 }
 
 /* uv_try_write() would do the same by write(2), which costs a relay 3 % more than send(2). */
-static ssize_t send_now(struct conn *c, const char *data, size_t len)
+static ssize_t send_now(struct conn *c, const char *data, size_t len, int flags)
 {
     if (conn_queued(c) > 0) {
         return 0; /* what is queued goes first */
     }
-    ssize_t sent = send(c->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent = send(c->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL | flags);
     if (sent < 0) {
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
     }
     return sent;
+}
+
+int conn_send(struct conn *c, const char *data, size_t len, bool more)
+{
+    ssize_t sent = send_now(c, data, len, more ? MSG_MORE : 0);
+    if (LIKELY(sent == (ssize_t)len)) {
+        return 0;
+    }
+    return sent < 0 ? (int)sent : queue_rest(c, data + sent, len - (size_t)sent);
 }
 
 int conn_write(struct conn *c, const char *data, size_t len)
@@ -203,17 +221,16 @@ int conn_write(struct conn *c, const char *data, size_t len)
     if (UNLIKELY(!c->open || c->finish_wanted || c->finished)) {
         return UV_EPIPE;
     }
-    ssize_t sent = send_now(c, data, len);
-    if (LIKELY(sent == (ssize_t)len)) {
-        return 0;
-    }
-    return sent < 0 ? (int)sent : queue_rest(c, data + sent, len - (size_t)sent);
+    return LIKELY(c->tls == NULL) ? conn_send(c, data, len, false) : conn_tls_write(c, data, len);
 }
 
 void conn_finish(struct conn *c)
 {
-    if (!c->open) {
+    if (!c->open || c->finish_wanted) {
         return;
+    }
+    if (c->tls != NULL) {
+        conn_tls_finish(c);
     }
     c->finish_wanted = true;
     if (conn_queued(c) == 0) {
@@ -236,6 +253,10 @@ static void begin(struct conn *c, struct loop *l, const struct conn_ops *ops)
     c->finished = false;
     c->fd = -1;
     c->path = false;
+    c->tls = NULL;
+    c->secured = false;
+    c->abrupt = false;
+    conn_tls_begin(c);
 }
 
 static int failed_at_once(struct conn *c, int rc)
@@ -342,6 +363,9 @@ bool conn_peer_left(const struct conn *c)
 static void on_close(uv_handle_t *handle)
 {
     struct conn *c = container_of(handle, struct conn, uv);
+    if (c->tls != NULL) {
+        conn_tls_release(c);
+    }
     c->ops->on_closed(c);
 }
 

@@ -29,7 +29,7 @@ struct conn_ops {
     void (*on_data)(struct conn *c, const char *data, size_t len);
     /* The peer's FIN, under TLS its close_notify; writing still works. */
     void (*on_eof)(struct conn *c);
-    void (*on_drained)(struct conn *c);           /* all that was queued has left */
+    void (*on_drained)(struct conn *c); /* all that was queued has left; NULL: who needs no room */
     void (*on_error)(struct conn *c, int status); /* UV_*: connect, read or write failed; the owner
                                                      closes or resets */
     void (*on_closed)(struct conn *c);            /* the last call */

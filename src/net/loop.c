@@ -17,6 +17,7 @@ int loop_init(struct loop *l, void *receiver)
     list_init(&l->deadline_lists);
     l->armed = 0;
     l->receiving = false;
+    l->tls.why_of = NULL;
     l->thread = uv_thread_self();
     int rc = uv_loop_init(&l->uv);
     if (rc != 0) {

@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "net/mailbox.h"
+#include "net/tls_desk.h"
 
 /* Less than 64 KiB: a loopback segment takes 65,483 bytes, and the 53 that are left over of a full
  * buffer cost a packet of their own, which doubled the CPU time of bulk transfers (bench: bulk). */
@@ -26,6 +27,7 @@ struct loop {
     unsigned armed;             /* deadlines waiting */
     bool receiving;             /* the receive buffer is lent to a read */
     char receive[LOOP_RECEIVE_BYTES];
+    struct tls_desk tls;
 };
 
 /* Mailbox messages are run with `receiver`. 0 or a UV_* code. */

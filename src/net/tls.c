@@ -1,8 +1,7 @@
-/* Two memory BIOs: what is fed lies in `in`, what OpenSSL wants to send in `out`. Only the control
- * thread's probes use it, a few small messages a second: copies do not matter here. */
+/* One session. Every function of OpenSSL that may read or write runs between begin() and end():
+ * meanwhile the loop's desk is this session's, and no owner is called. */
 #include "net/tls.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -11,83 +10,54 @@
 #include <string.h>
 #include <uv.h>
 
-#include "base/mem.h"
+#include "base/macros.h"
+#include "net/conn.h"
+#include "net/tls_context.h"
+#include "net/tls_session.h"
 
-struct tls_context {
-    SSL_CTX *ctx; /* ref: sessions hold others */
-    char *name;   /* owned; NULL = none */
-    bool verify;
-};
+/* What a peer may make us answer without taking any of it. */
+#define UNREAD_MAX 16384
 
-struct tls {
-    SSL *ssl;
-    BIO *in;  /* owned by ssl */
-    BIO *out; /* owned by ssl */
-    bool ready;
-    bool verify;
-    bool trusted; /* when ready */
-    bool sent;    /* what tls_output() gave is to be dropped at its next call */
-    char why[TLS_WHY_MAX];
-};
+/* Making one -------------------------------------------------------------------------------- */
 
-/* The oldest error is the cause; what OpenSSL piles on it is of no use to people. */
-static void explain(char why[TLS_WHY_MAX], const char *what)
+static struct tls *session_new(struct tls_context *c)
 {
-    unsigned long code = ERR_get_error();
-    const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
-    snprintf(why, TLS_WHY_MAX, "%s%s%s", what, reason != NULL ? ": " : "",
-             reason != NULL ? reason : "");
-    ERR_clear_error();
-}
-
-/* Contexts ---------------------------------------------------------------------------------- */
-
-static bool load_ca(SSL_CTX *ctx, const char *ca)
-{
-    return ca != NULL ? SSL_CTX_load_verify_file(ctx, ca) == 1
-                      : SSL_CTX_set_default_verify_paths(ctx) == 1;
-}
-
-int tls_context_new(struct tls_context **out, const struct tls_setup *setup, char why[TLS_WHY_MAX])
-{
-    *out = NULL;
-    ERR_clear_error();
-    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-    if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1) {
-        explain(why, "cannot set up TLS");
-        SSL_CTX_free(ctx);
-        return UV_EINVAL;
+    struct tls *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        return NULL;
     }
-    if (setup->verify && !load_ca(ctx, setup->ca)) {
-        char what[TLS_WHY_MAX / 2];
-        snprintf(what, sizeof what, "cannot read certificates from %s",
-                 setup->ca != NULL ? setup->ca : "the system's store");
-        explain(why, what);
-        SSL_CTX_free(ctx);
-        return UV_EINVAL;
+    t->ssl = SSL_new(c->ctx[0]);
+    BIO *bio = tls_bio_new(t);
+    if (t->ssl == NULL || bio == NULL) {
+        BIO_free(bio);
+        SSL_free(t->ssl);
+        free(t);
+        ERR_clear_error();
+        return NULL;
     }
-    SSL_CTX_set_verify(ctx, setup->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-    struct tls_context *c = xcalloc(1, sizeof *c);
-    c->ctx = ctx;
-    c->name = setup->name != NULL ? xstrdup(setup->name) : NULL;
-    c->verify = setup->verify;
-    *out = c;
-    return 0;
+    SSL_set_bio(t->ssl, bio, bio);
+    t->context = tls_context_ref(c);
+    return t;
 }
 
-void tls_context_free(struct tls_context *c)
+struct tls *tls_accept(struct tls_context *c, struct tls_tickets *tickets)
 {
-    if (c != NULL) {
-        SSL_CTX_free(c->ctx);
-        free(c->name);
-        free(c);
+    struct tls *t = session_new(c);
+    if (t == NULL) {
+        return NULL;
     }
+    SSL_set_accept_state(t->ssl);
+    t->tickets = tickets;
+    if (tickets == NULL) {
+        SSL_set_options(t->ssl, SSL_OP_NO_TICKET);
+        SSL_set_num_tickets(t->ssl, 0);
+    }
+    return t;
 }
 
-/* Sessions ---------------------------------------------------------------------------------- */
-
-static bool expect_name(struct tls *t, const struct tls_context *c, const char *host)
+static bool expect_name(struct tls *t, const char *host)
 {
+    const struct tls_context *c = t->context;
     X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
     if (c->name == NULL) {
         return !c->verify || X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
@@ -96,36 +66,51 @@ static bool expect_name(struct tls *t, const struct tls_context *c, const char *
            (!c->verify || X509_VERIFY_PARAM_set1_host(param, c->name, 0) == 1);
 }
 
-struct tls *tls_new(struct tls_context *c, const char *host)
+/* A session that was made in another context was verified by other rules. */
+static void resume(struct tls *t)
 {
-    struct tls *t = calloc(1, sizeof *t);
+    struct tls_resume *slot = t->slot;
+    if (slot->session != NULL && slot->context != t->context->id) {
+        tls_resume_release(slot);
+    }
+    if (slot->session != NULL && (SSL_SESSION_is_resumable(slot->session) != 1 ||
+                                  SSL_set_session(t->ssl, slot->session) != 1)) {
+        tls_resume_release(slot);
+    }
+}
+
+struct tls *tls_connect(struct tls_context *c, const char *host, struct tls_resume *slot)
+{
+    struct tls *t = session_new(c);
     if (t == NULL) {
         return NULL;
     }
-    ERR_clear_error();
-    t->ssl = SSL_new(c->ctx);
-    t->in = BIO_new(BIO_s_mem());
-    t->out = BIO_new(BIO_s_mem());
-    if (t->ssl == NULL || t->in == NULL || t->out == NULL || !expect_name(t, c, host)) {
-        BIO_free(t->in);
-        BIO_free(t->out);
-        SSL_free(t->ssl);
-        free(t);
+    if (!expect_name(t, host)) {
+        tls_free(t);
         ERR_clear_error();
         return NULL;
     }
-    t->verify = c->verify;
-    SSL_set_bio(t->ssl, t->in, t->out);
     SSL_set_connect_state(t->ssl);
-    SSL_do_handshake(t->ssl); /* wants to read: the client hello is in `out` */
-    ERR_clear_error();
+    t->slot = slot;
+    if (slot != NULL) {
+        resume(t);
+    }
     return t;
+}
+
+void tls_resume_release(struct tls_resume *r)
+{
+    SSL_SESSION_free(r->session);
+    *r = (struct tls_resume){0};
 }
 
 void tls_free(struct tls *t)
 {
     if (t != NULL) {
+        /* A session whose end was not said could not be resumed (SSL_set_shutdown(3)). */
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(t->ssl);
+        tls_context_unref(t->context);
         free(t);
     }
 }
@@ -135,82 +120,7 @@ void tls_tolerate(struct tls *t)
     SSL_set_verify(t->ssl, SSL_VERIFY_NONE, NULL); /* the result is kept all the same */
 }
 
-static void explain_distrust(struct tls *t, long verified)
-{
-    snprintf(t->why, sizeof t->why, "its certificate is not accepted: %s",
-             X509_verify_cert_error_string(verified));
-}
-
-static int fail(struct tls *t, const char *what)
-{
-    long verified = SSL_get_verify_result(t->ssl);
-    if (!t->ready && verified != X509_V_OK && SSL_get_verify_mode(t->ssl) != SSL_VERIFY_NONE) {
-        explain_distrust(t, verified);
-        ERR_clear_error();
-    } else {
-        explain(t->why, what);
-    }
-    return UV_EPROTO;
-}
-
-/* SSL_get_verify_result(3) is X509_V_OK where there is no certificate at all, too. */
-static bool is_verified(struct tls *t)
-{
-    long verified = SSL_get_verify_result(t->ssl);
-    bool shown = SSL_get0_peer_certificate(t->ssl) != NULL;
-    if (shown && verified == X509_V_OK) {
-        return true;
-    }
-    explain_distrust(t, shown ? verified : X509_V_ERR_UNSPECIFIED);
-    return false;
-}
-
-static int shake_hands(struct tls *t)
-{
-    int rc = SSL_do_handshake(t->ssl);
-    if (rc == 1) {
-        t->trusted = !t->verify || is_verified(t);
-        t->ready = t->trusted || SSL_get_verify_mode(t->ssl) == SSL_VERIFY_NONE;
-        return t->ready ? 0 : UV_EPROTO;
-    }
-    return SSL_get_error(t->ssl, rc) == SSL_ERROR_WANT_READ ? 0
-                                                            : fail(t, "the TLS handshake failed");
-}
-
-/* What was given out goes before anything new is added behind it. */
-static void drop_sent(struct tls *t)
-{
-    if (t->sent) {
-        (void)BIO_reset(t->out);
-        t->sent = false;
-    }
-}
-
-int tls_feed(struct tls *t, const char *data, size_t len)
-{
-    drop_sent(t);
-    ERR_clear_error();
-    if (BIO_write(t->in, data, (int)len) != (int)len) {
-        return fail(t, "out of memory");
-    }
-    if (!t->ready) {
-        int rc = shake_hands(t);
-        if (rc != 0 || !t->ready) {
-            return rc;
-        }
-    }
-    char byte;
-    int rc = SSL_peek(t->ssl, &byte, 1);
-    switch (rc > 0 ? SSL_ERROR_NONE : SSL_get_error(t->ssl, rc)) {
-    case SSL_ERROR_NONE:
-    case SSL_ERROR_WANT_READ:
-        return 0;
-    case SSL_ERROR_ZERO_RETURN:
-        return UV_EOF;
-    default:
-        return fail(t, "TLS failed");
-    }
-}
+/* Questions --------------------------------------------------------------------------------- */
 
 bool tls_is_ready(const struct tls *t)
 {
@@ -222,37 +132,194 @@ bool tls_is_trusted(const struct tls *t)
     return t->trusted;
 }
 
-size_t tls_read(struct tls *t, char *out, size_t size)
+bool tls_is_resumed(const struct tls *t)
 {
-    size_t len = 0;
-    bool some = t->ready && SSL_read_ex(t->ssl, out, size, &len) == 1;
-    ERR_clear_error();
-    return some ? len : 0;
+    return t->ready && SSL_session_reused(t->ssl) == 1;
 }
 
-int tls_write(struct tls *t, const char *data, size_t len)
+const char *tls_version_text(const struct tls *t)
 {
-    size_t written = 0;
-    drop_sent(t);
+    return SSL_get_version(t->ssl);
+}
+
+const char *tls_cipher_text(const struct tls *t)
+{
+    return SSL_get_cipher_name(t->ssl);
+}
+
+size_t tls_protocol(const struct tls *t, const char **name)
+{
+    const unsigned char *data = NULL;
+    unsigned len = 0;
+    SSL_get0_alpn_selected(t->ssl, &data, &len);
+    *name = (const char *)data;
+    return len;
+}
+
+/* Words ------------------------------------------------------------------------------------- */
+
+void tls_explain(struct tls_desk *d, struct conn *c, const char *words)
+{
+    d->why_of = c;
+    snprintf(d->why, sizeof d->why, "%s", words);
+}
+
+static void explain_distrust(struct tls_desk *d, struct conn *c, long verified)
+{
+    d->why_of = c;
+    snprintf(d->why, sizeof d->why, "its certificate is not accepted: %s",
+             X509_verify_cert_error_string(verified));
+}
+
+/* The oldest error is the cause; what OpenSSL piles on it is of no use to people. */
+static void explain_error(struct tls *t, struct conn *c)
+{
+    unsigned long code = ERR_get_error();
+    const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
+    t->desk->why_of = c;
+    snprintf(t->desk->why, sizeof t->desk->why, "%s%s%s",
+             t->ready ? "TLS failed" : "the TLS handshake failed", reason != NULL ? ": " : "",
+             reason != NULL ? reason : "");
+}
+
+/* Running OpenSSL --------------------------------------------------------------------------- */
+
+static void begin(struct tls *t, struct conn *c, struct tls_bytes *in)
+{
+    struct tls_desk *d = t->desk;
+    d->conn = c;
+    d->in = in;
+    d->out_len = 0;
+    d->starved = false;
+    d->status = 0;
+}
+
+/* A call has failed for another reason than having too little to read. */
+static int fail(struct tls *t, struct conn *c)
+{
+    struct tls_desk *d = t->desk;
+    tls_bio_flush(d, false); /* the alert */
+    long verified = SSL_get_verify_result(t->ssl);
+    if (d->status != 0) {
+        tls_explain(d, c, uv_strerror(d->status));
+    } else if (!t->ready && verified != X509_V_OK &&
+               SSL_get_verify_mode(t->ssl) != SSL_VERIFY_NONE) {
+        explain_distrust(d, c, verified);
+    } else {
+        explain_error(t, c);
+    }
     ERR_clear_error();
-    if (len == 0) {
+    if (!t->ready && t->slot != NULL) {
+        tls_resume_release(t->slot); /* what it does not like may be what was to be resumed */
+    }
+    return d->status != 0 ? d->status : UV_EPROTO;
+}
+
+/* Whoever makes us answer and does not read the answers would fill our memory. */
+static int flush_answers(struct tls *t, struct conn *c)
+{
+    struct tls_desk *d = t->desk;
+    if (LIKELY(d->out_len == 0)) {
         return 0;
     }
-    bool ok = t->ready && SSL_write_ex(t->ssl, data, len, &written) == 1 && written == len;
-    return ok ? 0 : fail(t, "TLS failed");
+    t->unread = conn_queued(c) > 0 ? t->unread + (unsigned)d->out_len : 0;
+    if (t->unread > UNREAD_MAX) {
+        d->out_len = 0;
+        tls_explain(d, c, "TLS failed: the peer does not read what it asks for");
+        return UV_EPROTO;
+    }
+    int rc = tls_bio_flush(d, false);
+    if (rc != 0) {
+        tls_explain(d, c, uv_strerror(rc));
+    }
+    return rc;
 }
 
-const char *tls_output(struct tls *t, size_t *len)
+/* SSL_get_verify_result(3) is X509_V_OK where there is no certificate at all, too. */
+static bool is_verified(struct tls *t, struct conn *c)
 {
-    drop_sent(t);
-    char *data = NULL;
-    long n = BIO_get_mem_data(t->out, &data);
-    *len = n > 0 ? (size_t)n : 0;
-    t->sent = *len > 0;
-    return *len > 0 ? data : NULL;
+    long verified = SSL_get_verify_result(t->ssl);
+    bool shown = SSL_get0_peer_certificate(t->ssl) != NULL;
+    if (shown && verified == X509_V_OK) {
+        return true;
+    }
+    explain_distrust(t->desk, c, shown ? verified : X509_V_ERR_UNSPECIFIED);
+    return false;
 }
 
-const char *tls_why(const struct tls *t)
+int tls_shake(struct tls *t, struct conn *c, struct tls_bytes *in)
 {
-    return t->why;
+    begin(t, c, in);
+    int rc = SSL_do_handshake(t->ssl);
+    if (rc != 1 && !t->desk->starved) {
+        return fail(t, c);
+    }
+    int sent = flush_answers(t, c);
+    if (sent != 0 || rc != 1) {
+        ERR_clear_error();
+        return sent;
+    }
+    bool client = SSL_is_server(t->ssl) == 0;
+    t->trusted = !client || !t->context->verify || is_verified(t, c);
+    if (!t->trusted && SSL_get_verify_mode(t->ssl) != SSL_VERIFY_NONE) {
+        return UV_EPROTO;
+    }
+    t->ready = true;
+    return TLS_READY;
+}
+
+/* After an alert that ends the session OpenSSL calls it shut down as well, but it is "in init". */
+static bool has_ended(const struct tls *t)
+{
+    return (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN) != 0 && SSL_in_init(t->ssl) == 0;
+}
+
+/* SSL_read(3) with nothing to read would allocate a buffer to find that out. */
+static int read_some(struct tls *t, struct conn *c, size_t *len)
+{
+    struct tls_desk *d = t->desk;
+    while (*len < sizeof d->plain) {
+        size_t n;
+        if (d->in->len == 0 && SSL_has_pending(t->ssl) == 0) {
+            return TLS_WAITS;
+        }
+        if (LIKELY(SSL_read_ex(t->ssl, d->plain + *len, sizeof d->plain - *len, &n) == 1)) {
+            *len += n;
+        } else if (d->starved) {
+            return TLS_WAITS;
+        } else {
+            return has_ended(t) ? UV_EOF : fail(t, c);
+        }
+    }
+    return TLS_FULL;
+}
+
+int tls_read(struct tls *t, struct conn *c, struct tls_bytes *in, size_t *len)
+{
+    begin(t, c, in);
+    *len = 0;
+    int rc = read_some(t, c, len);
+    int sent = rc >= 0 || rc == UV_EOF ? flush_answers(t, c) : 0;
+    return sent != 0 ? sent : rc;
+}
+
+int tls_write(struct tls *t, struct conn *c, const char *data, size_t len)
+{
+    size_t written;
+    if (UNLIKELY(len == 0)) {
+        return 0;
+    }
+    begin(t, c, NULL);
+    if (UNLIKELY(SSL_write_ex(t->ssl, data, len, &written) != 1)) {
+        return fail(t, c);
+    }
+    return tls_bio_flush(t->desk, false);
+}
+
+void tls_say_end(struct tls *t, struct conn *c)
+{
+    begin(t, c, NULL);
+    SSL_shutdown(t->ssl);
+    tls_bio_flush(t->desk, true); /* the FIN goes with it */
+    ERR_clear_error();
 }

@@ -11,11 +11,12 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "net/tls_desk.h"
+
 struct tls;
 struct tls_context;
 struct tls_tickets; /* net/tls_tickets.h */
 
-#define TLS_WHY_MAX   256
 #define TLS_NAMES_MAX 256
 
 /* Contexts ---------------------------------------------------------------------------------- */
@@ -93,22 +94,5 @@ const char *tls_version_text(const struct tls *t); /* "TLSv1.3"; static */
 const char *tls_cipher_text(const struct tls *t);  /* "TLS_AES_128_GCM_SHA256"; static */
 /* What both agreed on (ALPN), borrowed from the session; 0 = nothing. */
 size_t tls_protocol(const struct tls *t, const char **name);
-
-/* What net/wire.c uses until it goes ---------------------------------------------------------- */
-
-struct tls_setup {
-    bool verify;
-    const char *ca;   /* file of certificates; NULL = the system's */
-    const char *name; /* what a certificate must carry, and SNI; NULL = the address */
-};
-
-int tls_context_new(struct tls_context **out, const struct tls_setup *setup, char why[TLS_WHY_MAX]);
-void tls_context_free(struct tls_context *c);
-struct tls *tls_new(struct tls_context *c, const char *host);
-int tls_feed(struct tls *t, const char *data, size_t len);
-size_t tls_read(struct tls *t, char *out, size_t size);
-int tls_write(struct tls *t, const char *data, size_t len);
-const char *tls_output(struct tls *t, size_t *len);
-const char *tls_why(const struct tls *t);
 
 #endif

@@ -6,6 +6,8 @@
 #ifndef ROUTER_NET_TLS_TICKETS_H
 #define ROUTER_NET_TLS_TICKETS_H
 
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,7 +29,7 @@ struct tls_tickets {
     struct tls_ticket_keys keys[TLS_TICKETS_KNOWN]; /* this epoch's first */
     size_t known;
     uint64_t (*clock_s)(void); /* monotonic; tests set it */
-    void *cipher;              /* owned: EVP_CIPHER, fetched once because that is slow */
+    EVP_CIPHER *aes;           /* owned: fetched once, because that is slow */
 };
 
 /* `seed` is random, the caller wipes it; `now_s` is tls_tickets_now(), the same for all copies. */
@@ -35,5 +37,9 @@ void tls_tickets_init(struct tls_tickets *t, const unsigned char seed[TLS_SEED_B
                       uint64_t now_s);
 void tls_tickets_release(struct tls_tickets *t); /* wipes; its sessions are gone */
 uint64_t tls_tickets_now(void);                  /* seconds of a clock that only goes forward */
+
+/* For SSL_CTX_set_tlsext_ticket_key_evp_cb(3): finds the worker's keys through the session. */
+int tls_tickets_on_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *aes,
+                       EVP_MAC_CTX *mac, int encrypt);
 
 #endif

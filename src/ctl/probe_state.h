@@ -1,0 +1,42 @@
+/* What a probe holds, and what it waits for; only ctl/probe.c looks at it. */
+#ifndef ROUTER_CTL_PROBE_STATE_H
+#define ROUTER_CTL_PROBE_STATE_H
+
+#include "ctl/probe.h"
+
+enum probe_state {
+    PROBE_WAIT,    /* waits for the next turn */
+    PROBE_OPENING, /* waits for the connect */
+    PROBE_SHAKE,   /* waits for the TLS handshake */
+    PROBE_ASK,     /* waits for the answer */
+    PROBE_LEAVE,   /* waits for the server's FIN after our goodbye */
+    PROBE_CLOSE,   /* waits for the close callback */
+};
+
+struct probe {
+    struct loop *loop;
+    struct probe_target target;
+    size_t number;
+    const struct probe_events *events;
+    void *context;
+    uint64_t *stamp;
+    enum probe_state state;
+    bool kept;    /* the connection is open and logged in */
+    bool again;   /* asked for while busy */
+    bool upgrade; /* PROBE_SHAKE: in the midst of the dialogue */
+    bool last;    /* the connection is at its end */
+    bool anew;    /* the dialogue goes on with another one */
+    bool closing; /* probe_close() was called */
+    unsigned handles;
+    uint64_t interval_ms;
+    uint64_t due_ms; /* PROBE_WAIT: when the next turn is */
+    uint64_t asked_ns;
+    uint64_t opened_ms; /* when the connection was begun */
+    size_t rest;        /* PROBE_LEAVE: bytes that were thrown away */
+    struct conn conn;
+    uv_timer_t timer;
+    struct observation seen;
+    void *talk; /* the dialogue's state */
+};
+
+#endif
