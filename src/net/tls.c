@@ -247,6 +247,17 @@ static bool is_verified(struct tls *t, struct conn *c)
     return false;
 }
 
+/* In TLS 1.2 a ticket that is renewed while it resumes a session spoils what was in the slot, and
+ * no callback tells of the new one. */
+static void keep_renewed(struct tls *t)
+{
+    if (t->slot != NULL && SSL_session_reused(t->ssl) == 1 &&
+        SSL_version(t->ssl) < TLS1_3_VERSION && SSL_get0_session(t->ssl) != t->slot->session) {
+        tls_resume_release(t->slot);
+        *t->slot = (struct tls_resume){SSL_get1_session(t->ssl), t->context->id};
+    }
+}
+
 int tls_shake(struct tls *t, struct conn *c, struct tls_bytes *in)
 {
     begin(t, c, in);
@@ -265,6 +276,7 @@ int tls_shake(struct tls *t, struct conn *c, struct tls_bytes *in)
         return UV_EPROTO;
     }
     t->ready = true;
+    keep_renewed(t);
     return TLS_READY;
 }
 

@@ -164,7 +164,7 @@ static EVP_PKEY *key_of(const struct file *f, const char *path, char why[TLS_WHY
         ERR_clear_error(); /* what was tried before */
     } else if (asked) {
         complain(why, "the private key", path, "it needs a passphrase");
-    } else if (is_end(ERR_peek_last_error()) || ERR_peek_last_error() == 0) {
+    } else if (memmem(f->data, f->len, "PRIVATE KEY-----", 16) == NULL) {
         complain(why, "the private key", path, "there is none in it");
     } else {
         complain(why, "the private key", path, last_reason());
