@@ -140,8 +140,10 @@ class Report:
                 for row, counts in counted.items():
                     lines.append([title, f"system calls per {self.suite.syscalls[row][0]}",
                                   f"{sum(counts.values()):.2f}", named_counts(counts)])
-            for count in self.series("instructions", name, "per_get"):
-                lines.append([title, "user instructions per GET", f"{count:,.0f}", ""])
+            for counted in self.results.get("instructions", {}).get(name, []):
+                for row, count in counted.items():
+                    lines.append([title, f"user instructions per {self.suite.instructions[row][0]}",
+                                  f"{count:,.0f}", ""])
         return table(["once", "what", "count", "of these"], lines) if lines else []
 
     def markdown(self, facts):

@@ -107,21 +107,29 @@ def syscalls_row(lab, name, suite, quick):
     return counted
 
 
-def count_instructions(lab, name, requests):
-    out = os.path.join(lab.folder, f"callgrind.{name}.{requests}")
+def count_instructions(lab, name, load, options):
+    out = os.path.join(lab.folder, f"callgrind.{name}.{options['requests']}")
     wrap = ("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}")
-    target = proxies.start(lab, name, wrap=wrap)
-    lab.load(target.address, target.port, [], connections=50, requests=requests)
+    target = proxies.start(lab, name, load.certificate, wrap=wrap)
+    lab.load(target.address, target.port, [], **options)
     proxies.stop(lab, target, patience=20)
     with open(out, encoding="utf-8", errors="replace") as f:
         found = re.search(r"^(?:totals|summary): (\d+)", f.read(), re.MULTILINE)
     if not found:
         raise BenchError(f"callgrind counted nothing for {name}")
+    os.unlink(out)
     return int(found.group(1))
 
 
 def instructions_row(lab, name, suite, quick):
-    """User instructions per GET: two runs, the difference, so that the start is not in it."""
-    few, many = suite.instructions[quick]
-    counted = [count_instructions(lab, name, n) for n in (few, many)]
-    return {"per_get": (counted[1] - counted[0]) / (many - few)}
+    """User instructions per request, by row: two runs, the difference, so that the start is not
+    in it."""
+    counted = {}
+    for row, (_, requests) in suite.instructions.items():
+        load = suite.loads[row]
+        few, many = requests[quick]
+        options = {**options_of(load, quick), "warmup": 0}
+        totals = [count_instructions(lab, name, load, {**options, "requests": n})
+                  for n in (few, many)]
+        counted[row] = (totals[1] - totals[0]) / (many - few)
+    return counted

@@ -66,8 +66,9 @@ def load_round(lab, args, number, results):
     for placement in lab.placements:
         lab.place(placement, [pid for target in targets for pid in target.pids()])
         for row, load in wanted.items():
-            for target in targets:
-                if target.certificate == load.certificate:
+            these = [target for target in targets if target.certificate == load.certificate]
+            for turn in range(args.suite.passes):
+                for target in rotated(these, turn):
                     figures = rows.load_row(lab, load, target, args.quick)
                     note(results, f"{row}/{placement}", target.name, figures)
     for target in targets:

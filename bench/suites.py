@@ -38,11 +38,12 @@ class Suite:
     idle: dict               # row: Idle
     resident: bool = False
     syscalls: dict = field(default_factory=dict)  # of LOADS: title, requests (full, --quick)
-    instructions: tuple = ()  # GETs, few and many, (full, --quick)
+    instructions: dict = field(default_factory=dict)  # the same, with requests (few, many)
     idle_targets: tuple = ()  # row, with whom it is compared, the ratio's limit
     # Row, figure, limit in bytes, title.
     byte_targets: tuple = ()
     certificates: tuple = (None,)
+    passes: int = 1           # how often a round takes the proxies through each load
 
     def rows(self):
         once = [name for name in ("syscalls", "instructions") if getattr(self, name)]
@@ -85,7 +86,7 @@ PLAIN = Suite(
     idle={"idle": Idle("per idle session", (4000, 1000))},
     resident=True,
     syscalls={"get": ("GET", (5000, 2000)), "cycle": ("cycle", (1000, 300))},
-    instructions=((2000, 12000), (1000, 4000)),
+    instructions={"get": ("GET", ((2000, 12000), (1000, 4000)))},
     byte_targets=(("idle", "per_session", 1024, "user memory per idle session"),
                   ("resident", "rss", 8 << 20, "resident memory of an idle router")),
 )
@@ -95,16 +96,16 @@ def handshake(words, tls, kind, certificate="ecdsa"):
     """A row of handshakes, each with one GET, ended by close_notify and FIN, waited for."""
     options = {"mode": "cycle", "connections": 20, "tls": tls, "handshake": kind}
     return Load(f"{words}, TLS {tls}: CPU us each",
-                ({**options, "requests": 800, "warmup": 50},
-                 {**options, "requests": 200, "warmup": 20}),
+                ({**options, "requests": 300, "warmup": 30},
+                 {**options, "requests": 150, "warmup": 20}),
                 certificate=certificate, digits=1, targets=((BETTER, 1.0),))
 
 
 def bulk(words, **options):
     options = {"connections": 4, "tls": "1.3", **options}
     return Load(f"{words}, 4 clients, TLS 1.3: CPU seconds per GB",
-                ({**options, "requests": 400, "warmup": 20},
-                 {**options, "requests": 100, "warmup": 8}),
+                ({**options, "requests": 150, "warmup": 10},
+                 {**options, "requests": 80, "warmup": 8}),
                 certificate="ecdsa", per_gb=True, digits=3, targets=((BETTER, 1.0),))
 
 
@@ -122,8 +123,8 @@ TLS = Suite(
         "resumed12": handshake("resumed handshakes", "1.2", "resumed"),
         "message": Load(
             "GET of 100 bytes, 50 clients, TLS 1.3: CPU us per GET",
-            ({"connections": 50, "requests": 60000, "warmup": 5000, "tls": "1.3"},
-             {"connections": 50, "requests": 15000, "warmup": 2000, "tls": "1.3"}),
+            ({"connections": 50, "requests": 25000, "warmup": 2500, "tls": "1.3"},
+             {"connections": 50, "requests": 10000, "warmup": 2000, "tls": "1.3"}),
             certificate="ecdsa", targets=((BETTER, 1.0),)),
         "down": bulk("bulk to the client, 1 MiB GETs", key="large"),
         "up": bulk("bulk to the server, 1 MiB SETs in writes of 16 KiB", mode="set", key="set",
@@ -133,7 +134,11 @@ TLS = Suite(
           for row, tls in (("idle13", "1.3"), ("idle12", "1.2"))},
     syscalls={"message": ("GET", (5000, 2000)), "full13": ("full handshake, TLS 1.3", (500, 200)),
               "resumed13": ("resumed handshake, TLS 1.3", (500, 200))},
+    instructions={"message": ("GET", ((2000, 6000), (1000, 3000))),
+                  "full13": ("full handshake, TLS 1.3", ((40, 120), (40, 100))),
+                  "resumed13": ("resumed handshake, TLS 1.3", ((40, 120), (40, 100)))},
     idle_targets=(("idle13", "floor", 1.15), ("idle13", "haproxy", 1.0),
                   ("idle12", "floor", 1.15), ("idle12", "haproxy", 1.0)),
     certificates=("ecdsa", "rsa"),
+    passes=3,
 )
