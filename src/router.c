@@ -19,9 +19,12 @@
 #include "router_proto.h"
 
 /* What a session may cost at worst: both directions' leftovers and what was read ahead. */
-#define SESSION_BYTES_MAX  (3 * LOOP_RECEIVE_BYTES)
-#define REFUSING_MAX       256
-#define CLIENT_TABLE_SLACK 2048
+#define SESSION_BYTES_MAX (3 * LOOP_RECEIVE_BYTES)
+#define REFUSING_MAX      256
+
+/* An address without a session is forgotten when about so many others have come since. What it did
+ * counts for a second, so this is how many sessions a second a flood would have to begin. 3 MB. */
+#define CLIENT_TABLE_SLACK 65536
 
 struct router {
     const struct config *config;
