@@ -82,7 +82,7 @@ $(BUILD)/%.o: src/%.c
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # The page is part of the binary: an edit of it rebuilds what embeds it.
-$(BUILD)/ctl/page.o: src/ctl/page.html
+$(BUILD)/ctl/page.o: src/ctl/page.html src/ctl/page.js
 
 $(BUILD)/unit/%: test/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)

@@ -11,7 +11,7 @@ struct router;
 struct config; /* src/model/config.h: config_load() */
 
 /* Binds every address, starts the workers. `config` is borrowed until router_free(). Returns 0 and
- * *out, or a negative errno value with one line of explanation in `why` (at least 256 bytes; NUL
+ * *out, or a negative errno value with one line of explanation in `why` (at least 512 bytes; NUL
  * ended): then nothing is left open or running. */
 int router_start(struct router **out, const struct config *config, char *why, unsigned why_size);
 
@@ -33,6 +33,10 @@ int router_elect(struct router *r, const char *backend, const char *server);
 
 /* After router_run() has returned. */
 void router_free(struct router *r);
+
+/* Reads the certificates and keys that `config` names, as a start does, and logs what is wrong with
+ * their time or names. 0, or a negative errno value with one line in `why` (at least 512 bytes). */
+int router_check(const struct config *config, char *why, unsigned why_size);
 
 /* Probes every server once and prints to standard output what it is, who would be primary and why.
  * 0 if every frontend has a server, 1 if one has none. Starts nothing else. */

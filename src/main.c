@@ -28,14 +28,20 @@ static void print_version(void)
            HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH, OpenSSL_version(OPENSSL_VERSION));
 }
 
-/* A core file of a process that knows passwords would hold them. */
+/* A core file of a process that knows passwords or private keys would hold them. */
 static void protect_secrets(const struct config *c)
 {
+    bool knows = false;
     for (size_t i = 0; i < c->backend_count; i++) {
-        if (c->backends[i].probe_password != NULL) {
-            prctl(PR_SET_DUMPABLE, 0);
-            return;
-        }
+        const struct backend_config *b = &c->backends[i];
+        knows = knows || b->probe_password != NULL || b->sentinel_password != NULL ||
+                b->tls_cert != NULL;
+    }
+    for (size_t i = 0; i < c->frontend_count; i++) {
+        knows = knows || c->frontends[i].tls_certs.count > 0;
+    }
+    if (knows) {
+        prctl(PR_SET_DUMPABLE, 0);
     }
 }
 
@@ -56,12 +62,22 @@ static int run(const struct config *config)
     return rc == 0 ? 0 : 1;
 }
 
+static int test(const char *path, const struct config *config)
+{
+    char why[512];
+    if (router_check(config, why, sizeof why) != 0) {
+        fprintf(stderr, "router: %s\n", why);
+        return 1;
+    }
+    printf("%s: ok\n", path);
+    return 0;
+}
+
 static int act(enum action action, const char *path, const struct config *config)
 {
     switch (action) {
     case ACTION_TEST:
-        printf("%s: ok\n", path);
-        return 0;
+        return test(path, config);
     case ACTION_DUMP:
         config_dump(config, stdout);
         return 0;

@@ -31,6 +31,7 @@ struct router {
     struct shared *shared;
     struct client_table *clients;
     struct cancel_table *cancels;
+    struct certificates certificates;
     struct control control;
     bool control_ready;
     struct worker *workers;
@@ -268,6 +269,17 @@ static void watch_signals(struct router *r)
     uv_unref((uv_handle_t *)&r->interrupt);
 }
 
+static int init_certificates(struct router *r)
+{
+    char why[CERTIFICATES_WHY_MAX];
+    int rc = certificates_init(&r->certificates, r->config, why);
+    if (rc != 0) {
+        return explain(r, rc, "%s", why);
+    }
+    certificates_tell(&r->certificates, true);
+    return 0;
+}
+
 static int init_control(struct router *r, unsigned max_sessions)
 {
     r->shared = shared_new(r->config, max_sessions);
@@ -288,12 +300,12 @@ static int init_control(struct router *r, unsigned max_sessions)
         .config = r->config,
         .shared = r->shared,
         .tell = &worker_inbox,
+        .certificates = &r->certificates,
         .worker_count = r->worker_count,
     };
-    char why[PROBES_WHY_MAX];
-    int rc = control_init(&r->control, &setup, why);
+    int rc = control_init(&r->control, &setup);
     if (rc != 0) {
-        return explain(r, rc, "cannot start: %s", why);
+        return explain(r, rc, "cannot start: %s", uv_strerror(rc));
     }
     r->control_ready = true;
     return 0;
@@ -315,6 +327,7 @@ static int prepare(struct router *r)
 {
     unsigned max_sessions = 0;
     int rc = set_limits(r, &max_sessions);
+    rc = rc != 0 ? rc : init_certificates(r);
     rc = rc != 0 ? rc : bind_all(r);
     rc = rc != 0 ? rc : bind_admin(r);
     rc = rc != 0 ? rc : init_control(r, max_sessions);
@@ -342,6 +355,7 @@ static void free_parts(struct router *r)
     client_table_free(r->clients);
     cancel_table_free(r->cancels);
     shared_free(r->shared);
+    certificates_release(&r->certificates);
     free(r->workers);
     free(r->fds);
     free(r->paths);
@@ -466,7 +480,31 @@ void router_free(struct router *r)
     free_parts(r);
 }
 
+int router_check(const struct config *config, char *why, unsigned why_size)
+{
+    struct certificates certificates;
+    char cause[CERTIFICATES_WHY_MAX];
+    int rc = certificates_init(&certificates, config, cause);
+    if (rc == 0) {
+        certificates_tell(&certificates, true);
+    } else {
+        snprintf(why, why_size, "%s", cause);
+    }
+    certificates_release(&certificates);
+    return rc;
+}
+
 int router_probe(const struct config *config)
 {
-    return probe_once(config);
+    struct certificates certificates;
+    char why[CERTIFICATES_WHY_MAX];
+    int status = 1;
+    if (certificates_init(&certificates, config, why) == 0) {
+        certificates_tell(&certificates, true);
+        status = probe_once(config, &certificates);
+    } else {
+        fprintf(stderr, "router: %s\n", why);
+    }
+    certificates_release(&certificates);
+    return status;
 }

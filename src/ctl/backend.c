@@ -408,8 +408,7 @@ bool backend_ready(const struct backend_control *b)
 
 /* Beginning and end ------------------------------------------------------------------------- */
 
-int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config,
-                 char *why)
+int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config)
 {
     size_t count = config->servers.count;
     *b = (struct backend_control){
@@ -430,8 +429,8 @@ int backend_init(struct backend_control *b, struct control *c, const struct back
         b->servers[i].up = config->probe == PROBE_OFF;
     }
     authority_init(b);
-    int rc = probes_init(&b->probes, config, why);
-    return rc != 0 ? rc : balance_state_init(&b->balance, count, uv_hrtime());
+    probes_init(&b->probes, config, &c->certificates->probe_tls[config->index]);
+    return balance_state_init(&b->balance, count, uv_hrtime());
 }
 
 void backend_release(struct backend_control *b)

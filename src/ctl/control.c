@@ -1,6 +1,5 @@
 #include "ctl/control.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -166,21 +165,41 @@ static void on_start_timeout(uv_timer_t *timer)
     c->start_over = true;
 }
 
+/* Probes look up the current context at each connect; workers are told. */
+static void on_new_tls(void *receiver, bool frontend, size_t index)
+{
+    struct control *c = receiver;
+    struct certificates *own = c->certificates;
+    struct tls_context *context = frontend ? own->frontend_tls[index] : own->backend_tls[index];
+    for (unsigned i = 0; i < c->worker_count && !c->stopping; i++) {
+        struct message_tls *m = xcalloc(1, sizeof *m);
+        *m = (struct message_tls){
+            .message.run = c->tell->tls,
+            .frontend = frontend,
+            .index = index,
+            .context = tls_context_ref(context),
+        };
+        mailbox_post(c->workers[i].mailbox, &m->message);
+    }
+}
+
 static void on_files_look(uv_timer_t *timer)
 {
     struct control *c = container_of(timer, struct control, files_timer);
+    certificates_look(c->certificates, on_new_tls, c);
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_look_at_files(&c->backends[i]);
     }
 }
 
-int control_init(struct control *c, const struct control_setup *setup, char *why)
+int control_init(struct control *c, const struct control_setup *setup)
 {
     const struct config *config = setup->config;
     *c = (struct control){
         .config = config,
         .shared = setup->shared,
         .tell = setup->tell,
+        .certificates = setup->certificates,
         .worker_count = setup->worker_count,
         .workers = xcalloc(setup->worker_count, sizeof *c->workers),
         .published = topology_new(config),
@@ -188,9 +207,8 @@ int control_init(struct control *c, const struct control_setup *setup, char *why
         .started_unix = (uint64_t)time(NULL),
     };
     int rc = c->published == NULL ? UV_ENOMEM : loop_init(&c->loop, c);
-    snprintf(why, PROBES_WHY_MAX, "out of memory");
     for (size_t i = 0; i < config->backend_count && rc == 0; i++) {
-        rc = backend_init(&c->backends[i], c, &config->backends[i], why);
+        rc = backend_init(&c->backends[i], c, &config->backends[i]);
     }
     if (rc == 0) {
         uv_timer_init(&c->loop.uv, &c->start_timer);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "ctl/certificates.h"
 #include "ctl/events.h"
 #include "ctl/probes.h"
 #include "ctl/recorder.h"
@@ -100,9 +101,10 @@ struct control {
     unsigned worker_count;
     unsigned workers_stopped;
     const struct worker_inbox *tell;
-    uv_timer_t start_timer; /* start_timeout */
-    uv_timer_t drain_timer; /* looks whether the drain is over */
-    uv_timer_t files_timer; /* looks whether files with passwords have changed */
+    struct certificates *certificates; /* borrowed */
+    uv_timer_t start_timer;            /* start_timeout */
+    uv_timer_t drain_timer;            /* looks whether the drain is over */
+    uv_timer_t files_timer; /* looks whether files with passwords or certificates have changed */
     uint64_t drain_until_ms;
     bool stopping;              /* the workers were told to end */
     struct topology *published; /* ref */
@@ -121,14 +123,14 @@ struct control_setup {
     const struct config *config;
     struct shared *shared;
     const struct worker_inbox *tell;
+    struct certificates *certificates;
     unsigned worker_count;
 };
 
 extern const struct control_inbox control_inbox;
 
-/* Prepares; the first topology is made, with every server unknown. 0, or a UV_* code with words in
- * `why` (PROBES_WHY_MAX bytes). */
-int control_init(struct control *c, const struct control_setup *setup, char *why);
+/* Prepares; the first topology is made, with every server unknown. 0 or a UV_* code. */
+int control_init(struct control *c, const struct control_setup *setup);
 /* Begins to probe. The workers' mailboxes and metrics are filled in by then. */
 void control_start(struct control *c);
 /* Loop thread: stops the probes and ends the loop; no worker may run any more. */
@@ -144,8 +146,7 @@ void control_release(struct control *c);
 bool control_ready(const struct control *c);
 
 /* backend.c: what the probes bring, and what follows from it -------------------------------- */
-int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config,
-                 char *why);
+int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config);
 void backend_look_at_files(struct backend_control *b);
 void backend_release(struct backend_control *b);
 bool backend_has_roles(const struct backend_config *b); /* protocol with roles and probe = auto */

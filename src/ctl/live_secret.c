@@ -26,12 +26,6 @@ void live_secret_release(struct live_secret *s)
     *s = (struct live_secret){0};
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 static void tell_unreadable(struct live_secret *s, const char *whose, const char *why)
 {
     if (!s->unreadable) {
@@ -55,9 +49,10 @@ static bool replace(struct live_secret *s, char *fresh)
 
 bool live_secret_refresh(struct live_secret *s, const char *whose)
 {
-    struct stat now;
+    struct file_stamp now = {0};
     char why[SECRET_WHY_MAX];
-    if (s->path == NULL || (stat(s->path, &now) == 0 && is_same_file(&now, &s->stat))) {
+    if (s->path == NULL ||
+        (file_stamp_take(&now, s->path) == 0 && file_stamp_same(&now, &s->stamp))) {
         return false;
     }
     char *fresh = secret_read(s->path, why);
@@ -66,7 +61,7 @@ bool live_secret_refresh(struct live_secret *s, const char *whose)
         return false;
     }
     /* Written while it was read, it is looked at again. */
-    s->stat = now;
+    s->stamp = now;
     s->unreadable = false;
     bool changed = replace(s, fresh);
     if (changed) {

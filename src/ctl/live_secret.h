@@ -5,14 +5,15 @@
 #define ROUTER_CTL_LIVE_SECRET_H
 
 #include <stdbool.h>
-#include <sys/stat.h>
+
+#include "base/file_stamp.h"
 
 struct live_secret {
-    const char *path;  /* borrowed; NULL = no file, it never changes */
-    const char *value; /* what to log in with; NULL = none */
-    char *read;        /* owned: what was read since the start, if anything */
-    struct stat stat;  /* of the file when it was looked at last */
-    bool unreadable;   /* that was told */
+    const char *path;        /* borrowed; NULL = no file, it never changes */
+    const char *value;       /* what to log in with; NULL = none */
+    char *read;              /* owned: what was read since the start, if anything */
+    struct file_stamp stamp; /* of the file when it was looked at last */
+    bool unreadable;         /* that was told */
 };
 
 /* `value` is what the configuration holds. */

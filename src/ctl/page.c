@@ -1,5 +1,6 @@
-/* .incbin resolves against the directory the compiler runs in, which is the top of the project. The
- * hashes are taken from the page itself, so an edit of it needs no second place to be edited. */
+/* One file for the browser, two to edit: page.html and its script. .incbin resolves against the
+ * directory the compiler runs in, which is the top of the project. The hashes are taken from the
+ * page itself, so an edit of it needs no second place to be edited. */
 #include "ctl/page.h"
 
 #include <openssl/evp.h>
@@ -12,6 +13,9 @@ __asm__(".pushsection .rodata\n"
         ".hidden page_html_begin, page_html_end\n"
         "page_html_begin:\n"
         ".incbin \"src/ctl/page.html\"\n"
+        ".ascii \"<script>\\n\"\n"
+        ".incbin \"src/ctl/page.js\"\n"
+        ".ascii \"</script>\\n</body>\\n</html>\\n\"\n"
         "page_html_end:\n"
         ".byte 0\n"
         ".popsection\n");

@@ -148,7 +148,7 @@ static void begin_tls(struct probe *p, bool upgrade)
     p->upgrade = upgrade;
     p->state = PROBE_SHAKE;
     address_print_host(&p->target.address, host);
-    struct tls *tls = tls_connect(p->target.tls, host, NULL);
+    struct tls *tls = tls_connect(*p->target.tls, host, NULL);
     if (tls == NULL) {
         fail(p, REACH_DENIED, "TLS cannot be begun with it: no tls_server_name, or no memory");
         return;
@@ -221,7 +221,7 @@ static void talk(struct probe *p, bool goes_on)
 static void connected(struct probe *p)
 {
     const struct probe_dialogue *d = p->target.dialogue;
-    if (p->target.tls != NULL && d != NULL && !d->tls_inside) {
+    if (*p->target.tls != NULL && d != NULL && !d->tls_inside) {
         begin_observation(p);
         begin_tls(p, false);
     } else {

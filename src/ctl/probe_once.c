@@ -106,14 +106,13 @@ static bool has_server(struct once *o, const struct frontend_config *f)
                       &server) == ROUTE_FOUND;
 }
 
-int probe_once(const struct config *config)
+int probe_once(const struct config *config, struct certificates *certificates)
 {
     static struct once o; /* a loop is too large for the stack */
     struct shared *shared = shared_new(config, 0);
-    struct control_setup setup = {.config = config, .shared = shared};
-    char why[PROBES_WHY_MAX] = "out of memory";
-    if (shared == NULL || control_init(&o.control, &setup, why) != 0) {
-        fprintf(stderr, "router: %s\n", why);
+    struct control_setup setup = {.config = config, .shared = shared, .certificates = certificates};
+    if (shared == NULL || control_init(&o.control, &setup) != 0) {
+        fprintf(stderr, "router: out of memory\n");
         return 1;
     }
     uv_timer_init(&o.control.loop.uv, &o.look);

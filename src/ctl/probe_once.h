@@ -3,9 +3,10 @@
 #ifndef ROUTER_CTL_PROBE_ONCE_H
 #define ROUTER_CTL_PROBE_ONCE_H
 
+struct certificates;
 struct config;
 
 /* Prints to standard output. 0 if every frontend has a server, else 1. */
-int probe_once(const struct config *config);
+int probe_once(const struct config *config, struct certificates *certificates);
 
 #endif

@@ -6,10 +6,11 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/tls.h"
 #include "proto/http_probe.h"
 
 #define PROBE_KEEPALIVE_MS 2000
+
+static struct tls_context *const in_the_clear;
 
 static const char *renamed(const void *renames, const char *command)
 {
@@ -75,40 +76,24 @@ static void set_up(struct probes *p, size_t server)
     };
 }
 
-static int init_tls(struct probes *p, char why[PROBES_WHY_MAX])
-{
-    const struct backend_config *b = p->config;
-    struct tls_client_setup setup = {
-        .verify = b->tls_verify,
-        .ca = b->tls_ca,
-        .name = b->tls_server_name,
-    };
-    char tls_why[TLS_WHY_MAX];
-    int rc = b->probe_tls ? tls_client_context_new(&p->tls, &setup, tls_why) : 0;
-    if (rc != 0) {
-        snprintf(why, PROBES_WHY_MAX, "backend %s: %s", b->name, tls_why);
-    }
-    return rc;
-}
-
-int probes_init(struct probes *p, const struct backend_config *config, char why[PROBES_WHY_MAX])
+void probes_init(struct probes *p, const struct backend_config *config,
+                 struct tls_context *const *tls)
 {
     *p = (struct probes){
         .config = config,
         .servers = xcalloc(config->servers.count, sizeof *p->servers),
+        .tls = tls,
         .fast = true,
     };
     live_secret_init(&p->secret, config->probe_password_file, config->probe_password);
     for (size_t i = 0; i < config->servers.count; i++) {
         set_up(p, i);
     }
-    return init_tls(p, why);
 }
 
 void probes_release(struct probes *p)
 {
     live_secret_release(&p->secret);
-    tls_context_unref(p->tls);
     free(p->servers);
 }
 
@@ -151,7 +136,7 @@ void probes_start(struct probes *p, struct loop *l, const struct probes_events *
         if (b->patroni > 0 && target.dialogue == b->protocol->dialogue && target.dialogue != NULL) {
             target.address = address_with_port(at, b->patroni);
             target.dialogue = &patroni_probe;
-            target.tls = NULL;
+            target.tls = &in_the_clear;
             p->servers[i].witness = start_one(l, &target, i, &events->witness, context, stamp);
         }
     }

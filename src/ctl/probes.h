@@ -22,7 +22,7 @@ struct probes {
     const struct backend_config *config;
     struct server_probes *servers; /* owned */
     struct live_secret secret;
-    struct tls_context *tls; /* owned; NULL = without */
+    struct tls_context *const *tls; /* borrowed: where the current one, or NULL, is */
     bool fast;
 };
 
@@ -31,10 +31,9 @@ struct probes_events {
     struct probe_events witness; /* of server_probes.witness */
 };
 
-#define PROBES_WHY_MAX 384
-
-/* 0, or a UV_* code with words in `why`. */
-int probes_init(struct probes *p, const struct backend_config *config, char why[PROBES_WHY_MAX]);
+/* `tls` is where the current context of its probes is at any time, or NULL: they have none. */
+void probes_init(struct probes *p, const struct backend_config *config,
+                 struct tls_context *const *tls);
 void probes_release(struct probes *p);
 
 /* They begin at the fast pace. `events` is borrowed for as long as they run. */

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,6 +41,79 @@ static void add_known(struct text *out, const char *key, bool known, int64_t val
     }
 }
 
+/* ,"key":"2026-11-21T09:00:00.000Z" */
+static void add_stamp(struct text *out, const char *key, uint64_t unix_ms)
+{
+    time_t at = (time_t)(unix_ms / 1000);
+    struct tm utc;
+    char stamp[32];
+    gmtime_r(&at, &utc);
+    strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
+    text_add(out, ",\"%s\":\"%s.%03uZ\"", key, stamp, (unsigned)(unix_ms % 1000));
+}
+
+/* TLS --------------------------------------------------------------------------------------- */
+
+/* "a.example.com *.b.example.com" as a list of strings. */
+static void add_names(struct text *out, const char *names)
+{
+    char name[TLS_NAMES_MAX];
+    bool first = true;
+    text_add(out, ",\"names\":[");
+    for (size_t len; *names != '\0'; names += len + (names[len] == ' ')) {
+        len = strcspn(names, " ");
+        snprintf(name, sizeof(name), "%.*s", (int)len, names);
+        text_add(out, "%s", first ? "" : ",");
+        text_add_json(out, name);
+        first = false;
+    }
+    text_add(out, "]");
+}
+
+static void add_certificate(const struct tls_certificate *certificate, time_t now, struct text *out)
+{
+    static const char *const words[] = {
+        [VALIDITY_GOOD] = "good",
+        [VALIDITY_SOON] = "soon",
+        [VALIDITY_EXPIRED] = "expired",
+        [VALIDITY_FUTURE] = "future",
+    };
+    char problem[CERTIFICATE_PROBLEM_MAX];
+    certificate_problem(certificate, now, problem);
+    text_add(out, "{\"file\":");
+    text_add_json(out, certificate->file);
+    add_names(out, certificate->names);
+    add_stamp(out, "not_before", (uint64_t)certificate->not_before * 1000);
+    add_stamp(out, "not_after", (uint64_t)certificate->not_after * 1000);
+    text_add(out, ",\"days_left\":%ld", certificate_days_left(certificate, now));
+    add_string(out, "validity", words[certificate_validity(certificate, now)]);
+    add_string(out, "problem", problem[0] != '\0' ? problem : NULL);
+    text_add(out, "}");
+}
+
+/* ,"tls":{...}, or null where TLS is not ours. */
+static void add_tls(const struct credential *c, struct text *out)
+{
+    if (c == NULL) {
+        text_add(out, ",\"tls\":null");
+        return;
+    }
+    char problem[CREDENTIAL_PROBLEM_MAX];
+    time_t now = time(NULL);
+    credential_problem(c, problem);
+    text_add(out, ",\"tls\":{\"certificates\":[");
+    for (size_t i = 0; i < tls_context_count(c->context); i++) {
+        text_add(out, "%s", i > 0 ? "," : "");
+        add_certificate(tls_context_certificate(c->context, i), now, out);
+    }
+    text_add(out, "]");
+    add_stamp(out, "read_at", (uint64_t)c->read_at * 1000);
+    add_string(out, "problem", problem[0] != '\0' ? problem : NULL);
+    text_add(out, "}");
+}
+
+/* Sections ---------------------------------------------------------------------------------- */
+
 static void add_router(const struct control *c, struct text *out)
 {
     unsigned sessions = atomic_load_explicit(&c->shared->sessions, memory_order_relaxed);
@@ -72,6 +146,7 @@ static void add_frontend(const struct control *c, size_t i, struct text *out)
     text_add(out, ",\"has_server\":%s", json_bool(view_frontend_has_server(c, i)));
     add_number(out, "sessions", sessions);
     add_number(out, "max_sessions", f->max_sessions);
+    add_tls(view_frontend_tls(c, i), out);
     for (int m = 0; m < FRONTEND_METRIC_COUNT; m++) {
         add_number(out, frontend_metric_words[m].json,
                    view_frontend_metric(c, i, (enum frontend_metric)m));
@@ -148,6 +223,7 @@ static void add_backend(const struct control *c, size_t i, struct text *out)
     add_number(out, "waiting", v.waiting);
     add_number(out, "queue_limit", v.config->queue_limit);
     add_number(out, "held_ms", v.held_ms);
+    add_tls(view_backend_tls(c, i), out);
     add_sentinels(&c->backends[i], out);
     text_add(out, ",\"servers\":[");
     for (size_t s = 0; s < v.config->servers.count; s++) {
@@ -157,20 +233,10 @@ static void add_backend(const struct control *c, size_t i, struct text *out)
     text_add(out, "]}");
 }
 
-static void add_stamp(struct text *out, uint64_t unix_ms)
-{
-    time_t at = (time_t)(unix_ms / 1000);
-    struct tm utc;
-    char stamp[32];
-    gmtime_r(&at, &utc);
-    strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
-    text_add(out, ",\"at\":\"%s.%03uZ\"", stamp, (unsigned)(unix_ms % 1000));
-}
-
 static void add_event(const struct event *e, struct text *out)
 {
     text_add(out, "{\"number\":%" PRIu64, e->number);
-    add_stamp(out, e->at_unix_ms);
+    add_stamp(out, "at", e->at_unix_ms);
     add_string(out, "backend", e->backend);
     add_string(out, "kind", e->kind);
     add_string(out, "text", e->text);
@@ -190,7 +256,7 @@ static void add_change(const struct control *c, const struct record *r, struct t
 {
     struct record_counts counts = record_since(r, changes_counts(&c->backends[r->backend]));
     text_add(out, "{\"number\":%" PRIu64, r->number);
-    add_stamp(out, r->at_unix_ms);
+    add_stamp(out, "at", r->at_unix_ms);
     add_string(out, "backend", c->config->backends[r->backend].name);
     add_string(out, "from", r->from[0] != '\0' ? r->from : NULL);
     add_string(out, "to", r->to[0] != '\0' ? r->to : NULL);

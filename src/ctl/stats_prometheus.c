@@ -110,6 +110,59 @@ static void add_frontend_metrics(const struct control *c, struct text *out)
     }
 }
 
+/* Certificates ------------------------------------------------------------------------------ */
+
+static void add_certificates(struct text *out, const char *name, const char *proxy,
+                             const struct credential *tls)
+{
+    for (size_t i = 0; tls != NULL && i < tls_context_count(tls->context); i++) {
+        const struct tls_certificate *certificate = tls_context_certificate(tls->context, i);
+        add_series(out, name, proxy, NULL, "file", certificate->file);
+        text_add(out, " %" PRIu64 "\n", (uint64_t)certificate->not_after);
+    }
+}
+
+static void add_unread(struct text *out, const char *name, const char *proxy,
+                       const struct credential *tls)
+{
+    if (tls != NULL) {
+        add_series(out, name, proxy, NULL, NULL, NULL);
+        text_add(out, " %d\n", tls->unread[0] != '\0');
+    }
+}
+
+/* One family for frontends and one for backends: they may have the same name. */
+static void add_tls(const struct control *c, struct text *out)
+{
+    static const struct {
+        const char *frontend;
+        const char *backend;
+        const char *help;
+        void (*add)(struct text *out, const char *name, const char *proxy,
+                    const struct credential *tls);
+    } families[] = {
+        {"router_frontend_certificate_not_after_seconds",
+         "router_backend_certificate_not_after_seconds",
+         "When the certificate expires, in seconds since 1970.", add_certificates},
+        {"router_frontend_tls_unread", "router_backend_tls_unread",
+         "1 while its TLS files cannot be read again, and what they held before is in use.",
+         add_unread},
+    };
+    const struct config *config = c->config;
+    for (size_t f = 0; f < ARRAY_LEN(families); f++) {
+        add_family(out, families[f].frontend, "gauge", families[f].help);
+        for (size_t i = 0; i < config->frontend_count; i++) {
+            families[f].add(out, families[f].frontend, config->frontends[i].name,
+                            view_frontend_tls(c, i));
+        }
+        add_family(out, families[f].backend, "gauge", families[f].help);
+        for (size_t i = 0; i < config->backend_count; i++) {
+            families[f].add(out, families[f].backend, config->backends[i].name,
+                            view_backend_tls(c, i));
+        }
+    }
+}
+
 /* Backends ---------------------------------------------------------------------------------- */
 
 /* Each gives the value, or false if this one has none. */
@@ -306,6 +359,7 @@ void stats_prometheus(const struct control *c, struct text *out)
     add_process(c, out);
     add_frontend_gauges(c, out);
     add_frontend_metrics(c, out);
+    add_tls(c, out);
     add_backends(c, out);
     add_servers(c, out);
 }

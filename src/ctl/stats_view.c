@@ -175,6 +175,18 @@ const char *view_route(const struct control *c, size_t frontend)
     return route_names[route_of(c, frontend)];
 }
 
+const struct credential *view_frontend_tls(const struct control *c, size_t frontend)
+{
+    const struct credential *own = &c->certificates->frontends[frontend];
+    return own->context != NULL ? own : NULL;
+}
+
+const struct credential *view_backend_tls(const struct control *c, size_t backend)
+{
+    const struct credential *own = &c->certificates->backends[backend];
+    return own->context != NULL ? own : NULL;
+}
+
 bool view_frontend_has_server(const struct control *c, size_t frontend)
 {
     const struct frontend_config *f = &c->config->frontends[frontend];

@@ -8,11 +8,13 @@
 #include "model/route.h"
 
 struct mailbox;
+struct tls_context;
 
 /* What a thread runs when a message of a kind arrives. core/worker.c defines the one, ctl/control.c
  * the other, router.c introduces them to each other. */
 struct worker_inbox {
     void (*topology)(struct message *m, void *worker); /* struct message_topology */
+    void (*tls)(struct message *m, void *worker);      /* struct message_tls */
     void (*stop)(struct message *m, void *worker);     /* struct message_stop */
 };
 
@@ -41,6 +43,15 @@ struct message_topology {
     struct topology *topology; /* NULL on the way back */
     unsigned worker;
     uint64_t generation;
+};
+
+/* control -> worker: a frontend's or a backend's certificates were read again. New sessions use
+ * this context, which is one reference for the worker; those that live keep theirs. */
+struct message_tls {
+    struct message message;
+    bool frontend;
+    size_t index; /* of the frontend or the backend */
+    struct tls_context *context;
 };
 
 /* worker -> control: look at this server (a connect failed) or at the whole backend (a role error

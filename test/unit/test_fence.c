@@ -23,6 +23,7 @@ struct world {
     struct backend_config backend;
     struct server_config servers[SERVERS];
     struct shared *shared;
+    struct certificates certificates;
     struct control control;
     struct loop loops[WORKERS];
     struct topology *seen[WORKERS];         /* newest topology that worker has received */
@@ -86,9 +87,16 @@ static int setup(void **state)
     w->config =
         (struct config){.backends = &w->backend, .backend_count = 1, .server_count = SERVERS};
     w->shared = shared_new(&w->config, 0);
-    struct control_setup setup = {&w->config, w->shared, &inbox, WORKERS};
-    char why[PROBES_WHY_MAX];
-    assert_int_equal(control_init(&w->control, &setup, why), 0);
+    char why[CERTIFICATES_WHY_MAX];
+    assert_int_equal(certificates_init(&w->certificates, &w->config, why), 0);
+    struct control_setup setup = {
+        .config = &w->config,
+        .shared = w->shared,
+        .tell = &inbox,
+        .certificates = &w->certificates,
+        .worker_count = WORKERS,
+    };
+    assert_int_equal(control_init(&w->control, &setup), 0);
     for (int i = 0; i < WORKERS; i++) {
         assert_int_equal(loop_init(&w->loops[i], &the_world), 0);
         w->control.workers[i].mailbox = &w->loops[i].mailbox;
@@ -113,6 +121,7 @@ static int teardown(void **state)
     loop_run(&w->control.loop);
     assert_int_equal(loop_release(&w->control.loop), 0);
     control_release(&w->control);
+    certificates_release(&w->certificates);
     shared_free(w->shared);
     free(w);
     return 0;

@@ -29,6 +29,7 @@ struct world {
     struct bind_config binds[2];
     struct backend_config backends[2];
     struct server_config servers[3];
+    struct certificates certificates;
     struct control control;
     struct control_worker workers[WORKERS];
     struct metrics metrics[WORKERS];
@@ -69,6 +70,9 @@ static int setup(void **state)
     make_config(w);
     struct control *c = &w->control;
     assert_int_equal(loop_init(&c->loop, c), 0);
+    char why[CERTIFICATES_WHY_MAX];
+    assert_int_equal(certificates_init(&w->certificates, &w->config, why), 0);
+    c->certificates = &w->certificates;
     c->config = &w->config;
     c->shared = shared_new(&w->config, 1000);
     c->workers = w->workers;
@@ -98,6 +102,7 @@ static int teardown(void **state)
     }
     topology_unref(w->control.published);
     shared_free(w->control.shared);
+    certificates_release(&w->certificates);
     loop_stop(&w->control.loop);
     loop_run(&w->control.loop);
     assert_int_equal(loop_release(&w->control.loop), 0);
