@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -276,7 +277,7 @@ static int init_certificates(struct router *r)
     if (rc != 0) {
         return explain(r, rc, "%s", why);
     }
-    certificates_tell(&r->certificates, true);
+    certificates_tell(&r->certificates, time(NULL), true);
     return 0;
 }
 
@@ -486,7 +487,7 @@ int router_check(const struct config *config, char *why, unsigned why_size)
     char cause[CERTIFICATES_WHY_MAX];
     int rc = certificates_init(&certificates, config, cause);
     if (rc == 0) {
-        certificates_tell(&certificates, true);
+        certificates_tell(&certificates, time(NULL), true);
     } else {
         snprintf(why, why_size, "%s", cause);
     }
@@ -500,7 +501,7 @@ int router_probe(const struct config *config)
     char why[CERTIFICATES_WHY_MAX];
     int status = 1;
     if (certificates_init(&certificates, config, why) == 0) {
-        certificates_tell(&certificates, true);
+        certificates_tell(&certificates, time(NULL), true);
         status = probe_once(config, &certificates);
     } else {
         fprintf(stderr, "router: %s\n", why);

@@ -240,7 +240,7 @@ static int init_frontend(struct certificates *c, const struct frontend_config *f
                          char why[CERTIFICATES_WHY_MAX])
 {
     struct credential *own = &c->frontends[f->index];
-    if (f->tls != TLS_MODE_YES) {
+    if (f->tls == TLS_MODE_NO) {
         return 0;
     }
     *own = (struct credential){.frontend = f};
@@ -363,9 +363,8 @@ static void tell_all(struct credential *list, size_t count, time_t now, bool fir
     }
 }
 
-void certificates_tell(struct certificates *c, bool first)
+void certificates_tell(struct certificates *c, time_t now, bool first)
 {
-    time_t now = time(NULL);
     tell_all(c->frontends, c->frontend_count, now, first);
     tell_all(c->backends, c->backend_count, now, first);
 }
@@ -471,10 +470,10 @@ static void look_at_all(struct certificates *all, struct credential *list, size_
     }
 }
 
-void certificates_look(struct certificates *c,
+void certificates_look(struct certificates *c, time_t now,
                        void (*on_new)(void *receiver, bool frontend, size_t index), void *receiver)
 {
     look_at_all(c, c->frontends, c->frontend_count, on_new, receiver);
     look_at_all(c, c->backends, c->backend_count, on_new, receiver);
-    certificates_tell(c, false);
+    certificates_tell(c, now, false);
 }

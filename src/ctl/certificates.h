@@ -19,7 +19,7 @@
 
 #define CERTIFICATES_WHY_MAX    512
 #define CERTIFICATE_PROBLEM_MAX (TLS_WHY_MAX + 80)
-#define CREDENTIAL_PROBLEM_MAX  (2 * CERTIFICATES_WHY_MAX + 32)
+#define CREDENTIAL_PROBLEM_MAX  (2 * CERTIFICATES_WHY_MAX + 64)
 
 /* How a certificate stands in time. */
 enum validity {
@@ -72,11 +72,11 @@ void certificates_release(struct certificates *c);
 
 /* Logs what somebody should know: at the start (`first`), which files will not be seen to change,
  * and which names have no certificate; what has expired or soon will, once a day. */
-void certificates_tell(struct certificates *c, bool first);
+void certificates_tell(struct certificates *c, time_t now, bool first);
 
 /* Looks at the files. `on_new` is called when another context took its place in frontend_tls or
  * backend_tls. */
-void certificates_look(struct certificates *c,
+void certificates_look(struct certificates *c, time_t now,
                        void (*on_new)(void *receiver, bool frontend, size_t index), void *receiver);
 
 enum validity certificate_validity(const struct tls_certificate *certificate, time_t now);

@@ -186,7 +186,7 @@ static void on_new_tls(void *receiver, bool frontend, size_t index)
 static void on_files_look(uv_timer_t *timer)
 {
     struct control *c = container_of(timer, struct control, files_timer);
-    certificates_look(c->certificates, on_new_tls, c);
+    certificates_look(c->certificates, time(NULL), on_new_tls, c);
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_look_at_files(&c->backends[i]);
     }

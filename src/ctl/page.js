@@ -124,7 +124,7 @@ function problemsOf(s) {
     if (f.max_sessions && f.sessions >= f.max_sessions) add('warn', f.name + ' is full', n(f.sessions) + ' sessions, as many as it may have.');
   }
   for (const [name, tls] of tlsOf(s)) {
-    if (tls.problem) add('warn', 'TLS of ' + name, tls.problem + '.');
+    if (tls.problem) add('warn', 'TLS of ' + name + ' needs attention', tls.problem[0].toUpperCase() + tls.problem.slice(1) + '.');
     for (const c of tls.certificates) if (c.problem) add(WRONG.has(c.validity) ? 'bad' : 'warn', 'A certificate of ' + name + ' ' + VALIDITY[c.validity], c.file + ' (' + c.names.join(', ') + '): ' + c.problem + '.');
   }
   if (s.router.draining) add('warn', 'This router is draining', 'It takes no new sessions and ends with the last one.');
@@ -233,8 +233,8 @@ function fillTls(s) {
   show(certificateTable, list.length > 0);
   certificateTable.fill(list, c => c.kind + '/' + c.owner + '/' + c.file);
   sync($('shakes'), s.frontends.filter(f => f.tls), f => f.name, f => make('li', '', make('b', '', f.name), make('span'), make('span')), (li, f) => {
-    const [, done, failed] = li.childNodes, resumed = f.tls_handshakes ? Math.floor(100 * f.tls_resumed / f.tls_handshakes) + ' % resumed' : 'none yet';
-    say(done, per(rate('f', '', f.name, 'tls_handshakes'), perSecond) + ' handshakes · ' + n(f.tls_handshakes) + ' ever, ' + resumed);
+    const [, done, failed] = li.childNodes, resumed = Math.floor(100 * f.tls_resumed / f.tls_handshakes) + ' % resumed';
+    say(done, f.tls_handshakes ? per(rate('f', '', f.name, 'tls_handshakes'), perSecond) + ' handshakes · ' + n(f.tls_handshakes) + ' ever, ' + resumed : 'no handshake yet');
     say(failed, n(f.tls_failed) + ' failed');
     dress(failed, f.tls_failed ? 'warn-ink' : 'soft');
   });

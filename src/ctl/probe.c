@@ -401,6 +401,8 @@ static void on_timer(uv_timer_t *timer)
 
 /* From outside ------------------------------------------------------------------------------ */
 
+static struct tls_context *const in_the_clear;
+
 struct probe *probe_new(struct loop *l, const struct probe_target *target, size_t number,
                         const struct probe_events *events, void *context, uint64_t *stamp)
 {
@@ -423,6 +425,9 @@ struct probe *probe_new(struct loop *l, const struct probe_target *target, size_
         .handles = 1,
         .talk = talk,
     };
+    if (p->target.tls == NULL) {
+        p->target.tls = &in_the_clear;
+    }
     uv_timer_init(&l->uv, &p->timer);
     return p;
 }

@@ -19,7 +19,7 @@ struct probe_target {
     struct address address;
     const struct probe_dialogue *dialogue; /* NULL: only connect */
     const struct probe_setup *setup;       /* may change between two questions */
-    struct tls_context *const *tls;        /* where the current one, or NULL, is */
+    struct tls_context *const *tls;        /* where the current one is, or NULL */
     bool keep;                             /* the connection, between two probes */
     uint64_t timeout_ms;
     uint64_t fast_interval_ms; /* a connection lost within it is not opened again at once */

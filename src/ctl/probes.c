@@ -10,8 +10,6 @@
 
 #define PROBE_KEEPALIVE_MS 2000
 
-static struct tls_context *const in_the_clear;
-
 static const char *renamed(const void *renames, const char *command)
 {
     const struct rename_list *list = renames;
@@ -66,7 +64,7 @@ static void set_up(struct probes *p, size_t server)
         .database = b->probe_database,
         .command = renamed,
         .renames = &b->probe_commands,
-        .tls = b->probe_tls,
+        .tls = b->probe_tls == PROBE_TLS_YES,
         .local = at->sa.any.sa_family == AF_UNIX,
         .mysql_topology = b->mysql_topology,
         .http = &b->http_check,
@@ -136,7 +134,7 @@ void probes_start(struct probes *p, struct loop *l, const struct probes_events *
         if (b->patroni > 0 && target.dialogue == b->protocol->dialogue && target.dialogue != NULL) {
             target.address = address_with_port(at, b->patroni);
             target.dialogue = &patroni_probe;
-            target.tls = &in_the_clear;
+            target.tls = NULL;
             p->servers[i].witness = start_one(l, &target, i, &events->witness, context, stamp);
         }
     }

@@ -49,7 +49,7 @@ def test_stats_json_has_every_key(world):
                                     "max_sessions", "generation", "ready", "draining"}
     assert stats["router"]["pid"] == world.router.pid
     assert stats["router"]["ready"] is True and stats["router"]["draining"] is False
-    keys = {"name", "binds", "backend", "route", "sessions", "max_sessions", "has_server"}
+    keys = {"name", "binds", "backend", "route", "sessions", "max_sessions", "has_server", "tls"}
     for f in stats["frontends"]:
         assert set(f) == keys | {key for key, _, _ in metric_keys("FRONTEND")}
     assert [f["name"] for f in stats["frontends"]] == ["write", "read", "hub"]
@@ -58,7 +58,7 @@ def test_stats_json_has_every_key(world):
     assert stats["frontends"][0]["binds"] == [f"127.0.0.1:{world.ports[0]}"]
     for b in stats["backends"]:
         assert set(b) == {"name", "protocol", "primary", "verdict", "stale", "reason", "waiting",
-                          "queue_limit", "held_ms", "sentinels", "servers"}
+                          "queue_limit", "held_ms", "tls", "sentinels", "servers"}
         for s in b["servers"]:
             assert set(s) == {"name", "address", "state", "role", "access", "reason", "sessions",
                               "max_connections", "weight", "backup", "offset", "lag_bytes",

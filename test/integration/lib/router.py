@@ -18,7 +18,7 @@ CRASHES = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.
            signal.SIGTRAP, signal.SIGSYS, signal.SIGPIPE}
 
 
-def run(*args, timeout=20, nofile=None, user=None, env=None):
+def run(*args, timeout=20, nofile=None, user=None, env=None, stdin=subprocess.DEVNULL):
     """Runs the binary to its end: a CompletedProcess with text."""
     wrapper = ["setpriv", "--pdeathsig", "KILL"]
     if user is not None:
@@ -26,7 +26,7 @@ def run(*args, timeout=20, nofile=None, user=None, env=None):
     if nofile is not None:
         wrapper += ["prlimit", f"--nofile={nofile}:{nofile}"]
     environment = dict(os.environ, **(env or {}))
-    done = subprocess.run(wrapper + [BINARY, *args], stdin=subprocess.DEVNULL, capture_output=True,
+    done = subprocess.run(wrapper + [BINARY, *args], stdin=stdin, capture_output=True,
                           text=True, timeout=timeout * SLOW, check=False, env=environment)
     judge(done.returncode, done.stderr)
     return done
