@@ -12,16 +12,12 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/mem.h"
-#include "core/cancel.h"
+#include "capacity.h"
 #include "core/worker.h"
 #include "ctl/admin.h"
 #include "ctl/control.h"
 #include "ctl/probe_once.h"
 #include "router_proto.h"
-
-/* What a session may cost at worst: both directions' leftovers and what was read ahead. */
-#define SESSION_BYTES_MAX (3 * LOOP_RECEIVE_BYTES)
-#define REFUSING_MAX      256
 
 /* An address without a session is forgotten when about so many others have come since. What it did
  * counts for a second, so this is how many sessions a second a flood would have to begin. 3 MB. */
@@ -38,7 +34,7 @@ struct router {
     struct worker *workers;
     unsigned worker_count;
     unsigned workers_ready; /* initialised */
-    unsigned refusing_max;
+    struct capacity capacity;
     size_t bind_count;
     int *fds;                    /* bind_count * worker_count; -1 = handed over */
     struct listener_path *paths; /* of each bind, and behind them of the admin address */
@@ -60,53 +56,6 @@ static int explain(struct router *r, int rc, const char *fmt, ...)
     vsnprintf(r->why, r->why_size, fmt, args);
     va_end(args);
     return rc;
-}
-
-/* Limits ------------------------------------------------------------------------------------ */
-
-static bool knows_cancelling(const struct config *c)
-{
-    for (size_t i = 0; i < c->backend_count; i++) {
-        const struct login_dialogue *login = c->backends[i].protocol->login;
-        if (login != NULL && login->key != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int set_limits(struct router *r, unsigned *max_sessions)
-{
-    const struct config *c = r->config;
-    uint64_t descriptors = limits_descriptors();
-    uint64_t refusing = descriptors / 16 / r->worker_count;
-    r->refusing_max = refusing < 1              ? 1
-                      : refusing > REFUSING_MAX ? REFUSING_MAX
-                                                : (unsigned)refusing;
-    /* Each loop holds a few descriptors, each server a probe, the admin address its connections. */
-    uint64_t reserve = 16 + (uint64_t)(r->worker_count + 1) * 4 + r->bind_count * r->worker_count +
-                       c->server_count + (uint64_t)r->refusing_max * r->worker_count;
-    reserve += knows_cancelling(c) ? (uint64_t)CANCELS_MAX * r->worker_count : 0;
-    reserve += descriptors > 1024 ? ADMIN_CONNECTIONS : 4;
-    if (descriptors < reserve + 2) {
-        return explain(r, UV_EMFILE,
-                       "the descriptor limit of %llu is too low: %llu are needed "
-                       "before the first session",
-                       (unsigned long long)descriptors, (unsigned long long)reserve + 2);
-    }
-    uint64_t by_descriptors = (descriptors - reserve) / 2;
-    uint64_t by_memory = limits_memory() / 2 / SESSION_BYTES_MAX;
-    unsigned wanted = c->router.max_sessions;
-    if (wanted > by_descriptors) {
-        return explain(r, UV_EMFILE,
-                       "max_sessions = %u needs a descriptor limit of %llu, this "
-                       "process has %llu",
-                       wanted, (unsigned long long)wanted * 2 + reserve,
-                       (unsigned long long)descriptors);
-    }
-    uint64_t automatic = by_descriptors < by_memory ? by_descriptors : by_memory;
-    *max_sessions = wanted > 0 ? wanted : automatic > 0 ? (unsigned)automatic : 1;
-    return 0;
 }
 
 /* Sockets ----------------------------------------------------------------------------------- */
@@ -205,35 +154,50 @@ static int listen_all(struct router *r, struct worker *w)
     return 0;
 }
 
+static int init_worker(struct router *r, unsigned index, const unsigned char *ticket_seed,
+                       uint64_t tickets_began_s)
+{
+    struct worker *w = &r->workers[index];
+    struct worker_setup setup = {
+        .index = index,
+        .worker_count = r->worker_count,
+        .config = r->config,
+        .shared = r->shared,
+        .clients = r->clients,
+        .cancels = r->cancels,
+        .control = &r->control.loop.mailbox,
+        .tell = &control_inbox,
+        .topology = r->control.published,
+        .refusing_max = r->capacity.refusing_max,
+        .frontend_tls = r->certificates.frontend_tls,
+        .backend_tls = r->certificates.backend_tls,
+        .ticket_seed = ticket_seed,
+        .tickets_began_s = tickets_began_s,
+    };
+    int rc = worker_init(w, &setup);
+    if (rc != 0) {
+        return explain(r, rc, "cannot start a worker: %s", uv_strerror(rc));
+    }
+    r->workers_ready++;
+    r->control.workers[index] = (struct control_worker){
+        .mailbox = &w->loop.mailbox,
+        .metrics = &w->metrics,
+    };
+    rc = listen_all(r, w);
+    return rc == 0 ? 0 : explain(r, rc, "cannot listen: %s", uv_strerror(rc));
+}
+
 static int init_workers(struct router *r)
 {
-    for (unsigned i = 0; i < r->worker_count; i++) {
-        struct worker_setup setup = {
-            .index = i,
-            .config = r->config,
-            .shared = r->shared,
-            .clients = r->clients,
-            .cancels = r->cancels,
-            .control = &r->control.loop.mailbox,
-            .tell = &control_inbox,
-            .topology = r->control.published,
-            .refusing_max = r->refusing_max,
-        };
-        int rc = worker_init(&r->workers[i], &setup);
-        if (rc != 0) {
-            return explain(r, rc, "cannot start a worker: %s", uv_strerror(rc));
-        }
-        r->workers_ready++;
-        r->control.workers[i] = (struct control_worker){
-            .mailbox = &r->workers[i].loop.mailbox,
-            .metrics = &r->workers[i].metrics,
-        };
-        rc = listen_all(r, &r->workers[i]);
-        if (rc != 0) {
-            return explain(r, rc, "cannot listen: %s", uv_strerror(rc));
-        }
+    unsigned char ticket_seed[TLS_SEED_BYTES];
+    uint64_t tickets_began_s = tls_tickets_now();
+    int rc = 0;
+    arc4random_buf(ticket_seed, sizeof ticket_seed);
+    for (unsigned i = 0; i < r->worker_count && rc == 0; i++) {
+        rc = init_worker(r, i, ticket_seed, tickets_began_s);
     }
-    return 0;
+    wipe(ticket_seed, sizeof ticket_seed);
+    return rc;
 }
 
 static bool limits_by_address(const struct config *c)
@@ -281,8 +245,9 @@ static int init_certificates(struct router *r)
     return 0;
 }
 
-static int init_control(struct router *r, unsigned max_sessions)
+static int init_control(struct router *r)
 {
+    unsigned max_sessions = r->capacity.max_sessions;
     r->shared = shared_new(r->config, max_sessions);
     if (r->shared == NULL) {
         return explain(r, UV_ENOMEM, "out of memory");
@@ -294,7 +259,7 @@ static int init_control(struct router *r, unsigned max_sessions)
             return explain(r, UV_ENOMEM, "out of memory");
         }
     }
-    if (knows_cancelling(r->config)) {
+    if (capacity_knows_cancelling(r->config)) {
         r->cancels = cancel_table_new(max_sessions);
     }
     struct control_setup setup = {
@@ -326,12 +291,13 @@ static void close_sockets(struct router *r)
 
 static int prepare(struct router *r)
 {
-    unsigned max_sessions = 0;
-    int rc = set_limits(r, &max_sessions);
+    r->capacity.workers = r->worker_count;
+    r->capacity.sockets = r->bind_count * r->worker_count;
+    int rc = capacity_find(&r->capacity, r->config, r->why, r->why_size);
     rc = rc != 0 ? rc : init_certificates(r);
     rc = rc != 0 ? rc : bind_all(r);
     rc = rc != 0 ? rc : bind_admin(r);
-    rc = rc != 0 ? rc : init_control(r, max_sessions);
+    rc = rc != 0 ? rc : init_control(r);
     return rc != 0 ? rc : init_workers(r);
 }
 

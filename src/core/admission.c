@@ -4,6 +4,16 @@
 
 #define NS_PER_S 1000000000ULL
 
+static bool is_denied(const struct access_list *rules, const struct address *from)
+{
+    for (size_t i = 0; i < rules->count; i++) {
+        if (!rules->items[i].allow && cidr_contains(&rules->items[i].range, from)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool may_connect(const struct access_list *rules, const struct address *from)
 {
     bool allowlist = false;
@@ -74,7 +84,8 @@ enum admission_verdict admission_enter(struct worker *w, const struct frontend_c
         return ADMISSION_SESSIONS;
     }
     uint64_t now_ns = uv_hrtime();
-    enum admission_verdict verdict = enter_by_address(w, f, a, now_ns, words);
+    enum admission_verdict verdict =
+        f->accept_proxy ? ADMITTED : enter_by_address(w, f, a, now_ns, words);
     if (verdict != ADMITTED) {
         return verdict;
     }
@@ -83,6 +94,18 @@ enum admission_verdict admission_enter(struct worker *w, const struct frontend_c
         return ADMISSION_RATE;
     }
     return ADMITTED;
+}
+
+/* Who speaks for others was let in by the rules; those it speaks for may still be denied. */
+enum admission_verdict admission_client(struct worker *w, const struct frontend_config *f,
+                                        const struct address *from, bool named, struct admission *a,
+                                        const char **words)
+{
+    a->key = address_client_key(from);
+    if (named && is_denied(&f->access, from)) {
+        return ADMISSION_DENIED;
+    }
+    return enter_by_address(w, f, a, uv_hrtime(), words);
 }
 
 void admission_leave(struct worker *w, const struct frontend_config *f, struct admission *a)

@@ -25,10 +25,16 @@ enum admission_verdict {
     ADMISSION_RATE,     /* a cap on new sessions a second */
 };
 
-/* On any verdict `a` holds what was taken. `words` says which cap, for the client. */
+/* On any verdict `a` holds what was taken. `words` says which cap, for the client. With
+ * accept_proxy `from` only speaks for others: the caps of its client are left to
+ * admission_client(). */
 enum admission_verdict admission_enter(struct worker *w, const struct frontend_config *f,
                                        const struct address *from, struct admission *a,
                                        const char **words);
+/* The client is known, by a header or, where `named` is false, as the connection's own address. */
+enum admission_verdict admission_client(struct worker *w, const struct frontend_config *f,
+                                        const struct address *from, bool named, struct admission *a,
+                                        const char **words);
 void admission_leave(struct worker *w, const struct frontend_config *f, struct admission *a);
 
 #endif

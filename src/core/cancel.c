@@ -9,6 +9,7 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/session.h"
+#include "core/upstream.h"
 
 struct cancel {
     struct conn conn;
@@ -16,6 +17,8 @@ struct cancel {
     struct session *session; /* NULL once it has ended */
     struct list node;        /* in worker.cancelling */
     struct deadline deadline;
+    size_t backend;
+    size_t server;
     struct login_out request;
 };
 
@@ -56,19 +59,43 @@ static struct cancel *of_conn(struct conn *conn)
     return container_of(conn, struct cancel, conn);
 }
 
+static int send_request(struct cancel *c)
+{
+    return conn_write(&c->conn, c->request.data, c->request.len);
+}
+
+/* The server has taken the connect; `s` is who asks, if it is still there. 0, or a UV_* code. */
+static int accepted(struct cancel *c, const struct session *s)
+{
+    int rc = upstream_begin(c->worker, c->backend, c->server, &c->conn, s);
+    return rc == UPSTREAM_READY ? send_request(c) : rc == UPSTREAM_PENDING ? 0 : rc;
+}
+
 static void on_connected(struct conn *conn)
 {
     struct cancel *c = of_conn(conn);
-    if (conn_write(conn, c->request.data, c->request.len) != 0) {
+    if (accepted(c, c->session) != 0) {
         cancel_end(c);
     }
 }
 
+static void on_secured(struct conn *conn)
+{
+    struct cancel *c = of_conn(conn);
+    upstream_secured(c->worker, c->backend, c->server, conn);
+    if (send_request(c) != 0) {
+        cancel_end(c);
+    }
+}
+
+/* Servers say nothing, but whether TLS may begin. */
 static void on_data(struct conn *conn, const char *data, size_t len)
 {
-    (void)conn; /* servers say nothing */
-    (void)data;
-    (void)len;
+    struct cancel *c = of_conn(conn);
+    bool asked = c->worker->config->backends[c->backend].tls && conn->tls == NULL;
+    if (asked && upstream_data(c->worker, c->backend, c->server, conn, data, len) < 0) {
+        cancel_end(c);
+    }
 }
 
 static void on_eof(struct conn *conn)
@@ -94,6 +121,7 @@ static void on_closed(struct conn *conn)
 
 static const struct conn_ops cancel_ops = {
     .on_connected = on_connected,
+    .on_secured = on_secured,
     .on_data = on_data,
     .on_eof = on_eof,
     .on_drained = on_drained,
@@ -114,6 +142,8 @@ static void send_to(struct session *s, size_t server, const struct login_out *re
         return;
     }
     c->worker = w;
+    c->backend = s->backend->index;
+    c->server = server;
     c->request = *request;
     deadline_init(&c->deadline);
     list_append(&w->cancelling, &c->node);
@@ -122,7 +152,7 @@ static void send_to(struct session *s, size_t server, const struct login_out *re
     const struct server_config *config = &s->backend->servers.items[server];
     int rc = conn_connect(&c->conn, &w->loop, &cancel_ops, &config->address, NULL);
     if (rc == CONN_CONNECTED) {
-        rc = conn_write(&c->conn, request->data, request->len);
+        rc = accepted(c, s);
     }
     if (rc < 0) {
         cancel_end(c);
@@ -135,7 +165,7 @@ static void send_to_all(struct session *s, const struct login_out *request)
 {
     size_t backend = s->backend->index;
     for (size_t i = 0; i < s->backend->servers.count; i++) {
-        if (route_allows(s->worker->topology, backend, i, s->frontend->route)) {
+        if (route_allows(s->worker->topology, backend, i, (enum route)s->route)) {
             send_to(s, i, request);
         }
     }

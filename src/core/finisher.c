@@ -6,6 +6,7 @@
 
 #include "base/macros.h"
 #include "core/session.h"
+#include "core/upstream.h"
 
 struct finisher {
     struct server_link *link; /* owned */
@@ -51,9 +52,13 @@ static struct finisher *of_conn(struct conn *c)
     return container_of(c, struct server_link, conn)->finisher;
 }
 
+/* It speaks first, once it knows whose connection it is. */
 static void on_connected(struct conn *c)
 {
-    (void)c; /* it speaks first */
+    struct finisher *f = of_conn(c);
+    if (upstream_begin(f->worker, f->backend, f->link->index, c, NULL) != UPSTREAM_READY) {
+        finisher_end(f);
+    }
 }
 
 static void on_data(struct conn *c, const char *data, size_t len)

@@ -3,6 +3,7 @@
  * listens. When the login is over, or has become TLS, relay.c takes over and knows nothing of it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/macros.h"
 #include "base/mem.h"
@@ -67,12 +68,6 @@ static void refuse(struct session *s, const char *why)
 
 /* The client speaks first ------------------------------------------------------------------- */
 
-void login_open(struct session *s)
-{
-    session_set(s, SESSION_OPENING);
-    set_step(s, LOGIN_CLIENT);
-}
-
 static void look_at_first(struct session *s)
 {
     const char *why = "";
@@ -90,6 +85,15 @@ static void look_at_first(struct session *s)
     case LOGIN_BAD:
         refuse(s, why);
         break;
+    }
+}
+
+void login_open(struct session *s)
+{
+    session_set(s, SESSION_OPENING);
+    set_step(s, LOGIN_CLIENT);
+    if (s->ahead_len > 0) { /* it came together with a PROXY header */
+        look_at_first(s);
     }
 }
 
@@ -193,6 +197,26 @@ void login_on_late(struct deadline *d)
     }
 }
 
+/* What the server says, to the client: as it is, or without what would be a lie. */
+static void show_server(struct session *s, struct conn *c, const char *data, size_t len)
+{
+    const struct login_dialogue *dialogue = dialogue_of(s);
+    if (!s->backend->tls || dialogue->veil == NULL) {
+        relay_server_ops.on_data(c, data, len);
+        return;
+    }
+    char *copy = malloc(len);
+    if (copy == NULL) {
+        session_kill(s, END_MEMORY);
+        return;
+    }
+    memcpy(copy, data, len);
+    dialogue->veil(s->login->state, copy, len);
+    relay_server_ops.on_data(c, copy, len);
+    wipe(copy, len); /* it may hold the key of the session */
+    free(copy);
+}
+
 static void on_server_data(struct conn *c, const char *data, size_t len)
 {
     struct session *s = container_of(c, struct server_link, conn)->session;
@@ -200,7 +224,7 @@ static void on_server_data(struct conn *c, const char *data, size_t len)
     if (step == LOGIN_OVER) {
         note_key(s);
     }
-    relay_server_ops.on_data(c, data, len);
+    show_server(s, c, data, len);
     if (s->state != SESSION_LOGIN) {
         return;
     }

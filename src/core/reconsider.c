@@ -72,7 +72,7 @@ void session_reconsider(struct session *s)
     size_t backend = s->backend->index;
     size_t server = s->server->index;
     const struct topology_server *t = &w->topology->backends[backend].servers[server];
-    bool allowed = route_allows(w->topology, backend, server, s->frontend->route);
+    bool allowed = route_allows(w->topology, backend, server, (enum route)s->route);
     if (is_untouched(s)) {
         reconsider_untouched(s, allowed, t->access);
     } else if (allowed) {

@@ -16,12 +16,25 @@ static void touch(struct session *s)
     }
 }
 
+/* Under TLS an end can be told from a cut, and is passed on as what it was. */
+static void pass_end(const struct conn *from, struct conn *to)
+{
+    if (from->abrupt) {
+        conn_cut(to);
+    } else {
+        conn_finish(to);
+    }
+}
+
 /* Ends the session when nothing more can move in either direction. */
 static bool maybe_done(struct session *s)
 {
     bool done = s->client.eof && s->server->conn.eof && conn_queued(&s->client) == 0 &&
                 conn_queued(&s->server->conn) == 0;
     if (done) {
+        if (UNLIKELY(conn_is_secured(&s->client))) {
+            pass_end(&s->server->conn, &s->client);
+        }
         session_close(s, END_DONE);
     }
     return done;
@@ -64,7 +77,7 @@ void relay_client_data(struct session *s, const char *data, size_t len)
 void relay_client_eof(struct session *s)
 {
     if (!maybe_done(s)) {
-        conn_finish(&s->server->conn);
+        pass_end(&s->client, &s->server->conn);
     }
 }
 
@@ -105,7 +118,7 @@ static void on_server_eof(struct conn *c)
 {
     struct session *s = container_of(c, struct server_link, conn)->session;
     if (!maybe_done(s)) { /* usually the client was first, and the close says it all */
-        conn_finish(&s->client);
+        pass_end(c, &s->client);
         /* A pooled client may not look for hours, and would hold a place of the server's cap. */
         if (s->timer != &s->worker->backends[s->backend->index].drain) {
             session_arm(s, &s->worker->backends[s->backend->index].half);

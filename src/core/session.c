@@ -9,12 +9,18 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "core/upstream.h"
 
 #define TO(state) (1U << (state))
 #define ENDS      (TO(SESSION_REFUSE) | TO(SESSION_CLOSE))
+#define ADMITS    (TO(SESSION_OPENING) | TO(SESSION_WAIT) | TO(SESSION_CONNECT) | ENDS)
+#define EDGE      (TO(SESSION_PROXY) | TO(SESSION_HELLO) | TO(SESSION_SHAKE))
 
 static const unsigned successors[] = {
-    [SESSION_NEW] = TO(SESSION_OPENING) | TO(SESSION_WAIT) | TO(SESSION_CONNECT) | ENDS,
+    [SESSION_NEW] = TO(SESSION_PROXY) | TO(SESSION_HELLO) | ADMITS,
+    [SESSION_PROXY] = TO(SESSION_HELLO) | ADMITS,
+    [SESSION_HELLO] = TO(SESSION_SHAKE) | ADMITS,
+    [SESSION_SHAKE] = ADMITS,
     [SESSION_OPENING] = TO(SESSION_WAIT) | TO(SESSION_CONNECT) | TO(SESSION_CANCEL) | ENDS,
     [SESSION_WAIT] = TO(SESSION_CONNECT) | ENDS,
     [SESSION_CONNECT] =
@@ -57,6 +63,15 @@ void session_arm(struct session *s, struct deadline_list *list)
 
 /* The end ----------------------------------------------------------------------------------- */
 
+/* Under TLS an end has to be said. */
+static void end(struct conn *c)
+{
+    if (conn_is_secured(c)) {
+        conn_finish(c);
+    }
+    conn_close(c);
+}
+
 void session_drop_server(struct session *s, bool reset)
 {
     struct server_link *link = s->server;
@@ -78,7 +93,7 @@ void session_drop_server(struct session *s, bool reset)
     if (reset) {
         conn_reset(&link->conn);
     } else {
-        conn_close(&link->conn);
+        end(&link->conn);
     }
     worker_release_place(s->worker, s->backend->index, link->index);
 }
@@ -108,9 +123,14 @@ void session_close(struct session *s, enum session_end why)
     log_end(s, s->server != NULL ? s->server->config->name : "-");
     session_stop_waiting(s);
     cancel_forget(s);
+    edge_free(s);
     session_drop_server(s, why != END_DONE && why != END_IDLE);
     admission_leave(s->worker, s->frontend, &s->admission);
-    conn_close(&s->client);
+    if (why == END_IDLE) {
+        end(&s->client);
+    } else {
+        conn_close(&s->client);
+    }
 }
 
 /* Ends that the client must not take for a success are resets on its side too. Its place is free
@@ -124,7 +144,8 @@ void session_kill(struct session *s, enum session_end why)
 
 void session_shut_down(struct session *s)
 {
-    if ((successors[s->state] & TO(SESSION_REFUSE)) != 0) {
+    bool mute = (TO(s->state) & EDGE) != 0;
+    if ((successors[s->state] & TO(SESSION_REFUSE)) != 0 && !mute) {
         session_refuse(s, REFUSED_SHUTDOWN, "it is shutting down");
     } else if (s->state != SESSION_REFUSE) {
         session_kill(s, END_SHUTDOWN);
@@ -149,6 +170,11 @@ static void on_client_data(struct conn *c, const char *data, size_t len)
     case SESSION_LOGIN:
         login_client_data(s, data, len);
         break;
+    case SESSION_PROXY:
+    case SESSION_HELLO:
+    case SESSION_SHAKE:
+        edge_client_data(s, data, len);
+        break;
     case SESSION_REFUSE:
         refuse_client_data(s, data, len);
         break;
@@ -170,6 +196,8 @@ static void on_client_eof(struct conn *c)
         refuse_maybe_done(s);
     } else if (s->state == SESSION_OPENING || s->state == SESSION_LOGIN) {
         login_client_eof(s);
+    } else if ((TO(s->state) & EDGE) != 0) {
+        edge_client_eof(s);
     } else {
         waiting_client_eof(s);
     }
@@ -185,11 +213,17 @@ static void on_client_drained(struct conn *c)
     }
 }
 
+static void on_client_secured(struct conn *c)
+{
+    edge_client_secured(container_of(c, struct session, client));
+}
+
 static void on_client_error(struct conn *c, int status)
 {
-    (void)status;
     struct session *s = container_of(c, struct session, client);
-    if (s->state == SESSION_WAIT || s->state == SESSION_CONNECT) {
+    if ((TO(s->state) & EDGE) != 0) {
+        edge_client_error(s, status);
+    } else if (s->state == SESSION_WAIT || s->state == SESSION_CONNECT) {
         metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_LEFT_WAITING], 1);
         session_close(s, END_LEFT);
     } else {
@@ -204,12 +238,14 @@ static void on_client_closed(struct conn *c)
     assert(s->state == SESSION_CLOSE);
     list_remove(&s->node);
     login_free(s);
+    free(s->origin);
     free(s->ahead);
     free(s);
     worker_maybe_stop(w);
 }
 
 static const struct conn_ops client_ops = {
+    .on_secured = on_client_secured,
     .on_data = on_client_data,
     .on_eof = on_client_eof,
     .on_drained = on_client_drained,
@@ -228,6 +264,7 @@ static struct session *session_new(struct worker *w, const struct frontend_confi
     s->worker = w;
     s->frontend = f;
     s->backend = &w->config->backends[f->backend];
+    s->route = (uint8_t)f->route;
     s->started_ms = loop_now_ms(&w->loop);
     if (!login_new(s)) {
         free(s);
@@ -248,7 +285,7 @@ static void begin(struct session *s)
     }
 }
 
-static void admit(struct session *s, enum admission_verdict verdict, const char *words)
+void session_admit(struct session *s, enum admission_verdict verdict, const char *words)
 {
     struct frontend_counters *counters = &s->worker->metrics.frontends[s->frontend->index];
     if (verdict == ADMITTED) {
@@ -268,6 +305,9 @@ void session_accept(struct worker *w, const struct frontend_config *f, int fd,
     const char *words = "";
     enum admission_verdict verdict = admission_enter(w, f, from, &admission, &words);
     struct session *s = verdict != ADMISSION_DENIED ? session_new(w, f) : NULL;
+    if (verdict == ADMISSION_DENIED && f->accept_proxy) {
+        edge_tell_denied(w, f, from);
+    }
     if (s == NULL) {
         metric_add(&w->metrics.frontends[f->index].at[FRONTEND_DENIED], 1);
         admission_leave(w, f, &admission);
@@ -279,7 +319,11 @@ void session_accept(struct worker *w, const struct frontend_config *f, int fd,
         session_close(s, END_CLIENT);
         return;
     }
-    admit(s, verdict, words);
+    if (edge_wanted(w->config, f)) {
+        edge_begin(s, verdict, words);
+    } else {
+        session_admit(s, verdict, words);
+    }
     if (s->state != SESSION_CLOSE) {
         conn_start(&s->client);
     }
@@ -291,7 +335,7 @@ static void fill_request(const struct session *s, struct route_request *r)
 {
     *r = (struct route_request){
         .backend = s->backend->index,
-        .route = s->frontend->route,
+        .route = (enum route)s->route,
         .fallback = s->frontend->fallback,
         .client_hash = client_key_hash(&s->admission.key),
         .tried = s->tried,
@@ -336,7 +380,9 @@ void session_connect_failed(struct session *s, int status)
     }
     if (s->attempts > s->backend->connect_retries) {
         char words[128];
-        snprintf(words, sizeof words, "cannot connect to %s: %s", name, uv_strerror(status));
+        const char *why = conn_why(&link->conn); /* what TLS did not like says more */
+        snprintf(words, sizeof words, "cannot connect to %s: %s", name,
+                 status == UV_EPROTO && why[0] != '\0' ? why : uv_strerror(status));
         session_refuse(s, REFUSED_CONNECT, words);
         return;
     }
@@ -359,9 +405,46 @@ static void connected(struct session *s)
     }
 }
 
+/* The server has taken the connect. */
+static void accepted(struct session *s)
+{
+    struct worker *w = s->worker;
+    int rc = upstream_begin(w, s->backend->index, s->server->index, &s->server->conn, s);
+    if (rc == UPSTREAM_READY) {
+        connected(s);
+    } else if (rc == UPSTREAM_PENDING) {
+        session_arm(s, &w->backends[s->backend->index].connect);
+    } else {
+        session_connect_failed(s, rc);
+    }
+}
+
 static void on_server_connected(struct conn *c)
 {
-    connected(container_of(c, struct server_link, conn)->session);
+    accepted(container_of(c, struct server_link, conn)->session);
+}
+
+/* No session has begun: it is the answer to whether TLS may begin. */
+static void on_server_answer(struct conn *c, const char *data, size_t len)
+{
+    struct session *s = container_of(c, struct server_link, conn)->session;
+    int rc = upstream_data(s->worker, s->backend->index, s->server->index, c, data, len);
+    if (rc < 0) {
+        session_connect_failed(s, rc);
+    }
+}
+
+static void on_server_secured(struct conn *c)
+{
+    struct session *s = container_of(c, struct server_link, conn)->session;
+    upstream_secured(s->worker, s->backend->index, s->server->index, c);
+    connected(s);
+}
+
+/* A server that ends in the midst of its TLS handshake. */
+static void on_server_connect_eof(struct conn *c)
+{
+    session_connect_failed(container_of(c, struct server_link, conn)->session, UV_EOF);
 }
 
 static void on_server_connect_error(struct conn *c, int status)
@@ -377,6 +460,9 @@ static void on_server_closed(struct conn *c)
 
 static const struct conn_ops connect_ops = {
     .on_connected = on_server_connected,
+    .on_data = on_server_answer,
+    .on_secured = on_server_secured,
+    .on_eof = on_server_connect_eof,
     .on_error = on_server_connect_error,
     .on_closed = on_server_closed,
 };
@@ -416,7 +502,7 @@ void session_connect(struct session *s, size_t server)
     if (rc == CONN_PENDING) {
         session_arm(s, &w->backends[s->backend->index].connect);
     } else if (rc == CONN_CONNECTED) {
-        connected(s);
+        accepted(s);
     } else {
         session_connect_failed(s, rc);
     }

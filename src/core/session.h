@@ -3,7 +3,8 @@
  *
  *   NEW -> OPENING -> WAIT <-> CONNECT -> LOGIN -> RELAY -> CLOSE
  *
- * and from each before RELAY -> REFUSE -> CLOSE. LOGIN is for protocols whose beginning matters
+ * and from each before RELAY -> REFUSE -> CLOSE. Behind NEW come PROXY, HELLO and SHAKE where the
+ * frontend has an edge (core/edge.h). LOGIN is for protocols whose beginning matters
  * (struct login_dialogue), and goes back to WAIT while nothing has passed; of those, OPENING for
  * where the client speaks first, which then may also have come only to CANCEL what another one
  * does.
@@ -18,6 +19,7 @@
 
 #include "core/admission.h"
 #include "core/cancel.h"
+#include "core/edge.h"
 #include "core/finisher.h"
 #include "core/worker.h"
 #include "net/conn.h"
@@ -34,6 +36,9 @@
 
 enum session_state {
     SESSION_NEW,     /* waits for nothing: admitted, not yet routed */
+    SESSION_PROXY,   /* waits for a PROXY header */
+    SESSION_HELLO,   /* waits for a whole client hello */
+    SESSION_SHAKE,   /* waits for its turn, or for the client to go on with the TLS handshake */
     SESSION_OPENING, /* waits for the client's first message */
     SESSION_WAIT,    /* waits for control to grant a server */
     SESSION_CONNECT, /* waits for the server to take the connect */
@@ -85,6 +90,8 @@ struct session {
     struct waiter *waiter;       /* lent to control */
     struct login *login;         /* owned: until it is over, or a refusal is said */
     struct cancel_entry *cancel; /* owned: in worker.cancels, while it has a server */
+    struct edge *edge;           /* owned: while it is at the client's edge */
+    struct origin *origin;       /* owned: of a PROXY header, for send_proxy; NULL = the socket's */
     char *ahead;                 /* owned: what the client sent and nobody took yet */
     struct admission admission;
     uint64_t started_ms;
@@ -96,6 +103,7 @@ struct session {
     uint16_t tried[ROUTE_TRIED_MAX];
     uint8_t tried_count;
     uint8_t attempts;
+    uint8_t route; /* enum route: the frontend's, or of its rule for the name in a client hello */
     bool settling; /* has waited for its server, and is not logged in there yet */
     uint8_t state; /* enum session_state, changed by session_set() only */
     uint8_t end;   /* enum session_end, set with SESSION_REFUSE or SESSION_CLOSE */
@@ -123,6 +131,8 @@ void session_shut_down(struct session *s);
 void session_set(struct session *s, enum session_state next);
 void session_arm(struct session *s, struct deadline_list *list); /* NULL: disarm */
 void session_close(struct session *s, enum session_end why);
+/* The edge is over, or there is none: routes it, or refuses it. */
+void session_admit(struct session *s, enum admission_verdict verdict, const char *words);
 /* Picks a server and connects, or joins the queue. */
 void session_route(struct session *s);
 /* Connects to a server whose place is claimed already. */

@@ -47,8 +47,8 @@ static void refuse_late(struct session *s)
     const struct topology_backend *b = &s->worker->topology->backends[s->backend->index];
     bool primary = b->primary >= 0 && b->servers[b->primary].access == ACCESS_OPEN;
     session_refuse(s, REFUSED_TIMEOUT,
-                   s->frontend->route == ROUTE_PRIMARY && !primary ? "no primary in time"
-                                                                   : "no server was free in time");
+                   s->route == ROUTE_PRIMARY && !primary ? "no primary in time"
+                                                         : "no server was free in time");
 }
 
 static bool take_place_in_queue(struct session *s)
@@ -72,7 +72,7 @@ static void post_waiter(struct session *s, struct waiter *waiter)
         .request =
             {
                 .backend = s->backend->index,
-                .route = s->frontend->route,
+                .route = (enum route)s->route,
                 .fallback = s->frontend->fallback,
                 .client_hash = client_key_hash(&s->admission.key),
             },
@@ -113,7 +113,7 @@ void session_wait(struct session *s)
     if (s->attempts == 0) {
         metric_add(&w->metrics.frontends[s->frontend->index].at[FRONTEND_HELD], 1);
     }
-    atomic_fetch_add(&shared->waiting[s->frontend->route], 1);
+    atomic_fetch_add(&shared->waiting[s->route], 1);
     s->tried_count = 0; /* by the time of the grant they may be well again */
     session_set(s, SESSION_WAIT);
     session_arm(s, &w->backends[s->backend->index].queue);

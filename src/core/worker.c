@@ -218,7 +218,19 @@ static void on_stop(struct message *m, void *worker)
     worker_maybe_stop(w);
 }
 
-const struct worker_inbox worker_inbox = {.topology = on_topology, .stop = on_stop};
+/* Sessions keep the context that they were made with. */
+static void on_tls(struct message *m, void *worker)
+{
+    struct worker *w = worker;
+    struct message_tls *mt = container_of(m, struct message_tls, message);
+    struct tls_context **at =
+        mt->frontend ? &w->frontends[mt->index].tls : &w->backends[mt->index].tls;
+    tls_context_unref(*at);
+    *at = mt->context;
+    free(mt);
+}
+
+const struct worker_inbox worker_inbox = {.topology = on_topology, .tls = on_tls, .stop = on_stop};
 
 /* Beginning and end ------------------------------------------------------------------------- */
 
@@ -226,9 +238,13 @@ static void init_deadlines(struct worker *w)
 {
     const struct config *c = w->config;
     for (size_t i = 0; i < c->frontend_count; i++) {
-        deadline_list_init(&w->frontends[i].idle, &w->loop, c->frontends[i].idle_timeout,
-                           on_idle_expired);
+        struct worker_frontend *wf = &w->frontends[i];
+        deadline_list_init(&wf->idle, &w->loop, c->frontends[i].idle_timeout, on_idle_expired);
+        deadline_list_init(&wf->handshake, &w->loop, c->frontends[i].handshake_timeout,
+                           edge_on_late);
+        deadline_init(&wf->turn_again);
     }
+    deadline_list_init(&w->turn, &w->loop, EDGE_TURN_MS, edge_on_turn);
     for (size_t i = 0; i < c->backend_count; i++) {
         const struct backend_config *b = &c->backends[i];
         struct worker_backend *wb = &w->backends[i];
@@ -252,6 +268,42 @@ static void init_deadlines(struct worker *w)
     deadline_init(&w->look_again);
 }
 
+static struct tls_context *take(struct tls_context *context)
+{
+    return context != NULL ? tls_context_ref(context) : NULL;
+}
+
+static void init_tls(struct worker *w, const struct worker_setup *setup)
+{
+    const struct config *c = setup->config;
+    for (size_t i = 0; i < c->frontend_count; i++) {
+        struct worker_frontend *wf = &w->frontends[i];
+        unsigned share = c->frontends[i].max_handshakes / setup->worker_count;
+        wf->shaking_max = share > 0 ? share : 1;
+        wf->tls = take(setup->frontend_tls[i]);
+        list_init(&wf->turns);
+        list_init(&wf->shaking);
+    }
+    for (size_t i = 0; i < c->backend_count; i++) {
+        w->backends[i].tls = take(setup->backend_tls[i]);
+    }
+    tls_tickets_init(&w->tickets, setup->ticket_seed, setup->tickets_began_s);
+}
+
+static void release_tls(struct worker *w)
+{
+    for (size_t i = 0; i < w->config->frontend_count; i++) {
+        tls_context_unref(w->frontends[i].tls);
+    }
+    for (size_t i = 0; i < w->config->backend_count; i++) {
+        tls_context_unref(w->backends[i].tls);
+    }
+    for (size_t i = 0; i < w->config->server_count; i++) {
+        tls_resume_release(&w->servers[i].resume);
+    }
+    tls_tickets_release(&w->tickets);
+}
+
 static size_t count_binds(const struct config *c)
 {
     size_t n = 0;
@@ -266,6 +318,7 @@ static void release(struct worker *w)
     for (size_t i = 0; i < w->config->backend_count; i++) {
         balance_state_release(&w->backends[i].balance);
     }
+    release_tls(w);
     topology_unref(w->topology);
     metrics_release(&w->metrics);
     free(w->listeners);
@@ -295,6 +348,7 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
     list_init(&w->sessions);
     list_init(&w->cancelling);
     metrics_init(&w->metrics, c);
+    init_tls(w, setup);
     for (size_t i = 0; i < c->server_count; i++) {
         list_init(&w->servers[i].links);
         list_init(&w->servers[i].finishers);

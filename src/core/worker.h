@@ -13,6 +13,8 @@
 #include "net/deadline.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/tls.h"
+#include "net/tls_tickets.h"
 
 struct worker_listener {
     struct listener listener;
@@ -21,7 +23,15 @@ struct worker_listener {
 };
 
 struct worker_frontend {
-    struct deadline_list idle; /* sessions that relay, by idle_timeout */
+    struct deadline_list idle;      /* sessions that relay, by idle_timeout */
+    struct deadline_list handshake; /* those at the client's edge, by handshake_timeout */
+    struct tls_context *tls;        /* ref: for the next handshake; NULL = in the clear */
+    struct list turns;              /* of edges that wait to begin their handshake */
+    struct list shaking;            /* of edges in theirs, the oldest first */
+    unsigned shaking_count;
+    unsigned shaking_max; /* this worker's share of max_handshakes */
+    bool giving;          /* turns are being given */
+    struct deadline turn_again;
 };
 
 struct worker_backend {
@@ -30,6 +40,7 @@ struct worker_backend {
     struct deadline_list login;   /* sessions whose client is to go on with its login */
     struct deadline_list half;    /* sessions whose server has ended, by tcp_user_timeout */
     struct deadline_list drain;   /* sessions that must leave, by on_demotion */
+    struct tls_context *tls;      /* ref: for the next connect; NULL = in the clear */
     struct balance_state balance;
 };
 
@@ -37,6 +48,7 @@ struct worker_server {
     struct list links;     /* of sessions: struct server_link.node */
     struct list finishers; /* struct finisher.node */
     unsigned finishing;
+    struct tls_resume resume; /* the last TLS session, to be resumed */
 };
 
 struct worker {
@@ -71,6 +83,7 @@ struct worker {
     struct deadline_list cancel;      /* requests to cancel */
     struct deadline_list accept_rest; /* a listener without descriptors tries again */
     struct deadline accept_again;
+    struct deadline_list turn; /* turns for handshakes, while somebody waits for one */
     struct deadline_list look; /* waiting clients that are not read are looked at */
     struct deadline look_again;
     bool stopping; /* told to end */
@@ -79,6 +92,8 @@ struct worker {
     struct log_gate accept_gate;
     struct log_gate session_gate;
     struct log_gate finish_gate;
+    struct log_gate edge_gate;
+    struct tls_tickets tickets;
 };
 
 struct worker_setup {
@@ -91,6 +106,12 @@ struct worker_setup {
     const struct control_inbox *tell;
     struct topology *topology; /* borrowed; the worker takes its own reference */
     unsigned refusing_max;
+    unsigned worker_count; /* who share the caps on handshakes */
+    /* Of each frontend, and each backend; the worker takes references of its own. */
+    struct tls_context *const *frontend_tls;
+    struct tls_context *const *backend_tls;
+    const unsigned char *ticket_seed; /* TLS_SEED_BYTES, the same for all workers */
+    uint64_t tickets_began_s;         /* tls_tickets_now(), the same for all workers */
 };
 
 extern const struct worker_inbox worker_inbox;

@@ -10,6 +10,7 @@
 #include "base/macros.h"
 #include "ctl/probe_state.h"
 #include "net/loop.h"
+#include "net/proxy_header.h"
 #include "net/tls.h"
 
 #define REST_MAX 65536 /* bytes from a server that is left: a download is not waited for */
@@ -218,10 +219,24 @@ static void talk(struct probe *p, bool goes_on)
 
 /* The connection ---------------------------------------------------------------------------- */
 
+/* A connection of our own: a server that wants the header everywhere gets one that names nobody. */
+static int say_whose(struct probe *p)
+{
+    char header[PROXY_HEADER_OUT_MAX];
+    size_t len = p->target.proxy == 0
+                     ? 0
+                     : proxy_header_build(header, (enum proxy_version)p->target.proxy, NULL, NULL);
+    return say(p, header, len);
+}
+
 static void connected(struct probe *p)
 {
     const struct probe_dialogue *d = p->target.dialogue;
-    if (*p->target.tls != NULL && d != NULL && !d->tls_inside) {
+    int rc = say_whose(p);
+    if (rc != 0) {
+        begin_observation(p);
+        fail_status(p, "cannot send the PROXY header", rc);
+    } else if (*p->target.tls != NULL && d != NULL && !d->tls_inside) {
         begin_observation(p);
         begin_tls(p, false);
     } else {

@@ -20,6 +20,7 @@ struct probe_target {
     const struct probe_dialogue *dialogue; /* NULL: only connect */
     const struct probe_setup *setup;       /* may change between two questions */
     struct tls_context *const *tls;        /* where the current one is, or NULL */
+    unsigned proxy;                        /* enum proxy_version of the header; 0 = none */
     bool keep;                             /* the connection, between two probes */
     uint64_t timeout_ms;
     uint64_t fast_interval_ms; /* a connection lost within it is not opened again at once */

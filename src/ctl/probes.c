@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/proxy_header.h"
 #include "proto/http_probe.h"
 
 #define PROBE_KEEPALIVE_MS 2000
@@ -114,6 +115,11 @@ static uint64_t keepalive_of(const struct backend_config *b)
     return b->tcp_keepalive < PROBE_KEEPALIVE_MS ? b->tcp_keepalive : PROBE_KEEPALIVE_MS;
 }
 
+static unsigned proxy_of(enum send_proxy wanted)
+{
+    return wanted == SEND_PROXY_NO ? 0 : wanted == SEND_PROXY_V1 ? PROXY_V1 : PROXY_V2;
+}
+
 void probes_start(struct probes *p, struct loop *l, const struct probes_events *events,
                   void *context, uint64_t *stamp)
 {
@@ -125,6 +131,7 @@ void probes_start(struct probes *p, struct loop *l, const struct probes_events *
             .dialogue = dialogue_of(b),
             .setup = &p->servers[i].setup,
             .tls = p->tls,
+            .proxy = b->probe_port > 0 ? 0 : proxy_of(b->send_proxy),
             .keep = b->probe_keep,
             .timeout_ms = b->probe_timeout,
             .fast_interval_ms = b->probe_fast_interval,
@@ -135,6 +142,7 @@ void probes_start(struct probes *p, struct loop *l, const struct probes_events *
             target.address = address_with_port(at, b->patroni);
             target.dialogue = &patroni_probe;
             target.tls = NULL;
+            target.proxy = 0;
             p->servers[i].witness = start_one(l, &target, i, &events->witness, context, stamp);
         }
     }

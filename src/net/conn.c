@@ -351,6 +351,28 @@ int conn_connect(struct conn *c, struct loop *l, const struct conn_ops *ops,
     return rc < 0 ? failed_at_once(c, rc) : rc;
 }
 
+void conn_cut(struct conn *c)
+{
+    if (c->open) {
+        c->finish_wanted = true;
+        if (conn_queued(c) == 0) {
+            send_fin(c);
+        }
+    }
+}
+
+bool conn_peer(const struct conn *c, struct address *out)
+{
+    *out = (struct address){.len = sizeof out->sa};
+    return c->open && getpeername(c->fd, &out->sa.any, &out->len) == 0;
+}
+
+bool conn_own(const struct conn *c, struct address *out)
+{
+    *out = (struct address){.len = sizeof out->sa};
+    return c->open && getsockname(c->fd, &out->sa.any, &out->len) == 0;
+}
+
 bool conn_peer_left(const struct conn *c)
 {
     if (!c->open) {

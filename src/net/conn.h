@@ -102,6 +102,11 @@ bool conn_is_secured(const struct conn *c);
 /* Words on the last failure of TLS, else "". Of use in on_error, in on_secured (tls_is_trusted())
  * and after a failed call; the next failure on the loop overwrites it. */
 const char *conn_why(const struct conn *c);
+/* As conn_finish() without the close_notify: the peer sees what was cut, as it was cut here. */
+void conn_cut(struct conn *c);
+/* The addresses of both ends (getpeername(2), getsockname(2)). False: it is gone. */
+bool conn_peer(const struct conn *c, struct address *out);
+bool conn_own(const struct conn *c, struct address *out);
 /* Whether the peer of a conn that is not being read has sent FIN or RST. */
 bool conn_peer_left(const struct conn *c);
 

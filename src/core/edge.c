@@ -1,0 +1,432 @@
+#include "core/edge.h"
+
+#include <stdlib.h>
+
+#include "base/macros.h"
+#include "core/session.h"
+#include "model/sni.h"
+#include "net/proxy_header.h"
+#include "net/tls.h"
+#include "proto/tls_hello.h"
+
+struct edge {
+    struct session *session; /* whose it is */
+    struct list node;        /* in worker_frontend.turns or .shaking */
+    uint64_t shaking_ms;     /* since when it is counted among those under way; 0 = it is not */
+    const char *words;       /* borrowed: of the verdict */
+    uint8_t verdict;         /* enum admission_verdict */
+    bool asking;             /* the client has not said yet whether it wants TLS */
+    struct tls_hello hello;
+};
+
+static struct worker_frontend *frontend_of(const struct session *s)
+{
+    return &s->worker->frontends[s->frontend->index];
+}
+
+static struct frontend_counters *counters_of(const struct session *s)
+{
+    return &s->worker->metrics.frontends[s->frontend->index];
+}
+
+/* Whose clients ask for TLS inside the protocol are answered here, also with no: where the
+ * connections to the servers are encrypted already, servers would not understand the question. */
+static bool answers_upgrades(const struct config *c, const struct frontend_config *f)
+{
+    const struct backend_config *b = &c->backends[f->backend];
+    return b->protocol->upgrade != NULL && (f->tls != TLS_MODE_NO || b->tls);
+}
+
+bool edge_wanted(const struct config *c, const struct frontend_config *f)
+{
+    return f->accept_proxy || f->tls != TLS_MODE_NO || f->sni.count > 0 || answers_upgrades(c, f);
+}
+
+static void tell(struct worker *w, const struct frontend_config *f, const struct address *from,
+                 const char *why)
+{
+    char text[ADDRESS_TEXT_MAX];
+    log_limited(&w->edge_gate, 1, LOG_LEVEL_WARN, "frontend %s: %s is refused: %s", f->name,
+                address_print(from, text), why);
+}
+
+void edge_tell_denied(struct worker *w, const struct frontend_config *f, const struct address *from)
+{
+    tell(w, f, from, "it is not allowed to speak for others (allow)");
+}
+
+/* Nothing can be said to a client that does not speak what is expected: it is closed, counted and,
+ * not too often, logged. */
+static void refuse(struct session *s, enum frontend_metric counter, const char *why)
+{
+    struct address from;
+    metric_add(&counters_of(s)->at[counter], 1);
+    if (conn_peer(&s->client, &from)) {
+        tell(s->worker, s->frontend, &from, why);
+    }
+    session_close(s, END_REFUSED); /* no reset: it may take an alert of TLS with it */
+}
+
+static enum frontend_metric counter_of(const struct session *s)
+{
+    return s->state == SESSION_PROXY   ? FRONTEND_PROXY_REFUSED
+           : s->state == SESSION_HELLO ? FRONTEND_HELLO_REFUSED
+                                       : FRONTEND_TLS_FAILED;
+}
+
+/* Turns ------------------------------------------------------------------------------------- */
+
+static struct session *first_of(struct list *edges)
+{
+    return list_empty(edges) ? NULL : container_of(edges->next, struct edge, node)->session;
+}
+
+static void shake(struct session *s)
+{
+    struct worker *w = s->worker;
+    struct worker_frontend *wf = frontend_of(s);
+    struct edge *e = s->edge;
+    list_remove(&e->node);
+    list_append(&wf->shaking, &e->node);
+    wf->shaking_count++;
+    e->shaking_ms = loop_now_ms(&w->loop);
+    struct tls *tls = tls_accept(wf->tls, &w->tickets);
+    if (tls == NULL) {
+        session_kill(s, END_MEMORY);
+        return;
+    }
+    char *hello = s->ahead;
+    size_t len = s->ahead_len;
+    s->ahead = NULL;
+    s->ahead_len = 0;
+    int rc = conn_secure(&s->client, tls, hello, len);
+    free(hello);
+    if (rc != 0) {
+        refuse(s, FRONTEND_TLS_FAILED, conn_why(&s->client));
+        return;
+    }
+    conn_resume(&s->client, PAUSE_WAITING);
+}
+
+/* A handshake that ends at once gives its turn away from inside here: this is no recursion. */
+static void give_turns(struct worker *w, struct worker_frontend *wf)
+{
+    if (wf->giving || w->stopping) {
+        return;
+    }
+    wf->giving = true;
+    while (wf->shaking_count < wf->shaking_max && !list_empty(&wf->turns)) {
+        shake(first_of(&wf->turns));
+    }
+    wf->giving = false;
+}
+
+static void join_turns(struct session *s)
+{
+    struct worker *w = s->worker;
+    struct worker_frontend *wf = frontend_of(s);
+    session_set(s, SESSION_SHAKE);
+    conn_pause(&s->client, PAUSE_WAITING);
+    list_append(&wf->turns, &s->edge->node);
+    give_turns(w, wf);
+    if (!list_empty(&wf->turns)) {
+        deadline_arm(&w->turn, &wf->turn_again);
+    }
+}
+
+void edge_on_turn(struct deadline *d)
+{
+    struct worker_frontend *wf = container_of(d, struct worker_frontend, turn_again);
+    struct session *oldest;
+    struct worker *w = NULL;
+    while (!list_empty(&wf->turns) && (oldest = first_of(&wf->shaking)) != NULL) {
+        w = oldest->worker;
+        if (loop_now_ms(&w->loop) - oldest->edge->shaking_ms < EDGE_STALL_MS) {
+            break;
+        }
+        refuse(oldest, FRONTEND_TLS_FAILED, "its handshake stands still, and others wait");
+    }
+    if (w != NULL && !list_empty(&wf->turns)) {
+        deadline_arm(&w->turn, &wf->turn_again);
+    }
+}
+
+void edge_free(struct session *s)
+{
+    struct edge *e = s->edge;
+    if (e == NULL) {
+        return;
+    }
+    struct worker_frontend *wf = frontend_of(s);
+    bool shaking = e->shaking_ms > 0;
+    s->edge = NULL;
+    if (e->verdict != ADMITTED) {
+        s->worker->refusing--;
+    }
+    list_remove(&e->node);
+    free(e);
+    if (shaking) {
+        wf->shaking_count--;
+        give_turns(s->worker, wf);
+    }
+}
+
+/* The steps --------------------------------------------------------------------------------- */
+
+static void over(struct session *s)
+{
+    enum admission_verdict verdict = (enum admission_verdict)s->edge->verdict;
+    const char *words = s->edge->words;
+    session_arm(s, NULL);
+    edge_free(s);
+    if (s->ahead_len >= SESSION_AHEAD_MAX) {
+        conn_pause(&s->client, PAUSE_WAITING);
+    }
+    session_admit(s, verdict, words);
+}
+
+/* The rule's backend instead of the frontend's own. */
+static void follow_name(struct session *s)
+{
+    const char *name = s->edge->hello.name;
+    const struct sni_rule *rule = name[0] != '\0' ? sni_find(&s->frontend->sni, name) : NULL;
+    if (rule != NULL) {
+        s->backend = &s->worker->config->backends[rule->backend];
+        s->route = (uint8_t)rule->route;
+    }
+}
+
+static void look_at_hello(struct session *s)
+{
+    const char *why = "";
+    switch (tls_hello_look(&s->edge->hello, s->ahead, s->ahead_len, &why)) {
+    case TLS_HELLO_MORE:
+        return;
+    case TLS_HELLO_NONE:
+    case TLS_HELLO_BAD:
+        refuse(s, FRONTEND_HELLO_REFUSED, why);
+        return;
+    case TLS_HELLO_DONE:
+        break;
+    }
+    follow_name(s);
+    if (s->frontend->tls != TLS_MODE_NO) {
+        join_turns(s);
+    } else {
+        over(s);
+    }
+}
+
+static bool answer(struct session *s, char byte, size_t used)
+{
+    session_taken(s, used);
+    if (conn_write(&s->client, &byte, 1) != 0) {
+        session_close(s, END_CLIENT);
+        return false;
+    }
+    return true;
+}
+
+/* Nothing may follow the question in the same breath: what stands in the clear behind it would be
+ * taken for what came under TLS. */
+static void welcome(struct session *s, size_t used)
+{
+    const struct tls_upgrade *upgrade = s->backend->protocol->upgrade;
+    if (s->frontend->tls == TLS_MODE_NO) {
+        answer(s, upgrade->no, used);
+    } else if (s->ahead_len > used) {
+        refuse(s, FRONTEND_HELLO_REFUSED, "it sends more before its question for TLS is answered");
+    } else if (answer(s, upgrade->yes, used)) {
+        s->edge->asking = false;
+    }
+}
+
+static void go_on_in_the_clear(struct session *s, bool exempt)
+{
+    if (s->frontend->tls == TLS_MODE_REQUIRED && !exempt && s->edge->verdict == ADMITTED) {
+        metric_add(&counters_of(s)->at[FRONTEND_HELLO_REFUSED], 1);
+        edge_free(s);
+        session_refuse(s, REFUSED_LOGIN, "TLS is required");
+    } else {
+        over(s);
+    }
+}
+
+static void look_at_question(struct session *s)
+{
+    const struct tls_upgrade *upgrade = s->backend->protocol->upgrade;
+    size_t used = 0;
+    switch (upgrade->asked(s->ahead, s->ahead_len, &used)) {
+    case UPGRADE_MORE:
+        break;
+    case UPGRADE_ASKED:
+        welcome(s, used);
+        break;
+    case UPGRADE_OTHER:
+        answer(s, upgrade->no, used);
+        break;
+    case UPGRADE_DIRECT:
+        s->edge->asking = false;
+        if (s->frontend->tls == TLS_MODE_NO) {
+            refuse(s, FRONTEND_HELLO_REFUSED, "it begins TLS, and there is none here");
+        }
+        break;
+    case UPGRADE_CLEAR:
+        go_on_in_the_clear(s, false);
+        break;
+    case UPGRADE_EXEMPT:
+        go_on_in_the_clear(s, true);
+        break;
+    }
+}
+
+static void look_ahead(struct session *s)
+{
+    size_t left = 0;
+    while (s->state == SESSION_HELLO && s->edge->asking && s->ahead_len != left) {
+        left = s->ahead_len;
+        look_at_question(s);
+    }
+    if (s->state == SESSION_HELLO && !s->edge->asking && s->ahead_len > 0) {
+        look_at_hello(s);
+    }
+}
+
+static void after_proxy(struct session *s)
+{
+    if (s->edge->asking || s->frontend->tls != TLS_MODE_NO || s->frontend->sni.count > 0) {
+        session_set(s, SESSION_HELLO);
+        look_ahead(s);
+    } else {
+        over(s);
+    }
+}
+
+/* Who is named speaks for itself from now on: its caps, and what a deny says of it. */
+static void take_client(struct session *s, const struct proxy_header *header)
+{
+    struct worker *w = s->worker;
+    struct edge *e = s->edge;
+    if (!header->local && s->backend->send_proxy != SEND_PROXY_NO) {
+        s->origin = malloc(sizeof *s->origin);
+        if (s->origin == NULL) {
+            session_kill(s, END_MEMORY);
+            return;
+        }
+        *s->origin = (struct origin){header->from, header->to};
+    }
+    const struct address *from = &header->from;
+    struct address peer;
+    if (header->local) {
+        from = conn_peer(&s->client, &peer) ? &peer : NULL;
+    }
+    if (e->verdict != ADMITTED || from == NULL) {
+        after_proxy(s);
+        return;
+    }
+    enum admission_verdict verdict =
+        admission_client(w, s->frontend, from, !header->local, &s->admission, &e->words);
+    if (verdict == ADMISSION_DENIED) {
+        metric_add(&counters_of(s)->at[FRONTEND_DENIED], 1);
+        session_kill(s, END_REFUSED);
+        return;
+    }
+    e->verdict = (uint8_t)verdict;
+    w->refusing += verdict != ADMITTED;
+    after_proxy(s);
+}
+
+static void look_at_proxy(struct session *s)
+{
+    const char *why = "";
+    struct proxy_header header;
+    size_t used;
+    switch (proxy_header_parse(s->ahead, s->ahead_len, &used, &header, &why)) {
+    case PROXY_MORE:
+        break;
+    case PROXY_BAD:
+        refuse(s, FRONTEND_PROXY_REFUSED, why);
+        break;
+    case PROXY_DONE:
+        session_taken(s, used);
+        take_client(s, &header);
+        break;
+    }
+}
+
+void edge_begin(struct session *s, enum admission_verdict verdict, const char *words)
+{
+    struct worker *w = s->worker;
+    if (verdict != ADMITTED && w->refusing >= w->refusing_max) {
+        session_kill(s, END_REFUSED);
+        return;
+    }
+    struct edge *e = malloc(sizeof *e);
+    if (e == NULL) {
+        session_kill(s, END_MEMORY);
+        return;
+    }
+    *e = (struct edge){
+        .session = s,
+        .words = words,
+        .verdict = (uint8_t)verdict,
+        .asking = answers_upgrades(w->config, s->frontend),
+    };
+    list_init(&e->node);
+    tls_hello_init(&e->hello);
+    s->edge = e;
+    w->refusing += verdict != ADMITTED;
+    session_set(s, s->frontend->accept_proxy ? SESSION_PROXY : SESSION_HELLO);
+    session_arm(s, &frontend_of(s)->handshake);
+}
+
+/* What the client's socket tells ------------------------------------------------------------- */
+
+void edge_client_data(struct session *s, const char *data, size_t len)
+{
+    if (!session_keep(s, data, len)) {
+        return;
+    }
+    if (s->state == SESSION_PROXY) {
+        look_at_proxy(s);
+    } else if (s->state == SESSION_HELLO) {
+        look_ahead(s);
+    }
+}
+
+void edge_client_secured(struct session *s)
+{
+    struct frontend_counters *counters = counters_of(s);
+    metric_add(&counters->at[FRONTEND_TLS_HANDSHAKES], 1);
+    if (tls_is_resumed(s->client.tls)) {
+        metric_add(&counters->at[FRONTEND_TLS_RESUMED], 1);
+    }
+    over(s);
+}
+
+/* Load balancers look whether a port is open by a connect and nothing more. */
+void edge_client_eof(struct session *s)
+{
+    if (s->state != SESSION_SHAKE && s->ahead_len == 0) {
+        session_close(s, END_LEFT);
+    } else {
+        edge_client_error(s, UV_EOF);
+    }
+}
+
+void edge_client_error(struct session *s, int status)
+{
+    const char *why = conn_why(&s->client);
+    refuse(s, counter_of(s), status == UV_EPROTO && why[0] != '\0' ? why : "it left in the midst");
+}
+
+void edge_on_late(struct deadline *d)
+{
+    struct session *s = container_of(d, struct session, deadline);
+    static const char *const words[] = {
+        [SESSION_PROXY] = "its PROXY header did not come in time",
+        [SESSION_HELLO] = "its client hello did not come in time",
+        [SESSION_SHAKE] = "its TLS handshake took too long",
+    };
+    refuse(s, counter_of(s), words[s->state]);
+}
