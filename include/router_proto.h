@@ -159,6 +159,10 @@ struct login_dialogue {
                               const char **why);
     enum login_step (*server)(void *state, const char *data, size_t len);
 
+    /* Where the server is spoken to under TLS of ours: changes bytes of what it said, in place,
+     * that would be a lie to the client, because they are about that TLS. NULL: there are none. */
+    void (*veil)(void *state, char *data, size_t len);
+
     /* Refuses the client, wherever it is: looks at what it sent and nobody took, says how many of
      * these bytes are done with, in *used. Only itself is called after it. */
     enum refuse_step (*refuse)(void *state, const struct refusal_words *refusal, const char *data,
@@ -178,6 +182,26 @@ struct login_dialogue {
     bool (*finish)(void *state, const char *data, size_t len, struct login_out *out);
 };
 
+/* What a client that has not said anything yet wants. */
+enum upgrade_step {
+    UPGRADE_MORE,   /* its first message is not whole */
+    UPGRADE_ASKED,  /* whether it may begin TLS */
+    UPGRADE_OTHER,  /* whether it may begin something else, that there is not */
+    UPGRADE_DIRECT, /* it begins TLS without a question */
+    UPGRADE_CLEAR,  /* it goes on in the clear */
+    UPGRADE_EXEMPT, /* the same; and that is right also where TLS is required */
+};
+
+/* TLS that begins inside the protocol: one side asks, the other answers with one byte. */
+struct tls_upgrade {
+    const char *request;
+    size_t request_len;
+    char yes;
+    char no;
+    /* Looks at all that a client has sent; ASKED and OTHER: *used says how long the question is. */
+    enum upgrade_step (*asked)(const char *data, size_t len, size_t *used);
+};
+
 struct proto {
     const char *name;
     bool has_roles;                        /* route = primary and replica make sense */
@@ -185,6 +209,9 @@ struct proto {
 
     /* NULL: nothing depends on how a session begins. */
     const struct login_dialogue *login;
+
+    /* NULL: TLS begins with the connection, or the protocol's own is relayed as it is. */
+    const struct tls_upgrade *upgrade;
 
     /* Without `login`: writes the refusal in the client's language, at most `size` bytes, and
      * returns the length; 0: just close. `words` is plain ASCII without line ends. */

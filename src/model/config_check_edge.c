@@ -45,19 +45,16 @@ static void check_protocol(const struct frontend_config *f, const struct backend
         return;
     }
     bool inside = b->protocol->login != NULL;
-    if (f->tls == TLS_MODE_REQUIRED) {
+    bool ends_here = b->protocol->upgrade != NULL;
+    if (f->tls == TLS_MODE_REQUIRED && !inside) {
         config_error(errors, line,
-                     inside ? "tls = required is not possible with protocol = %s of [backend %s]: "
-                              "whether a client upgrades to TLS is between it and the server, and "
-                              "passed on as it is"
-                            : "tls = required is for protocols that upgrade to TLS inside: with "
-                              "protocol = %s of [backend %s] write \"tls = yes\", which lets in no "
-                              "client without TLS",
+                     "tls = required is for protocols that upgrade to TLS inside: with protocol = "
+                     "%s of [backend %s] write \"tls = yes\", which lets in no client without TLS",
                      b->protocol->name, b->name);
-    } else if (f->tls == TLS_MODE_YES && inside) {
+    } else if (f->tls != TLS_MODE_NO && inside && !ends_here) {
         config_error(errors, line,
-                     "tls = yes is not possible with protocol = %s of [backend %s], which upgrades "
-                     "to TLS inside: that is between client and server, and passed on as it is",
+                     "tls is not possible with protocol = %s of [backend %s], which upgrades to "
+                     "TLS inside: that is between client and server, and passed on as it is",
                      b->protocol->name, b->name);
     } else if (f->sni.count > 0 && inside) {
         config_error(errors, line,
@@ -75,11 +72,11 @@ static void check_files(const struct config *c, const struct frontend_config *f,
     if (!all_sound(c, f, "tls_cert", certs) || !all_sound(c, f, "tls_key", keys)) {
         return;
     }
-    if (f->tls == TLS_MODE_YES && certs == 0) {
+    if (f->tls != TLS_MODE_NO && certs == 0) {
         config_error(errors, key_line(c, f, "tls"),
-                     "\"tls = yes\" needs \"tls_cert\", for example: tls_cert = "
+                     "\"tls\" needs \"tls_cert\", for example: tls_cert = "
                      "/etc/router/hub.pem");
-    } else if (f->tls == TLS_MODE_YES && keys > 0 && keys != certs) {
+    } else if (f->tls != TLS_MODE_NO && keys > 0 && keys != certs) {
         config_error(errors, item_line(c, f, "tls_key", keys - 1),
                      "there are %zu \"tls_cert\" and %zu \"tls_key\": write one key for each "
                      "certificate, in the same order, or none",

@@ -65,10 +65,40 @@ static bool pgsql_doubts(const char *data, size_t len)
            names_role(data + at, left < ENOUGH ? left : ENOUGH);
 }
 
+/* Protocol, "SSL Session Encryption": the request is a length and a code; 'S' or 'N' answers it. A
+ * request to cancel comes in the clear even from clients that use TLS (libpq before 17). */
+static enum upgrade_step pgsql_asked(const char *data, size_t len, size_t *used)
+{
+    enum { REQUEST = 8, TLS_HANDSHAKE = 0x16 };
+    if (len > 0 && data[0] == TLS_HANDSHAKE) {
+        return UPGRADE_DIRECT;
+    }
+    if (len < REQUEST) {
+        return len > 0 && data[0] != 0 ? UPGRADE_CLEAR : UPGRADE_MORE;
+    }
+    *used = REQUEST;
+    if (pgsql_get32(data) == REQUEST && pgsql_get32(data + 4) == PGSQL_SSL_REQUEST) {
+        return UPGRADE_ASKED;
+    }
+    if (pgsql_get32(data) == REQUEST && pgsql_get32(data + 4) == PGSQL_GSSENC_REQUEST) {
+        return UPGRADE_OTHER;
+    }
+    return pgsql_get32(data + 4) == PGSQL_CANCEL_REQUEST ? UPGRADE_EXEMPT : UPGRADE_CLEAR;
+}
+
+static const struct tls_upgrade pgsql_upgrade = {
+    .request = "\0\0\0\x08\x04\xd2\x16\x2f",
+    .request_len = 8,
+    .yes = 'S',
+    .no = 'N',
+    .asked = pgsql_asked,
+};
+
 const struct proto proto_pgsql = {
     .name = "pgsql",
     .has_roles = true,
     .dialogue = &pgsql_probe,
     .login = &pgsql_login,
+    .upgrade = &pgsql_upgrade,
     .doubts = pgsql_doubts,
 };

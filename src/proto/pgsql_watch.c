@@ -29,6 +29,7 @@ struct watch {
     bool asked_tls; /* a refused client may ask for each once */
     bool asked_gss;
     bool requested; /* the client's first message was seen */
+    uint8_t bound;  /* how much of PLUS the server said last */
     unsigned char head[PGSQL_HEAD];
     uint16_t key_len;
     uint32_t have; /* bytes of the server's message that is coming in */
@@ -212,6 +213,25 @@ static enum login_step pgsql_server(void *state, const char *data, size_t len)
     return LOGIN_OVER;
 }
 
+/* A server offers to bind the login to the TLS that it sees (SCRAM-SHA-256-PLUS, RFC 5802 section
+ * 6), which is not the client's: libpq takes the offer in the clear for an attack. So the client
+ * reads another name there, which none knows. AuthenticationSASL ("SASL Authentication") is a list
+ * of names to choose from. */
+static void pgsql_veil(void *state, char *data, size_t len)
+{
+    static const char plus[] = "SCRAM-SHA-256-PLUS";
+    static const char none[] = "SCRAM-SHA-256-NONE";
+    struct watch *w = state;
+    for (size_t i = 0; i < len; i++) {
+        if (data[i] != plus[w->bound]) {
+            w->bound = data[i] == plus[0];
+            continue;
+        }
+        data[i] = none[w->bound++];
+        w->bound = w->bound < sizeof plus - 1 ? w->bound : 0;
+    }
+}
+
 static size_t pgsql_key(const void *state, const char **key)
 {
     const struct watch *w = state;
@@ -336,6 +356,7 @@ const struct login_dialogue pgsql_login = {
     .client = pgsql_client,
     .server = pgsql_server,
     .refuse = pgsql_refuse,
+    .veil = pgsql_veil,
     .key = pgsql_key,
     .request = pgsql_request_to_cancel,
 };

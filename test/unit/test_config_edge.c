@@ -173,8 +173,10 @@ static void a_name_below_a_wildcard_must_be_possible(void **state)
 static void tls_needs_certificates_and_a_key_for_each_or_none(void **state)
 {
     static const struct mistake cases[] = {
-        {EDGE("t", "tls = yes\n"), "r.ini:4: \"tls = yes\" needs \"tls_cert\", for example: "
+        {EDGE("t", "tls = yes\n"), "r.ini:4: \"tls\" needs \"tls_cert\", for example: "
                                    "tls_cert = /etc/router/hub.pem\n"},
+        {EDGE("p", "tls = required\n"), "r.ini:4: \"tls\" needs \"tls_cert\", for example: "
+                                        "tls_cert = /etc/router/hub.pem\n"},
         {EDGE("t", TLS "tls_cert = /b.pem\ntls_key = /a.key\n"),
          "r.ini:7: there are 2 \"tls_cert\" and 1 \"tls_key\": write one key for each certificate, "
          "in the same order, or none\n"},
@@ -195,24 +197,24 @@ static void tls_needs_certificates_and_a_key_for_each_or_none(void **state)
     config_free(load(EDGE("h", TLS "tls_cert = /b.pem\ntls_key = /a.key\ntls_key = /b.key\n")));
 }
 
-static void protocols_that_upgrade_inside_are_passed_on_as_they_are(void **state)
+static void tls_inside_a_protocol_ends_here_with_pgsql_only(void **state)
 {
     static const struct mistake cases[] = {
         {EDGE("m", TLS),
-         "r.ini:4: tls = yes is not possible with protocol = mysql of [backend m], which upgrades "
-         "to TLS inside: that is between client and server, and passed on as it is\n"},
-        {EDGE("p", TLS),
-         "r.ini:4: tls = yes is not possible with protocol = pgsql of [backend p], which upgrades "
-         "to TLS inside: that is between client and server, and passed on as it is\n"},
-        {EDGE("m", "tls = required\n"),
-         "r.ini:4: tls = required is not possible with protocol = mysql of [backend m]: whether a "
-         "client upgrades to TLS is between it and the server, and passed on as it is\n"},
-        {EDGE("r", "tls = required\n"),
+         "r.ini:4: tls is not possible with protocol = mysql of [backend m], which upgrades to TLS "
+         "inside: that is between client and server, and passed on as it is\n"},
+        {EDGE("m", "tls = required\ntls_cert = /a.pem\n"),
+         "r.ini:4: tls is not possible with protocol = mysql of [backend m], which upgrades to TLS "
+         "inside: that is between client and server, and passed on as it is\n"},
+        {EDGE("r", "tls = required\ntls_cert = /a.pem\n"),
          "r.ini:4: tls = required is for protocols that upgrade to TLS inside: with protocol = "
          "redis of [backend r] write \"tls = yes\", which lets in no client without TLS\n"},
         {EDGE("t", TLS "sni = a.b m\n"),
-         "r.ini:6: tls = yes is not possible with protocol = mysql of [backend m], which upgrades "
-         "to TLS inside: that is between client and server, and passed on as it is\n"},
+         "r.ini:6: tls is not possible with protocol = mysql of [backend m], which upgrades to TLS "
+         "inside: that is between client and server, and passed on as it is\n"},
+        {EDGE("t", TLS "sni = a.b p\n"),
+         "r.ini:6: \"sni\" is not possible with protocol = pgsql of [backend p]: its clients do "
+         "not begin with a TLS hello\n"},
         {EDGE("t", "sni = a.b p\nsni = c.d p\n"),
          "r.ini:4: \"sni\" is not possible with protocol = pgsql of [backend p]: its clients do "
          "not begin with a TLS hello\n"},
@@ -226,6 +228,8 @@ static void protocols_that_upgrade_inside_are_passed_on_as_they_are(void **state
     (void)state;
     check(cases, ARRAY_LEN(cases));
     config_free(load(EDGE("m", "accept_proxy = yes\nallow = 10.0.0.5\n")));
+    config_free(load(EDGE("p", TLS)));
+    config_free(load(EDGE("p", "tls = required\ntls_cert = /a.pem\n")));
 }
 
 /* Names ------------------------------------------------------------------------------------- */
@@ -466,7 +470,7 @@ int main(void)
         cmocka_unit_test(a_protocol_name_of_alpn_has_255_bytes),
         cmocka_unit_test(a_name_below_a_wildcard_must_be_possible),
         cmocka_unit_test(tls_needs_certificates_and_a_key_for_each_or_none),
-        cmocka_unit_test(protocols_that_upgrade_inside_are_passed_on_as_they_are),
+        cmocka_unit_test(tls_inside_a_protocol_ends_here_with_pgsql_only),
         cmocka_unit_test(each_name_goes_to_its_backend_by_the_route_that_is_meant_there),
         cmocka_unit_test(names_are_there_once_and_their_backends_exist),
         cmocka_unit_test(there_may_be_ten_thousand_names_and_no_more),
