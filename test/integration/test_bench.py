@@ -78,7 +78,7 @@ def context(leaf, version=None):
     return made
 
 
-@pytest.mark.parametrize("proxies", ["floor", "haproxy", "nginx"])
+@pytest.mark.parametrize("proxies", ["floor", "haproxy", "nginx", "router"])
 def test_all_rows_of_tls_come_out_for_every_proxy(proxies):
     done = bench("--tls", "--proxies", proxies, "--only", "full13", "--only", "resumed12",
                  "--only", "message", "--only", "up", "--only", "idle13")
