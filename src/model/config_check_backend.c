@@ -163,9 +163,8 @@ static void check_session_tls(const struct config *c, const struct backend_confi
     bool inside = b->protocol != NULL && b->protocol->login != NULL;
     if (b->tls && inside && b->protocol->upgrade == NULL) {
         config_error(errors, origin_find(c->origin, SECTION_BACKEND, b->index, "tls")->line,
-                     "tls = yes is not for protocol = %s, which upgrades to TLS inside: that is "
-                     "between client and server, and passed on as it is (probe_tls is for the "
-                     "probes)",
+                     "tls = yes is not possible with protocol = %s: its TLS is between client and "
+                     "server, and passed on as it is (probe_tls is for the probes)",
                      b->protocol->name);
     }
     if (b->tls_key != NULL && b->tls_cert == NULL &&

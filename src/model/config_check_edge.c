@@ -39,25 +39,24 @@ static bool all_sound(const struct config *c, const struct frontend_config *f, c
 /* A client whose server speaks first, or that asks in the clear whether there is TLS, does not
  * begin with a TLS hello. */
 static void check_protocol(const struct frontend_config *f, const struct backend_config *b,
-                           unsigned line, struct config_errors *errors)
+                           unsigned tls_line, unsigned sni_line, struct config_errors *errors)
 {
     if (b->protocol == NULL) {
         return;
     }
     bool inside = b->protocol->login != NULL;
-    bool ends_here = b->protocol->upgrade != NULL;
     if (f->tls == TLS_MODE_REQUIRED && !inside) {
-        config_error(errors, line,
+        config_error(errors, tls_line,
                      "tls = required is for protocols that upgrade to TLS inside: with protocol = "
                      "%s of [backend %s] write \"tls = yes\", which lets in no client without TLS",
                      b->protocol->name, b->name);
-    } else if (f->tls != TLS_MODE_NO && inside && !ends_here) {
-        config_error(errors, line,
-                     "tls is not possible with protocol = %s of [backend %s], which upgrades to "
-                     "TLS inside: that is between client and server, and passed on as it is",
+    } else if (f->tls != TLS_MODE_NO && inside && b->protocol->upgrade == NULL) {
+        config_error(errors, tls_line,
+                     "\"tls\" is not possible with protocol = %s of [backend %s]: its TLS is "
+                     "between client and server, and passed on as it is",
                      b->protocol->name, b->name);
     } else if (f->sni.count > 0 && inside) {
-        config_error(errors, line,
+        config_error(errors, sni_line,
                      "\"sni\" is not possible with protocol = %s of [backend %s]: its clients do "
                      "not begin with a TLS hello",
                      b->protocol->name, b->name);
@@ -74,8 +73,7 @@ static void check_files(const struct config *c, const struct frontend_config *f,
     }
     if (f->tls != TLS_MODE_NO && certs == 0) {
         config_error(errors, key_line(c, f, "tls"),
-                     "\"tls\" needs \"tls_cert\", for example: tls_cert = "
-                     "/etc/router/hub.pem");
+                     "\"tls\" needs \"tls_cert\", for example: tls_cert = /etc/router/hub.pem");
     } else if (f->tls != TLS_MODE_NO && keys > 0 && keys != certs) {
         config_error(errors, item_line(c, f, "tls_key", keys - 1),
                      "there are %zu \"tls_cert\" and %zu \"tls_key\": write one key for each "
@@ -115,7 +113,7 @@ static void resolve_name(const struct config *c, const struct frontend_config *f
         const struct backend_config *b = &c->backends[rule->backend];
         unsigned line = item_line(c, f, "sni", item);
         routes[rule->backend] = config_resolve_route(c, f, b, line, errors);
-        check_protocol(f, b, line, errors);
+        check_protocol(f, b, line, line, errors);
     }
     rule->route = routes[rule->backend];
 }
@@ -159,9 +157,8 @@ void config_check_edge(const struct config *c, struct frontend_config *f, bool f
                        struct config_errors *errors)
 {
     if (found) {
-        bool by_tls = f->tls != TLS_MODE_NO;
-        unsigned line = key_line(c, f, by_tls ? "tls" : "sni");
-        check_protocol(f, &c->backends[f->backend], line, errors);
+        check_protocol(f, &c->backends[f->backend], key_line(c, f, "tls"), key_line(c, f, "sni"),
+                       errors);
     }
     resolve_names(c, f, found, errors);
     check_files(c, f, errors);

@@ -148,6 +148,14 @@ static bool backend_effect(const struct config *c, const struct option *o, size_
     return true;
 }
 
+/* Clients that ask for TLS inside the protocol are answered here where the servers' TLS is ours. */
+static bool answers_upgrades(const struct config *c, const struct frontend_config *f)
+{
+    const struct backend_config *b =
+        f->backend < c->backend_count ? &c->backends[f->backend] : NULL;
+    return b != NULL && b->tls && b->protocol != NULL && b->protocol->upgrade != NULL;
+}
+
 static bool frontend_effect(const struct config *c, const struct option *o, size_t index,
                             char why[EFFECT_WHY_MAX])
 {
@@ -163,7 +171,7 @@ static bool frontend_effect(const struct config *c, const struct option *o, size
     }
     if ((o->flags & OPTION_EDGE) != 0) {
         snprintf(why, EFFECT_WHY_MAX, "accept_proxy = no, tls = no and no \"sni\"");
-        return tls || f->accept_proxy || f->sni.count > 0 ||
+        return tls || f->accept_proxy || f->sni.count > 0 || answers_upgrades(c, f) ||
                !config_sound(c, SECTION_FRONTEND, index, "accept_proxy") ||
                !config_sound(c, SECTION_FRONTEND, index, "sni");
     }

@@ -58,8 +58,8 @@ static const struct {
     {OPTION_HTTP, "Only with\n.Ic http_check .\n"},
     {OPTION_SENTINEL, "Only with\n.Ic sentinel .\n"},
     {OPTION_REPLICA, "Only with\n.Ql route = replica .\n"},
-    {OPTION_TERMINATED, "Only with\n.Ql tls = yes .\n"},
-    {OPTION_EDGE, "Only with\n.Ql accept_proxy = yes ,\n.Ql tls = yes\nor\n.Ic sni .\n"},
+    {OPTION_TERMINATED, "Not with\n.Ql tls = no .\n"},
+    {OPTION_EDGE, "Only with\n.Ic accept_proxy ,\n.Ic tls\nor\n.Ic sni .\n"},
 };
 
 static void put_conditions(const struct option *o, FILE *out)

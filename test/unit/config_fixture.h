@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +63,50 @@ static inline void assert_errors(const char *text, const char *expected)
     char *errors = errors_of(text);
     assert_string_equal(errors, expected);
     free(errors);
+}
+
+struct mistake {
+    const char *text;
+    const char *errors;
+};
+
+static inline void check(const struct mistake *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_errors(cases[i].text, cases[i].errors);
+    }
+}
+
+/* The dump, to be freed. Inline, gcc 12 takes what open_memstream() made for a local variable. */
+__attribute__((noinline, unused)) static char *dump(const struct config *c)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    config_dump(c, out);
+    fclose(out);
+    return text;
+}
+
+static inline void assert_has(const char *text, const char *words)
+{
+    if (strstr(text, words) == NULL) {
+        print_error("no \"%s\" in:\n%s", words, text);
+    }
+    assert_non_null(strstr(text, words));
+}
+
+/* Two dumps, up to the comments, which say where a value came from. */
+static inline void assert_same(const char *a, const char *b)
+{
+    while (*a != '\0' && *b != '\0') {
+        size_t same = strcspn(a, ";\n");
+        assert_int_equal(strcspn(b, ";\n"), same);
+        assert_memory_equal(a, b, same);
+        a += strcspn(a, "\n") + 1;
+        b += strcspn(b, "\n") + 1;
+    }
+    assert_true(*a == '\0' && *b == '\0');
 }
 
 #endif

@@ -27,18 +27,6 @@
     "[frontend f]\nbind = 127.0.0.1:7000\nbackend = b\nroute = any\n"                              \
     "[backend b]\nprotocol = " protocol "\nserver = one 127.0.0.1:7001\n" lines
 
-struct mistake {
-    const char *text;
-    const char *errors;
-};
-
-static void check(const struct mistake *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        assert_errors(cases[i].text, cases[i].errors);
-    }
-}
-
 /* Values ------------------------------------------------------------------------------------ */
 
 static void every_key_can_be_set(void **state)
@@ -175,8 +163,6 @@ static void tls_needs_certificates_and_a_key_for_each_or_none(void **state)
     static const struct mistake cases[] = {
         {EDGE("t", "tls = yes\n"), "r.ini:4: \"tls\" needs \"tls_cert\", for example: "
                                    "tls_cert = /etc/router/hub.pem\n"},
-        {EDGE("p", "tls = required\n"), "r.ini:4: \"tls\" needs \"tls_cert\", for example: "
-                                        "tls_cert = /etc/router/hub.pem\n"},
         {EDGE("t", TLS "tls_cert = /b.pem\ntls_key = /a.key\n"),
          "r.ini:7: there are 2 \"tls_cert\" and 1 \"tls_key\": write one key for each certificate, "
          "in the same order, or none\n"},
@@ -197,39 +183,67 @@ static void tls_needs_certificates_and_a_key_for_each_or_none(void **state)
     config_free(load(EDGE("h", TLS "tls_cert = /b.pem\ntls_key = /a.key\ntls_key = /b.key\n")));
 }
 
-static void tls_inside_a_protocol_ends_here_with_pgsql_only(void **state)
+static void tls_of_mysql_is_passed_on_as_it_is(void **state)
 {
     static const struct mistake cases[] = {
-        {EDGE("m", TLS),
-         "r.ini:4: tls is not possible with protocol = mysql of [backend m], which upgrades to TLS "
-         "inside: that is between client and server, and passed on as it is\n"},
+        {EDGE("m", TLS), "r.ini:4: \"tls\" is not possible with protocol = mysql of [backend m]: "
+                         "its TLS is between client and server, and passed on as it is\n"},
         {EDGE("m", "tls = required\ntls_cert = /a.pem\n"),
-         "r.ini:4: tls is not possible with protocol = mysql of [backend m], which upgrades to TLS "
-         "inside: that is between client and server, and passed on as it is\n"},
-        {EDGE("r", "tls = required\ntls_cert = /a.pem\n"),
-         "r.ini:4: tls = required is for protocols that upgrade to TLS inside: with protocol = "
-         "redis of [backend r] write \"tls = yes\", which lets in no client without TLS\n"},
-        {EDGE("t", TLS "sni = a.b m\n"),
-         "r.ini:6: tls is not possible with protocol = mysql of [backend m], which upgrades to TLS "
-         "inside: that is between client and server, and passed on as it is\n"},
-        {EDGE("t", TLS "sni = a.b p\n"),
-         "r.ini:6: \"sni\" is not possible with protocol = pgsql of [backend p]: its clients do "
-         "not begin with a TLS hello\n"},
-        {EDGE("t", "sni = a.b p\nsni = c.d p\n"),
-         "r.ini:4: \"sni\" is not possible with protocol = pgsql of [backend p]: its clients do "
-         "not begin with a TLS hello\n"},
-        {EDGE("m", "sni = a.b t\nsni = c.d m\n"),
-         "r.ini:4: \"sni\" is not possible with protocol = mysql of [backend m]: its clients do "
-         "not begin with a TLS hello\n"},
+         "r.ini:4: \"tls\" is not possible with protocol = mysql of [backend m]: its TLS is "
+         "between "
+         "client and server, and passed on as it is\n"},
+        {EDGE("t", TLS "sni = a.b m\n"), "r.ini:6: \"tls\" is not possible with protocol = mysql "
+                                         "of [backend m]: its TLS is between "
+                                         "client and server, and passed on as it is\n"},
         {BACKEND("mysql", "probe = connect\ntls = yes\n"),
-         "r.ini:9: tls = yes is not for protocol = mysql, which upgrades to TLS inside: that is "
-         "between client and server, and passed on as it is (probe_tls is for the probes)\n"},
+         "r.ini:9: tls = yes is not possible with protocol = mysql: its TLS is between client and "
+         "server, and passed on as it is (probe_tls is for the probes)\n"},
     };
     (void)state;
     check(cases, ARRAY_LEN(cases));
     config_free(load(EDGE("m", "accept_proxy = yes\nallow = 10.0.0.5\n")));
-    config_free(load(EDGE("p", TLS)));
-    config_free(load(EDGE("p", "tls = required\ntls_cert = /a.pem\n")));
+}
+
+static void tls_of_pgsql_can_begin_and_end_inside_the_protocol(void **state)
+{
+    (void)state;
+    struct config *c = load(EDGE("p", TLS "handshake_timeout = 1s\n"));
+    assert_int_equal(c->frontends[0].tls, TLS_MODE_YES);
+    config_free(c);
+    c = load(EDGE("p", "tls = required\ntls_cert = /a.pem\ntls_alpn = postgresql\n"));
+    assert_int_equal(c->frontends[0].tls, TLS_MODE_REQUIRED);
+    config_free(c);
+    c = load(BACKEND("pgsql", "probe_user = u\ntls = yes\ntls_server_name = x\n"));
+    assert_true(c->backends[0].tls);
+    assert_int_equal(c->backends[0].probe_tls, PROBE_TLS_YES);
+    config_free(c);
+    assert_errors(EDGE("p", "tls = required\n"),
+                  "r.ini:4: \"tls\" needs \"tls_cert\", for example: "
+                  "tls_cert = /etc/router/hub.pem\n");
+    assert_errors(EDGE("r", "tls = required\ntls_cert = /a.pem\n"),
+                  "r.ini:4: tls = required is for protocols that upgrade to TLS inside: with "
+                  "protocol = redis of [backend r] write \"tls = yes\", which lets in no client "
+                  "without TLS\n");
+}
+
+static void names_are_for_clients_that_begin_with_a_hello(void **state)
+{
+    static const struct mistake cases[] = {
+        {EDGE("t", "sni = a.b p\nsni = c.d p\n"),
+         "r.ini:4: \"sni\" is not possible with protocol = pgsql of [backend p]: its clients do "
+         "not begin with a TLS hello\n"},
+        {EDGE("t", TLS "sni = a.b p\n"),
+         "r.ini:6: \"sni\" is not possible with protocol = pgsql of [backend p]: its clients do "
+         "not begin with a TLS hello\n"},
+        {EDGE("p", TLS "sni = a.b t\n"),
+         "r.ini:6: \"sni\" is not possible with protocol = pgsql of [backend p]: its clients do "
+         "not begin with a TLS hello\n"},
+        {EDGE("m", "sni = a.b t\nsni = c.d m\n"),
+         "r.ini:4: \"sni\" is not possible with protocol = mysql of [backend m]: its clients do "
+         "not begin with a TLS hello\n"},
+    };
+    (void)state;
+    check(cases, ARRAY_LEN(cases));
 }
 
 /* Names ------------------------------------------------------------------------------------- */
@@ -373,6 +387,8 @@ static void an_option_without_an_effect_is_refused(void **state)
                   "and no \"sni\"\n");
     config_free(load(EDGE("t", "handshake_timeout = 1s\nsni = a.b h\n")));
     config_free(load(EDGE("t", "handshake_timeout = 1s\n" TLS)));
+    /* Clients may ask for TLS, and are told here that there is none. */
+    config_free(load(EDGE("p", "handshake_timeout = 1s\n") "tls = yes\ntls_verify = no\n"));
     config_free(load(EDGE("t", "handshake_timeout = 1s\naccept_proxy = yes\nallow = ::1\n")));
     config_free(load(BACKEND("tcp", "tls = yes\ntls_cert = /a.pem\ntls_key = /a.key\n"
                                     "tls_server_name = x\nsend_proxy = v1\n")));
@@ -380,37 +396,6 @@ static void an_option_without_an_effect_is_refused(void **state)
 }
 
 /* The dump ---------------------------------------------------------------------------------- */
-
-static char *dump(const struct config *c)
-{
-    char *text = NULL;
-    size_t len;
-    FILE *out = open_memstream(&text, &len);
-    config_dump(c, out);
-    fclose(out);
-    return text;
-}
-
-static void assert_has(const char *text, const char *words)
-{
-    if (strstr(text, words) == NULL) {
-        print_error("no \"%s\" in:\n%s", words, text);
-    }
-    assert_non_null(strstr(text, words));
-}
-
-/* Up to the comments, which say where a value came from. */
-static void assert_same(const char *a, const char *b)
-{
-    while (*a != '\0' && *b != '\0') {
-        size_t same = strcspn(a, ";\n");
-        assert_int_equal(strcspn(b, ";\n"), same);
-        assert_memory_equal(a, b, same);
-        a += strcspn(a, "\n") + 1;
-        b += strcspn(b, "\n") + 1;
-    }
-    assert_true(*a == '\0' && *b == '\0');
-}
 
 static void the_dump_says_it_all_and_is_a_configuration_again(void **state)
 {
@@ -470,7 +455,9 @@ int main(void)
         cmocka_unit_test(a_protocol_name_of_alpn_has_255_bytes),
         cmocka_unit_test(a_name_below_a_wildcard_must_be_possible),
         cmocka_unit_test(tls_needs_certificates_and_a_key_for_each_or_none),
-        cmocka_unit_test(tls_inside_a_protocol_ends_here_with_pgsql_only),
+        cmocka_unit_test(tls_of_mysql_is_passed_on_as_it_is),
+        cmocka_unit_test(tls_of_pgsql_can_begin_and_end_inside_the_protocol),
+        cmocka_unit_test(names_are_for_clients_that_begin_with_a_hello),
         cmocka_unit_test(each_name_goes_to_its_backend_by_the_route_that_is_meant_there),
         cmocka_unit_test(names_are_there_once_and_their_backends_exist),
         cmocka_unit_test(there_may_be_ten_thousand_names_and_no_more),

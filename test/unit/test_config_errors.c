@@ -7,18 +7,6 @@
 #include "base/macros.h"
 #include "model/config_internal.h"
 
-struct mistake {
-    const char *text;
-    const char *errors;
-};
-
-static void check(const struct mistake *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        assert_errors(cases[i].text, cases[i].errors);
-    }
-}
-
 static void unknown_words_come_with_a_suggestion(void **state)
 {
     static const struct mistake cases[] = {

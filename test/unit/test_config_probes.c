@@ -369,24 +369,6 @@ static void a_check_takes_the_roles_away(void **state)
 
 /* The dump ---------------------------------------------------------------------------------- */
 
-static char *dump(const struct config *c)
-{
-    char *text = NULL;
-    size_t len;
-    FILE *out = open_memstream(&text, &len);
-    config_dump(c, out);
-    fclose(out);
-    return text;
-}
-
-static void assert_has(const char *text, const char *words)
-{
-    if (strstr(text, words) == NULL) {
-        print_error("no \"%s\" in:\n%s", words, text);
-    }
-    assert_non_null(strstr(text, words));
-}
-
 static void the_dump_shows_what_probes_are_told_and_no_secret(void **state)
 {
     struct config *c = load(
@@ -413,19 +395,6 @@ static void the_dump_shows_what_probes_are_told_and_no_secret(void **state)
     assert_has(text, "\n; http_expect = 200 ");
     free(text);
     config_free(c);
-}
-
-/* Up to the comments, which say where a value came from. */
-static void assert_same(const char *a, const char *b)
-{
-    while (*a != '\0' && *b != '\0') {
-        size_t same = strcspn(a, ";\n");
-        assert_int_equal(strcspn(b, ";\n"), same);
-        assert_memory_equal(a, b, same);
-        a += strcspn(a, "\n") + 1;
-        b += strcspn(b, "\n") + 1;
-    }
-    assert_true(*a == '\0' && *b == '\0');
 }
 
 static void the_dump_is_a_configuration_that_says_the_same(void **state)
