@@ -125,12 +125,15 @@ static void join_turns(struct session *s)
 {
     struct worker *w = s->worker;
     struct worker_frontend *wf = frontend_of(s);
+    bool first = list_empty(&wf->turns);
     session_set(s, SESSION_SHAKE);
-    conn_pause(&s->client, PAUSE_WAITING);
     list_append(&wf->turns, &s->edge->node);
     give_turns(w, wf);
-    if (!list_empty(&wf->turns)) {
-        deadline_arm(&w->turn, &wf->turn_again);
+    if (s->edge != NULL && s->edge->shaking_ms == 0) {
+        conn_pause(&s->client, PAUSE_WAITING);
+        if (first) {
+            deadline_arm(&w->turn, &wf->turn_again);
+        }
     }
 }
 

@@ -378,11 +378,15 @@ void session_connect_failed(struct session *s, int status)
         /* Said first, so that control does not grant this server again before it has looked. */
         worker_doubt(s->worker, s->backend->index, failed);
     }
+    const char *why = status == UV_EPROTO ? conn_why(&link->conn) : "";
+    if (why[0] != '\0') { /* a probe that only connects would not find out */
+        log_limited(&s->worker->connect_gate, 1, LOG_LEVEL_WARN, "server %s/%s: %s",
+                    s->backend->name, name, why);
+    }
     if (s->attempts > s->backend->connect_retries) {
-        char words[128];
-        const char *why = conn_why(&link->conn); /* what TLS did not like says more */
+        char words[256];
         snprintf(words, sizeof words, "cannot connect to %s: %s", name,
-                 status == UV_EPROTO && why[0] != '\0' ? why : uv_strerror(status));
+                 why[0] != '\0' ? why : uv_strerror(status));
         session_refuse(s, REFUSED_CONNECT, words);
         return;
     }

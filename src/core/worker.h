@@ -93,6 +93,7 @@ struct worker {
     struct log_gate session_gate;
     struct log_gate finish_gate;
     struct log_gate edge_gate;
+    struct log_gate connect_gate;
     struct tls_tickets tickets;
 };
 
