@@ -37,8 +37,9 @@ enum proxy_step proxy_header_parse(const char *data, size_t len, size_t *used,
 /* Writes a header and returns its length. TCP4 where both addresses are IPv4, mapped or not; else
  * IPv4 is written as mapped IPv6. `from` NULL is a connection of our own: LOCAL in version 2,
  * UNKNOWN in version 1, which some servers refuse; section 2.1 advises to give the connection's own
- * two addresses instead. So it is where one of them is a unix socket's: the family exists, but is
- * hardly understood, and HAProxy does the same. */
+ * two addresses instead. So it is where one of them is a unix socket's: LOCAL is what every server
+ * must take. Of PROXY with UNSPEC or unix, which would say more, MariaDB 10.11 and HAProxy 2.6
+ * refuse the one, HAProxy and nginx 1.22 (stream) the other. */
 size_t proxy_header_build(char out[PROXY_HEADER_OUT_MAX], enum proxy_version version,
                           const struct address *from, const struct address *to);
 
