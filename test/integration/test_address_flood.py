@@ -15,9 +15,9 @@ from lib.waiting import SLOW, until
 
 pytestmark = pytest.mark.sanitize
 
-ADDRESSES = 50_000 if SLOW == 1 else 5_000
+ADDRESSES = 50_000 if SLOW == 1 else 15_000
 REGULARS = 3000  # more than there are sessions at once
-AHEAD = 500  # of a flood that the router has not taken yet
+AHEAD = 100  # of a flood, that the router has not judged yet: less than it may have sessions
 MEMORY = 8 << 20
 IP_BIND_ADDRESS_NO_PORT = 24
 GREEDY, MODEST, HOLDER = "127.200.0.1", "127.200.0.2", "127.200.0.3"
@@ -77,16 +77,18 @@ class Flood:
 
 
 class Place:
-    """One server with so many places; who is let in and finds none is told so in a moment."""
+    """A server with so many places, or none that listens: whom the bounds of its address let in
+    is told that there is no place, or nobody."""
 
     def __init__(self, home, places, **keys):
         self.home = home
         self.port = free_port()
+        server = home.fake(fake_redis(primary_answers), "s") if places else None
         self.router = home.router(
             frontend("f", self.port, route="any", **keys)
             + section("backend b", protocol="redis", probe="off", queue_timeout="100ms",
-                      server_max_connections=places,
-                      server=servers(home.fake(fake_redis(primary_answers), "s"))))
+                      connect_retries=0, server_max_connections=places or "none",
+                      server=servers(server) if server else f"s 127.0.0.1:{free_port()}"))
 
     def stay(self, source):
         client = self.home.keep(Resp(local(self.port), 20 * SLOW, source=source))
@@ -94,7 +96,6 @@ class Place:
         return client
 
     def let_in(self, source):
-        """Whether the bounds of its address let it in. There is no place for it."""
         with Resp(local(self.port), 20 * SLOW, source=source) as client:
             answer = client.read()
         assert isinstance(answer, RespError) and answer.startswith("ERR router: "), answer
@@ -112,7 +113,7 @@ def test_sessions_are_counted_through_a_flood(home):
         assert place.let_in(MODEST), "it was counted for somebody else"
         tried += 1
     flood.check()
-    assert tried > 10
+    assert tried > 0
     place.router.wait_for(lambda s: s["router"]["sessions"] == 5, "the flood to be over")
     assert all(client.call("PING") == "PONG" for client in greedy + modest)
     assert not place.let_in(GREEDY)
@@ -125,10 +126,9 @@ def test_sessions_are_counted_through_a_flood(home):
 def test_the_rate_of_each_is_kept_through_a_flood(home):
     """One that knocks without end gets in as often as it may, one that comes seldom always."""
     rate = 4
-    place = Place(home, 1, session_rate_per_ip=rate)
-    place.stay(HOLDER)
-    began = time.monotonic()
+    place = Place(home, 0, session_rate_per_ip=rate)
     flood = Flood(home, place.router, place.port)
+    began = time.monotonic()
     entered, knocked, came, next_visit = 0, 0, 0, began
     while flood.rages():
         entered += place.let_in(GREEDY)
@@ -140,7 +140,7 @@ def test_the_rate_of_each_is_kept_through_a_flood(home):
     flood.check()
     print(f"{entered} of {knocked} in {took:.1f} s")
     assert entered <= rate * (took + 1) + 1, "it was forgotten in between"
-    assert entered < knocked and came > 2
+    assert entered < knocked and came > 0
 
 
 def come_twice(router, port, net):
@@ -149,7 +149,7 @@ def come_twice(router, port, net):
     began, before = time.monotonic(), router.stats().frontend()
     for came, n in enumerate([*range(REGULARS), *range(REGULARS)], judged(router) + 1):
         come_and_leave(port, f"127.{net}.{n // 256}.{n % 256}")
-        if came % 100 == 0:
+        if came % AHEAD == 0:
             until(lambda want=came: judged(router) >= want, "all to be judged", 20)
     until(lambda: judged(router) >= came, "all to be judged", 20)
     after = router.stats().frontend()
