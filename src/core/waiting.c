@@ -92,7 +92,8 @@ void session_wait(struct session *s)
         return;
     }
     uint64_t now = loop_now_ms(&w->loop);
-    if (s->waited_since_ms == 0) {
+    bool first = s->waited_since_ms == 0;
+    if (first) {
         s->waited_since_ms = now;
     } else if (now - s->waited_since_ms >= s->backend->queue_timeout) {
         refuse_late(s);
@@ -110,7 +111,7 @@ void session_wait(struct session *s)
         session_kill(s, END_MEMORY);
         return;
     }
-    if (s->attempts == 0) {
+    if (first) {
         metric_add(&w->metrics.frontends[s->frontend->index].at[FRONTEND_HELD], 1);
     }
     atomic_fetch_add(&shared->waiting[s->route], 1);

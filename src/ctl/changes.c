@@ -75,6 +75,16 @@ static void close_unwritten(struct record *r, const struct backend_control *b)
     r->complete = true;
 }
 
+/* Who waits already waits for this to end: workers see that a server is gone before we do. */
+static struct record_counts counts_before(const struct backend_control *b)
+{
+    const struct shared_backend *shared = &b->control->shared->backends[b->config->index];
+    struct record_counts counts = changes_counts(b);
+    uint64_t waiting = atomic_load(&shared->waiting[ROUTE_AUTO]);
+    counts.held -= waiting < counts.held ? waiting : counts.held;
+    return counts;
+}
+
 /* Writes were stopped, or moved on. */
 static struct record *begin(struct backend_control *b, const struct verdict *v)
 {
@@ -86,7 +96,7 @@ static struct record *begin(struct backend_control *b, const struct verdict *v)
     }
     if (r == NULL) {
         bool wrote = b->verdict.kind == VERDICT_PRIMARY;
-        r = recorder_open(recorder, b->config->index, changes_counts(b));
+        r = recorder_open(recorder, b->config->index, counts_before(b));
         set_name(r->from, b, wrote ? b->verdict.primary : ELECTION_NOBODY);
     }
     explain(r, b, v);

@@ -218,6 +218,18 @@ static void all_workers_count_and_only_this_backend(void **state)
     assert_int_equal(counts.closed, 9);
 }
 
+/* Of ten that waited so far for one thing or another, three still do when the writes stop. */
+static void who_waits_when_it_begins_is_held_by_it(void **state)
+{
+    struct world *w = *state;
+    begin(w);
+    metric_add(&w->metrics[0].frontends[0].at[FRONTEND_HELD], 10);
+    atomic_store(&w->shared->backends[0].waiting[ROUTE_AUTO], 3);
+    verdict(w, VERDICT_HOLD, 0, "redis-0 is silent");
+    metric_add(&w->metrics[1].frontends[0].at[FRONTEND_HELD], 2);
+    assert_int_equal(record_since(newest(w), changes_counts(&w->b)).held, 5);
+}
+
 static void see(struct world *w, size_t server, struct observation o)
 {
     w->servers[server].seen = o;
@@ -289,6 +301,7 @@ int main(void)
         TEST(a_change_nobody_wrote_after_ends_with_the_next),
         TEST(bytes_before_it_is_published_are_no_write_to_it),
         TEST(all_workers_count_and_only_this_backend),
+        TEST(who_waits_when_it_begins_is_held_by_it),
         TEST(claims_are_told_of_every_server),
         TEST(claims_that_are_too_long_are_cut),
         TEST(a_change_of_mind_before_it_is_published_is_told),
