@@ -17,11 +17,21 @@ struct once {
     unsigned late;
 };
 
+/* Who decides beside the servers has been asked, for people to read what it says. */
+static bool authorities_asked(const struct backend_control *b)
+{
+    bool all = b->sentinels == NULL || sentinels_asked(b->sentinels);
+    for (size_t i = 0; b->config->patroni > 0 && i < b->config->servers.count; i++) {
+        all = all && b->servers[i].word.reach != REACH_UNASKED;
+    }
+    return all;
+}
+
 /* Nothing more is to be learnt: the roles are settled, or everybody has said what there is to say.
  */
 static bool backend_decided(const struct backend_control *b)
 {
-    if (!backend_ready(b)) {
+    if (!backend_ready(b) || !authorities_asked(b)) {
         return false;
     }
     bool waits = false;

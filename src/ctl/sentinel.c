@@ -364,6 +364,15 @@ const unsigned *sentinels_promoting(struct sentinels *s)
     return s->promoting;
 }
 
+bool sentinels_asked(const struct sentinels *s)
+{
+    bool all = true;
+    for (size_t i = 0; i < s->count; i++) {
+        all = all && (is_heard(s, &s->items[i]) || s->items[i].why[0] != '\0');
+    }
+    return all;
+}
+
 size_t sentinels_count(const struct sentinels *s)
 {
     return s->count;

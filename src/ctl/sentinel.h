@@ -65,6 +65,9 @@ struct sentinel_view {
     char why[WHY_MAX];         /* what is wrong; "" if nothing is */
 };
 
+/* Whether each of them has answered, or was asked in vain. */
+bool sentinels_asked(const struct sentinels *s);
+
 size_t sentinels_count(const struct sentinels *s);
 void sentinels_view(const struct sentinels *s, size_t i, struct sentinel_view *out);
 

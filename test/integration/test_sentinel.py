@@ -159,11 +159,12 @@ def test_a_wrong_password_is_told_and_the_servers_decide_alone(home, sentinels):
     sentinels.watch_again(requirepass="s3cret-word")
     stage = Watched(home, sentinels.servers, sentinels.sentinels, writers=False,
                     start_timeout="1s", sentinel_password="gu3ssed-word")
-    for one in stage.router.stats().backend()["sentinels"]:
-        assert not one["heard"] and not one["subscribed"]
-        assert one["why"] == "does not accept sentinel_user and sentinel_password"
+    why = "does not accept sentinel_user and sentinel_password"
+    stage.router.wait_for(lambda s: all(one["why"] == why and not one["heard"]
+                                        and not one["subscribed"]
+                                        for one in s.backend()["sentinels"]), "all to be told")
     done = run("--probe", "-c", stage.router.path)
-    assert done.stdout.count("does not accept sentinel_user and sentinel_password") == 3
+    assert done.stdout.count(why) == 3
     for text in (stage.router.log, stage.router.http("/stats.json")[1], done.stdout):
         assert "3ssed" not in text and "cret-word" not in text
 
