@@ -18,6 +18,7 @@ WRITER = ("writer", "of the writers")      # may write in the database `test` an
 PROBER = ("prober", "of the probes")       # may see the replication and nothing else
 NOBODY = ("nobody", "of nobody")           # may log in
 KEEP = object()  # start_again(): following whom it followed
+STATEMENT_SECONDS = 15.0  # a machine that is busy with other servers takes its time
 
 # What SIGKILL leaves behind is in the page cache: neither file is synced at a commit.
 COMMON = {
@@ -177,7 +178,7 @@ class MariaDB:
         """Rows of one statement, as root on a kept connection."""
         with self._lock:
             if self._kept is None:
-                self._kept = connect(unix=self.unix)
+                self._kept = connect(unix=self.unix, timeout=STATEMENT_SECONDS)
             try:
                 with self._kept.cursor() as cursor:
                     cursor.execute(text, args or None)
