@@ -16,9 +16,24 @@
 #include "net/tls_session.h"
 
 /* What a peer may make us answer without taking any of it. */
-#define UNREAD_MAX 16384
+#define UNREAD_MAX  16384
+/* A change of keys (RFC 8446, section 4.6.3) takes four steps, some microseconds, and 27 bytes of
+ * the peer's; a ticket takes two. Nobody needs many in a row. */
+#define CHANGES_MAX 128
 
 /* Making one -------------------------------------------------------------------------------- */
+
+static void on_info(const SSL *ssl, int where, int value)
+{
+    (void)value;
+    struct tls *t = tls_of(ssl);
+    t->changes += t->ready && (where & SSL_CB_LOOP) != 0;
+}
+
+bool tls_is_harassed(const struct tls *t)
+{
+    return t->changes > CHANGES_MAX;
+}
 
 static struct tls *session_new(struct tls_context *c)
 {
@@ -36,6 +51,7 @@ static struct tls *session_new(struct tls_context *c)
         return NULL;
     }
     SSL_set_bio(t->ssl, bio, bio);
+    SSL_set_info_callback(t->ssl, on_info);
     t->context = tls_context_ref(c);
     return t;
 }
@@ -202,6 +218,8 @@ static int fail(struct tls *t, struct conn *c)
     long verified = SSL_get_verify_result(t->ssl);
     if (d->status != 0) {
         tls_explain(d, c, uv_strerror(d->status));
+    } else if (tls_is_harassed(t)) {
+        tls_explain(d, c, "TLS failed: the peer changes keys again and again");
     } else if (!t->ready && verified != X509_V_OK &&
                SSL_get_verify_mode(t->ssl) != SSL_VERIFY_NONE) {
         explain_distrust(d, c, verified);
@@ -220,6 +238,10 @@ static int flush_answers(struct tls *t, struct conn *c)
 {
     struct tls_desk *d = t->desk;
     if (LIKELY(d->out_len == 0)) {
+        return 0;
+    }
+    if (c->finish_wanted) {
+        d->out_len = 0; /* our close_notify was the last thing we said */
         return 0;
     }
     t->unread = conn_queued(c) > 0 ? t->unread + (unsigned)d->out_len : 0;
@@ -297,6 +319,7 @@ static int read_some(struct tls *t, struct conn *c, size_t *len)
         }
         if (LIKELY(SSL_read_ex(t->ssl, d->plain + *len, sizeof d->plain - *len, &n) == 1)) {
             *len += n;
+            t->changes = 0;
         } else if (d->starved) {
             return TLS_WAITS;
         } else {

@@ -13,9 +13,13 @@ static BIO_METHOD *method; /* for the life of the process */
 
 static int on_read(BIO *bio, char *out, size_t size, size_t *len)
 {
-    struct tls_desk *d = ((struct tls *)BIO_get_data(bio))->desk;
+    const struct tls *t = BIO_get_data(bio);
+    struct tls_desk *d = t->desk;
     struct tls_bytes *in = d->in;
     BIO_clear_retry_flags(bio);
+    if (UNLIKELY(tls_is_harassed(t))) {
+        return 0; /* this ends SSL_read(3), which would go on to the last message otherwise */
+    }
     if (in == NULL || in->len == 0) {
         BIO_set_retry_read(bio);
         d->starved = true;

@@ -83,6 +83,7 @@ SSL_CTX *tls_context_ctx(const SSL_METHOD *method, int min_version)
         return NULL;
     }
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_read_ahead(ctx, 1); /* a record is read from the conn by one call, not by two */
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     return ctx;
 }

@@ -15,6 +15,7 @@ struct tls {
     struct tls_tickets *tickets; /* borrowed; NULL for a client */
     struct tls_resume *slot;     /* borrowed; NULL for a server */
     unsigned unread;             /* bytes of answers that the peer has not taken */
+    unsigned changes;            /* steps of OpenSSL's since the last application data */
     bool ready;
     bool trusted; /* when ready */
 };
@@ -37,6 +38,7 @@ void tls_explain(struct tls_desk *d, struct conn *c, const char *words);
 
 /* For callbacks of OpenSSL. */
 struct tls *tls_of(const SSL *ssl);
+bool tls_is_harassed(const struct tls *t); /* the peer wants work done and says nothing */
 BIO *tls_bio_new(struct tls *t);
 /* Sends or queues what was gathered; 0 or a UV_* code. */
 int tls_bio_flush(struct tls_desk *d, bool more);

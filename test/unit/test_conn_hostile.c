@@ -194,32 +194,55 @@ static void a_renegotiation_is_refused(void **state)
     stage_free(s);
 }
 
-/* Each of them must be answered (RFC 8446, section 4.6.3). */
-static void answers_that_nobody_reads_are_not_kept_for_ever(void **state)
+/* A peer that changes its keys; each change must be answered (RFC 8446, section 4.6.3). `said`:
+ * some data with each. Returns the most that was queued. */
+static size_t change_keys_for_ever(struct stage *s, struct peer *p, size_t said, bool hears)
+{
+    size_t most = 0;
+    while (s->server.error == 0) {
+        for (int i = 0; i < 100; i++) {
+            assert_int_equal(SSL_key_update(p->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+            assert_int_equal(SSL_do_handshake(p->ssl), 1);
+            assert_true(said == 0 || SSL_write(p->ssl, pattern, (int)said) == (int)said);
+        }
+        s->server.len = 0;
+        peer_send(p, s->loop);
+        size_t queued = conn_queued(&s->server.conn);
+        most = queued > most ? queued : most;
+        if (hears) {
+            peer_hear(p);
+        }
+    }
+    return most;
+}
+
+static void check_flood(size_t said, bool hears, const char *why)
 {
     struct stage *s = usual_stage(TLS1_3_VERSION);
     struct peer p = peer_new(&s->server, s->loop, TLS_client_method(), true);
-    size_t most = 0;
-    (void)state;
     peer_begin(&p);
     SSL_set_connect_state(p.ssl);
     assert_int_equal(conn_secure(&s->server.conn, stage_accept(s), NULL, 0), 0);
     assert_true(peer_shake(&p, s->loop));
-    while (s->server.error == 0) {
-        for (int i = 0; i < 100; i++) {
-            assert_int_equal(SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
-            assert_int_equal(SSL_do_handshake(p.ssl), 1);
-        }
-        peer_send(&p, s->loop);
-        size_t queued = conn_queued(&s->server.conn);
-        most = queued > most ? queued : most;
-    }
+    size_t most = change_keys_for_ever(s, &p, said, hears);
     assert_int_equal(s->server.error, UV_EPROTO);
-    assert_string_equal(s->server.why, "TLS failed: the peer does not read what it asks for");
+    assert_string_equal(s->server.why, why);
     assert_true(most < 2 * 16384);
     peer_free(&p);
     end_close(&s->server, s->loop);
     stage_free(s);
+}
+
+static void answers_that_nobody_reads_are_not_kept_for_ever(void **state)
+{
+    (void)state;
+    check_flood(1, false, "TLS failed: the peer does not read what it asks for");
+}
+
+static void nobody_may_keep_us_busy_with_keys(void **state)
+{
+    (void)state;
+    check_flood(0, true, "TLS failed: the peer changes keys again and again");
 }
 
 /* Keys may be changed as often as anybody likes while the answers are read. */
@@ -268,6 +291,7 @@ int main(void)
         cmocka_unit_test(versions_before_1_2_are_refused),
         cmocka_unit_test(a_renegotiation_is_refused),
         cmocka_unit_test(answers_that_nobody_reads_are_not_kept_for_ever),
+        cmocka_unit_test(nobody_may_keep_us_busy_with_keys),
         cmocka_unit_test(keys_may_change_in_a_living_session),
         cmocka_unit_test(words_of_one_failure_are_not_those_of_another_conn),
     };

@@ -208,6 +208,24 @@ static void closing_says_nothing_and_resetting_resets(void **state)
     stage_end(s);
 }
 
+/* What would be answered in an open session is not, and breaks nothing. */
+static void who_has_ended_still_hears_the_other(void **state)
+{
+    struct stage *s = ready_stage(TLS1_3_VERSION);
+    (void)state;
+    conn_finish(&s->client.conn);
+    TURN_UNTIL(s->loop, s->server.eofs == 1);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(SSL_key_update(s->server.conn.tls->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(conn_write(&s->server.conn, pattern + i * 100, 100), 0);
+    }
+    conn_finish(&s->server.conn);
+    TURN_UNTIL(s->loop, s->client.eofs == 1 || s->client.closed);
+    assert_int_equal(s->client.error, 0);
+    assert_got(&s->client, 300);
+    stage_end(s);
+}
+
 /* The plain FIN comes with the close_notify or after it: it is one end. */
 static void an_end_is_told_once(void **state)
 {
@@ -364,6 +382,7 @@ int main(void)
         cmocka_unit_test(who_closes_hears_nothing_more),
         cmocka_unit_test(an_end_is_told_from_a_cut),
         cmocka_unit_test(closing_says_nothing_and_resetting_resets),
+        cmocka_unit_test(who_has_ended_still_hears_the_other),
         cmocka_unit_test(an_end_is_told_once),
         cmocka_unit_test(bytes_may_be_split_anywhere),
         cmocka_unit_test(more_than_the_buffer_holds_is_handed_over_in_parts),
