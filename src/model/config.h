@@ -97,7 +97,7 @@ struct sni_rule {
 struct sni_list {
     struct sni_rule *items; /* in the order of the file */
     size_t count;
-    const struct sni_rule **sorted; /* all of them, for sni_find() */
+    uint16_t *sorted; /* the indexes of all, by host, for sni_find() */
 };
 
 struct server_config {

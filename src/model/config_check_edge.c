@@ -88,14 +88,14 @@ static void check_same_hosts(const struct config *c, const struct frontend_confi
                              struct config_errors *errors)
 {
     for (size_t i = 1; i < f->sni.count; i++) {
-        const struct sni_rule *first = f->sni.sorted[i - 1];
-        const struct sni_rule *second = f->sni.sorted[i];
+        size_t first = f->sni.sorted[i - 1];
+        size_t second = f->sni.sorted[i];
+        const struct sni_rule *rule = &f->sni.items[second];
         char shown[SHOWN_MAX];
-        if (sni_same_host(first, second)) {
-            config_error(errors, item_line(c, f, "sni", (size_t)(second - f->sni.items)),
-                         "%s%s is there twice, first in line %u", second->wildcard ? "*." : "",
-                         config_shown(second->host, shown),
-                         item_line(c, f, "sni", (size_t)(first - f->sni.items)));
+        if (sni_same_host(&f->sni.items[first], rule)) {
+            config_error(errors, item_line(c, f, "sni", second),
+                         "%s%s is there twice, first in line %u", rule->wildcard ? "*." : "",
+                         config_shown(rule->host, shown), item_line(c, f, "sni", first));
         }
     }
 }

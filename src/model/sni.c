@@ -2,16 +2,12 @@
  * its ends that begins behind a dot, the longest first. */
 #include "model/sni.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-
-struct wanted {
-    bool wildcard;
-    const char *host;
-};
 
 static int compare(bool a_wildcard, const char *a, bool b_wildcard, const char *b)
 {
@@ -21,27 +17,33 @@ static int compare(bool a_wildcard, const char *a, bool b_wildcard, const char *
     return strcmp(a, b);
 }
 
-static int by_host(const void *left, const void *right)
+static int by_host(const void *left, const void *right, void *list)
 {
-    const struct sni_rule *a = *(const struct sni_rule *const *)left;
-    const struct sni_rule *b = *(const struct sni_rule *const *)right;
-    int order = compare(a->wildcard, a->host, b->wildcard, b->host);
+    const struct sni_rule *items = ((const struct sni_list *)list)->items;
+    size_t a = *(const uint16_t *)left;
+    size_t b = *(const uint16_t *)right;
+    int order = compare(items[a].wildcard, items[a].host, items[b].wildcard, items[b].host);
     return order != 0 ? order : (a > b) - (a < b);
-}
-
-static int by_wanted(const void *key, const void *item)
-{
-    const struct wanted *w = key;
-    const struct sni_rule *rule = *(const struct sni_rule *const *)item;
-    return compare(w->wildcard, w->host, rule->wildcard, rule->host);
 }
 
 static const struct sni_rule *search(const struct sni_list *list, bool wildcard, const char *host)
 {
-    struct wanted wanted = {.wildcard = wildcard, .host = host};
-    const struct sni_rule *const *found =
-        bsearch(&wanted, list->sorted, list->count, sizeof(*list->sorted), by_wanted);
-    return found != NULL ? *found : NULL;
+    size_t low = 0;
+    size_t high = list->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct sni_rule *rule = &list->items[list->sorted[middle]];
+        int order = compare(wildcard, host, rule->wildcard, rule->host);
+        if (order == 0) {
+            return rule;
+        }
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return NULL;
 }
 
 const struct sni_rule *sni_find(const struct sni_list *list, const char *name)
@@ -88,11 +90,12 @@ bool sni_host_valid(const char *host)
 
 void sni_sort(struct sni_list *list)
 {
+    assert(list->count <= UINT16_MAX);
     list->sorted = xrealloc(list->sorted, (list->count + 1) * sizeof(*list->sorted));
     for (size_t i = 0; i < list->count; i++) {
-        list->sorted[i] = &list->items[i];
+        list->sorted[i] = (uint16_t)i;
     }
-    qsort(list->sorted, list->count, sizeof(*list->sorted), by_host);
+    qsort_r(list->sorted, list->count, sizeof(*list->sorted), by_host, list);
 }
 
 bool sni_same_host(const struct sni_rule *a, const struct sni_rule *b)
