@@ -48,7 +48,7 @@ static uint64_t reserved(const struct capacity *c, const struct config *config,
 {
     uint64_t reserve = 16 + (uint64_t)(c->workers + 1) * 4 + c->sockets + config->server_count +
                        (uint64_t)c->refusing_max * c->workers;
-    reserve += capacity_knows_cancelling(config) ? (uint64_t)CANCELS_MAX * c->workers : 0;
+    reserve += capacity_knows_cancelling(config) ? 2 * (uint64_t)CANCELS_MAX * c->workers : 0;
     return reserve + (descriptors > 1024 ? ADMIN_CONNECTIONS : 4);
 }
 

@@ -423,7 +423,9 @@ int backend_init(struct backend_control *b, struct control *c, const struct back
         .told = {.kind = VERDICT_NOBODY, .primary = ELECTION_NOBODY},
         .paused = UINT64_MAX,
     };
-    list_init(&b->waiters);
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        list_init(&b->waiters[i]);
+    }
     for (size_t i = 0; i < count; i++) {
         b->servers[i].config = &config->servers.items[i];
         b->servers[i].up = config->probe == PROBE_OFF;

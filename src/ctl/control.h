@@ -72,9 +72,11 @@ struct backend_control {
     const struct backend_config *config;
     struct server_control *servers;
     struct election_memory memory;
-    struct verdict verdict; /* the newest; with roles only */
-    struct verdict told;    /* the newest that became an event */
-    struct list waiters;    /* struct waiter, first come first */
+    struct verdict verdict;           /* the newest; with roles only */
+    struct verdict told;              /* the newest that became an event */
+    struct list waiters[ROUTE_COUNT]; /* struct waiter by its route, first come first */
+    int64_t first_turn;               /* of those who wait, over all routes */
+    int64_t last_turn;
     struct balance_state balance;
     struct lag_history lag;
     struct probes probes;

@@ -42,32 +42,67 @@ static void grant(struct backend_control *b, struct waiter *w, size_t server)
     mailbox_post(w->reply, &w->message);
 }
 
+static struct waiter *of_node(struct list *node)
+{
+    return container_of(node, struct waiter, node);
+}
+
+/* The first who waits, over all routes but those that are refused; NULL if there is none. */
+static struct waiter *first(struct backend_control *b, const bool *refused)
+{
+    struct waiter *best = NULL;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (refused[i] || list_empty(&b->waiters[i])) {
+            continue;
+        }
+        struct waiter *w = of_node(b->waiters[i].next);
+        best = best == NULL || w->turn < best->turn ? w : best;
+    }
+    return best;
+}
+
+/* With ip_hash each waits for its own server. */
+static void serve_each(struct backend_control *b)
+{
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        LIST_EACH(it, &b->waiters[i])
+        {
+            size_t server;
+            if (claim(b, of_node(it), &server)) {
+                grant(b, of_node(it), server);
+            }
+        }
+    }
+}
+
 void waiting_serve(struct backend_control *b)
 {
     bool refused[ROUTE_COUNT] = {false};
-    bool sticky = b->config->balance == BALANCE_IP_HASH; /* each waits for its own server */
-    LIST_EACH(it, &b->waiters)
-    {
-        struct waiter *w = container_of(it, struct waiter, node);
-        if (refused[w->request.route]) {
-            continue;
-        }
+    struct waiter *w;
+    if (b->config->balance == BALANCE_IP_HASH) {
+        serve_each(b);
+        return;
+    }
+    while ((w = first(b, refused)) != NULL) {
         size_t server;
         if (claim(b, w, &server)) {
             grant(b, w, server);
         } else {
-            refused[w->request.route] = !sticky;
+            refused[w->request.route] = true;
         }
     }
 }
 
 void waiting_add(struct backend_control *b, struct waiter *w)
 {
+    struct list *queue = &b->waiters[w->request.route];
     w->queued = true;
     if (w->again) {
-        list_prepend(&b->waiters, &w->node);
+        w->turn = --b->first_turn;
+        list_prepend(queue, &w->node);
     } else {
-        list_append(&b->waiters, &w->node);
+        w->turn = ++b->last_turn;
+        list_append(queue, &w->node);
     }
     waiting_serve(b);
 }

@@ -88,6 +88,7 @@ struct waiter {
     void (*on_cancelled)(struct message *m, void *worker);
     /* ---- */
     struct list node; /* control's queue */
+    int64_t turn;     /* who has the least is first */
     bool queued;
     bool again; /* it had a server already that did not take the connect: back to the head */
     struct route_request request;
