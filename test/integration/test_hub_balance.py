@@ -6,12 +6,12 @@ import collections
 import pytest
 
 from lib.crowd import addresses
-from lib.relays import CLEAR, PASSED, Relays, all_up, is_down, is_up
+from lib.relays import CLEAR, ENDED, PASSED, Relays, all_up, is_down, is_up
 from lib.waiting import until
 from lib.ws_hub import WsHub
 
 CLIENTS = addresses(90)
-BOTH = pytest.mark.parametrize("mode", [CLEAR, PASSED])
+BOTH = pytest.mark.parametrize("mode", [PASSED, ENDED])
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,38 @@ def test_heavier_hubs_get_more_clients_and_a_change_of_weight_moves_few(home, re
     # 160 expected of 200, standard deviation 5.7; the addresses and so the counts are fixed.
     assert 140 <= len(of(heavy, "a")) <= 180
     assert moved(equal, heavy) <= of(equal, "b"), "somebody left the hub that became heavier"
+
+
+def v1(source, family="TCP4", to="10.9.8.7"):
+    return f"PROXY {family} {source} {to} 40000 443\r\n".encode()
+
+
+@BOTH
+@pytest.mark.sanitize
+def test_the_address_in_a_proxy_header_is_the_clients(home, relays, mode):
+    hubs = relays.hubs(mode, "a", "b", "c")
+    front = {"accept_proxy": "yes", "allow": "127.0.0.1"}
+    _, behind = relays.router(home, mode, hubs, front=front)
+    _, direct = relays.router(home, mode, hubs)
+    told = relays.crowd(home, mode, behind, before=v1).visit(CLIENTS)
+    assert told == relays.crowd(home, mode, direct).visit(CLIENTS)
+
+
+@BOTH
+def test_ipv6_clients_are_placed_by_64(home, relays, mode):
+    hubs = relays.hubs(mode, "a", "b", "c")
+    _, address = relays.router(home, mode, hubs,
+                               front={"accept_proxy": "yes", "allow": "127.0.0.1"})
+
+    def placed(host):
+        """{network: hub} of the clients with this host part."""
+        crowd = relays.crowd(home, mode, address, before=lambda n: v1(
+            f"2001:db8:1:{n:x}:{host}", "TCP6", "2001:db8::1"))
+        return crowd.visit(range(90))
+
+    first = placed(":1")
+    assert_fair(first, hubs)
+    assert placed("a:b:c:d") == first
 
 
 @BOTH

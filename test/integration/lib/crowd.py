@@ -108,7 +108,7 @@ class Crowd:
             assert left > 0, f"waited {timeout * SLOW:.0f} s in vain: {what}"
             self.loop.turn(min(left, 0.1))
 
-    def join(self, sources, timeout=30.0):
+    def join(self, sources, timeout=60.0):
         """Lets a client come from each of these addresses; all get in. {address: hub}"""
         left = collections.deque(sources)
         joined = {}
@@ -124,14 +124,14 @@ class Crowd:
         self.run(all_in, "everybody to get in", timeout)
         return {source: member.hub for source, member in joined.items()}
 
-    def visit(self, sources, timeout=30.0):
+    def visit(self, sources, timeout=60.0):
         """As join(), but they leave again, and only those."""
         here = set(self.members)
         found = self.join(sources, timeout)
         self.dismiss(self.members - here)
         return found
 
-    def echo(self, timeout=20.0):
+    def echo(self, timeout=60.0):
         """Everybody says something and hears it. Who is lost meanwhile is in `lost`."""
         assert self.silent == 0
         for number, member in enumerate(list(self.members)):

@@ -12,6 +12,7 @@ from lib.crowd import Crowd
 from lib.ini import frontend, section
 from lib.process import free_port
 from lib.sockets import local
+from lib.streams import exact
 from lib.websocket import WebSocket
 from lib.ws_hub import WsHub
 
@@ -51,7 +52,7 @@ class Relays:
         self.home = home
         self.authority = Authority(home.directory("ca"), "Relay CA")
         self.leaf = self.authority.leaf(names=[HOST], ips=["127.0.0.1"])
-        self.trusting = ssl.create_default_context(cafile=self.authority.ca)
+        self.trusting = exact(ssl.create_default_context(cafile=self.authority.ca))
         self.page = home.file("page.html", PAGE)
         self.kept = {}      # (mode of the hubs, names): hubs
 

@@ -9,6 +9,18 @@ BACKLOG_MAX = 1 << 20   # unsent bytes above which a stream stops reading
 WANT_READ, WANT_WRITE = select.EPOLLIN, select.EPOLLOUT
 
 
+def exact(context):
+    """An ssl.SSLContext that tells a cut from an end: Python's take a FIN without a close_notify
+    for one with."""
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    return context
+
+
+def was_cut(error):
+    """Whether an ssl.SSLError means a FIN without a close_notify."""
+    return isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING"
+
+
 class Loop:
     def __init__(self):
         self.epoll = select.epoll()
@@ -71,10 +83,10 @@ class Stream:
             pass
         except ssl.SSLWantWriteError:
             self._want(WANT_READ | WANT_WRITE)
-        except ssl.SSLEOFError:
-            self.end("abrupt")
+        except ssl.SSLError as error:
+            self.end("abrupt" if was_cut(error) else error.reason or str(error))
         except (OSError, ValueError) as error:
-            self.end(getattr(error, "reason", None) or str(error) or type(error).__name__)
+            self.end(str(error) or type(error).__name__)
 
     def _advance(self):
         if self.state == "connecting" and not self._connected():

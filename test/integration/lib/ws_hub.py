@@ -16,7 +16,7 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 from lib.process import Process, free_port  # noqa: E402
-from lib.streams import Loop, Stream, WANT_READ  # noqa: E402
+from lib.streams import WANT_READ, Loop, Stream, exact  # noqa: E402
 from lib.waiting import SLOW, until  # noqa: E402
 from lib.websocket import (BINARY, CLOSE, PING, PONG, TEXT, Frames, accept_key,  # noqa: E402
                            frame, take_head)
@@ -149,7 +149,7 @@ def main():
     arguments = parser.parse_args()
     tls = None
     if arguments.cert:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls = exact(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
         tls.load_cert_chain(arguments.cert, arguments.key)
     page = None
     if arguments.page:
