@@ -223,10 +223,8 @@ static void talk(struct probe *p, bool goes_on)
 static int say_whose(struct probe *p)
 {
     char header[PROXY_HEADER_OUT_MAX];
-    size_t len = p->target.proxy == 0
-                     ? 0
-                     : proxy_header_build(header, (enum proxy_version)p->target.proxy, NULL, NULL);
-    return say(p, header, len);
+    enum proxy_version version = (enum proxy_version)p->target.proxy;
+    return version == 0 ? 0 : say(p, header, proxy_header_build(header, version, NULL, NULL));
 }
 
 static void connected(struct probe *p)

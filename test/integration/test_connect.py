@@ -122,7 +122,7 @@ def test_a_client_is_told_when_no_server_takes_the_connect(home):
             assert isinstance(answer, RespError) and answer.startswith("ERR router: "), answer
     frontend_stats = router.stats().frontend()
     assert frontend_stats["refused_connect"] + frontend_stats["refused_queue"] == 20
-    assert frontend_stats["held"] == 20, "each of them waited when both had refused, and counts once"
+    assert frontend_stats["held"] == 20, "each waited when both had refused, and counts once"
     assert router.stats()["router"]["sessions"] == 0
 
 

@@ -38,7 +38,8 @@ ONLY_IN = {  # call prefix: where alone it may stand, and the rule
 }
 NEVER = {"strcpy", "strcat", "sprintf", "vsprintf", "gets", "strtok", "alloca"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b(?!\W*#\d)")
-TEXT_FILES = (".c", ".h", ".def", ".py", ".ini", ".md", ".html", ".js", ".sh", "Makefile", "run", "need")
+TEXT_FILES = (".c", ".h", ".def", ".py", ".ini", ".md", ".html", ".js", ".sh", "Makefile", "run",
+              "need")
 CODE_FILES = (".c", ".h", ".def", ".py", ".html", ".js")
 
 
