@@ -270,9 +270,9 @@ int certificates_init(struct certificates *c, const struct config *config,
     *c = (struct certificates){
         .frontend_count = config->frontend_count,
         .backend_count = config->backend_count,
-        .frontend_tls = xcalloc(config->frontend_count + 1, sizeof *c->frontend_tls),
-        .backend_tls = xcalloc(config->backend_count + 1, sizeof *c->backend_tls),
-        .probe_tls = xcalloc(config->backend_count + 1, sizeof *c->probe_tls),
+        .frontend_tls = xcalloc(config->frontend_count + 1, sizeof(struct tls_context *)),
+        .backend_tls = xcalloc(config->backend_count + 1, sizeof(struct tls_context *)),
+        .probe_tls = xcalloc(config->backend_count + 1, sizeof(struct tls_context *)),
         .frontends = xcalloc(config->frontend_count + 1, sizeof *c->frontends),
         .backends = xcalloc(config->backend_count + 1, sizeof *c->backends),
     };

@@ -1,6 +1,5 @@
 """Promise: a certificate that cannot be used ends the start; one that was renewed is shown to new
-clients without a restart, and what is wrong with one is told before clients find out."""
-import datetime
+clients and servers without a restart, while running sessions keep theirs."""
 import os
 import re
 import socket
@@ -8,83 +7,23 @@ import ssl
 
 import pytest
 
-from lib.browser import BINARY as CHROMIUM, Browser
-from lib.certificates import DAY, Authority, fingerprint, now, write
-from lib.fake import echo
+from lib.certificates import Authority, fingerprint, write
 from lib.ini import frontend, section, servers, tcp_backend
 from lib.process import free_port
-from lib.prometheus import parse_metrics
 from lib.router import run
 from lib.sockets import local
+from lib.tls_place import (HUB, InPlace, Place, Renamed, Swapped, connect, content, echoes, shown,
+                           shown_to_new, tls_of)
 from lib.waiting import SLOW, until
 
 pytestmark = pytest.mark.sanitize
 
-HUB = "hub.example.com"
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
-
-
-class Place:
-    """An authority, a server that echoes, and routers before it that end TLS."""
-
-    def __init__(self, home):
-        self.home = home
-        self.folder = home.directory("certificates")
-        self.authority = Authority(self.folder)
-        self.server = home.fake(echo)
-
-    def sections(self, port=None, backend=None, **keys):
-        return (frontend("f", port or free_port(), tls="yes", **keys)
-                + tcp_backend(self.server, **(backend or {})))
-
-    def router(self, **keys):
-        """(router, port)"""
-        port = free_port()
-        return self.home.router(self.sections(port, **keys)), port
-
-    def file(self, sections):
-        return self.home.file("r.ini", "[router]\nadmin = off\n" + sections)
 
 
 @pytest.fixture
 def place(home):
     return Place(home)
-
-
-def connect(place, port, name=HUB):
-    """A TLS session with a client that trusts the authority whatever the dates and names."""
-    context = ssl.create_default_context(cafile=place.authority.ca)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    sock = socket.create_connection(local(port), timeout=8 * SLOW)
-    try:
-        return context.wrap_socket(sock, server_hostname=name)
-    except BaseException:
-        sock.close()
-        raise
-
-
-def shown(session):
-    return fingerprint(session.getpeercert(binary_form=True))
-
-
-def shown_to_new(place, port, name=HUB):
-    with connect(place, port, name) as session:
-        return shown(session)
-
-
-def echoes(session, data=b"still here"):
-    session.sendall(data)
-    got = b""
-    while len(got) < len(data):
-        part = session.recv(100)
-        assert part, "the session has ended"
-        got += part
-    return got == data
-
-
-def tls_of(router, name="f"):
-    return router.stats().frontend(name)["tls"]
 
 
 # --- the start ---
@@ -178,109 +117,6 @@ def test_good_files_pass_the_test_and_say_nothing(place):
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{path}: ok\n", "")
 
 
-# --- what is wrong with one that can be used ---
-
-WRONG = {
-    "expired": {"days": -3},
-    "expires soon": {"days": 5},
-    "not valid yet": {"not_before": now() + 2 * DAY},
-    "not for servers": {"client": True},
-}
-WORDS = {
-    "expired": "expired 2 days ago",
-    "expires soon": "expires in 5 days",
-    "not valid yet": "not valid yet, but in 1 day",
-    "not for servers": "the certificate is not meant for a TLS server",
-}
-
-
-@pytest.mark.parametrize("wrong", list(WRONG))
-def test_what_is_wrong_with_a_certificate_is_told_at_the_start_and_does_not_prevent_it(place,
-                                                                                     wrong):
-    leaf = place.authority.leaf(names=[HUB], **WRONG[wrong])
-    router, port = place.router(tls_cert=leaf.pem)
-    line = f"warn frontend=f certificate {leaf.pem} ({HUB}): {WORDS[wrong]}\n"
-    assert re.match(STAMP + re.escape(line), router.log), router.log
-    certificate, = tls_of(router)["certificates"]
-    assert certificate["problem"] == WORDS[wrong]
-    assert shown_to_new(place, port) == leaf.fingerprint
-    done = run("-t", "-c", router.path)
-    assert (done.returncode, done.stdout) == (0, f"{router.path}: ok\n")
-    assert re.fullmatch(STAMP + re.escape(line), done.stderr), done.stderr
-
-
-def test_names_of_sni_without_a_certificate_are_told(place):
-    leaf = place.authority.leaf(names=[HUB, "*.relay.example.com"])
-    router, _ = place.router(tls_cert=leaf.pem, sni=[
-        f"{HUB} b", "*.relay.example.com b", "a.relay.example.com b", "chat.example.com b",
-        "*.example.com b"])
-    words = "no certificate is for chat.example.com, *.example.com"
-    assert f"warn frontend=f {words}\n" in router.log
-    assert tls_of(router)["problem"] == words
-    assert words in run("-t", "-c", router.path).stderr
-
-
-def test_of_very_many_names_only_some_are_told(place):
-    leaf = place.authority.leaf(names=[HUB])
-    router, _ = place.router(tls_cert=leaf.pem, sni=[f"n{i}.example.org b" for i in range(300)])
-    assert tls_of(router)["problem"] == ("no certificate is for " + ", ".join(
-        f"n{i}.example.org" for i in range(5)) + " and 295 more")
-
-
-def test_a_name_that_is_passed_through_needs_no_certificate(place):
-    router = place.home.router(frontend("f", free_port(), sni=f"{HUB} b")
-                               + tcp_backend(place.server))
-    assert tls_of(router) is None and "warn" not in router.log
-
-
-# --- stats ---
-
-
-def test_stats_say_what_is_shown_and_how_long_it_lasts(place):
-    long = place.authority.leaf(names=[HUB, "*.example.com"], days=90)
-    short = place.authority.leaf(names=["b.example.com"], days=5)
-    client = place.authority.leaf(name="router", client=True, days=200)
-    router, _ = place.router(tls_cert=[long.pem, short.pem], backend={
-        "tls": "yes", "tls_ca": place.authority.ca, "tls_cert": client.pem})
-    tls = tls_of(router)
-    first, second = tls["certificates"]
-    assert (first["file"], second["file"]) == (long.pem, short.pem)
-    assert (first["names"], second["names"]) == ([HUB, "*.example.com"], ["b.example.com"])
-    assert (first["days_left"], second["days_left"]) == (90, 5)
-    assert (first["validity"], second["validity"]) == ("good", "soon")
-    assert (first["problem"], second["problem"]) == (None, "expires in 5 days")
-    end = datetime.datetime.strptime(first["not_after"], "%Y-%m-%dT%H:%M:%S.%fZ")
-    assert 90 * DAY < end - now() < 91 * DAY
-    read = datetime.datetime.strptime(tls["read_at"], "%Y-%m-%dT%H:%M:%S.%fZ")
-    assert abs(now() - read) < datetime.timedelta(minutes=5)
-    assert tls["problem"] is None
-    own, = router.stats().backend()["tls"]["certificates"]
-    assert (own["file"], own["days_left"]) == (client.pem, 200)
-    families = parse_metrics(router.http("/metrics")[1])
-    ends = families["router_frontend_certificate_not_after_seconds"][1]
-    assert len(ends) == 2
-    assert ends[(("proxy", "f"), ("file", long.pem))] == end.replace(
-        tzinfo=datetime.timezone.utc).timestamp()
-    assert (("proxy", "b"), ("file", client.pem)) in families[
-        "router_backend_certificate_not_after_seconds"][1]
-    assert families["router_frontend_tls_unread"][1] == {(("proxy", "f"),): 0}
-
-
-def test_nothing_says_what_a_key_is(place):
-    leaf = place.authority.leaf(names=[HUB])
-    router, _ = place.router(tls_cert=leaf.cert, tls_key=leaf.key)
-    with open(leaf.key, encoding="utf-8") as file:
-        secret = file.read().splitlines()[1]
-    write(leaf.key, b"half of a key")
-    router.wait_for(lambda s: s.frontend()["tls"]["problem"], "the problem to be told")
-    for page in ("/", "/stats.json", "/metrics"):
-        assert secret not in router.http(page)[1]
-    assert secret not in router.log
-    for args in (["-t"], ["--dump-config"]):
-        done = run(*args, "-c", router.path)
-        assert secret not in done.stdout + done.stderr
-
-
 # --- several ---
 
 
@@ -297,52 +133,6 @@ def test_the_certificate_is_the_one_for_the_name_that_the_client_asks_for(place)
 
 
 # --- read again ---
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
-class InPlace:
-    """cert and key as two files that are written over."""
-
-    def __init__(self, folder, leaf):
-        self.cert, self.key = os.path.join(folder, "live.crt"), os.path.join(folder, "live.key")
-        self.put(leaf)
-
-    def put(self, leaf):
-        write(self.cert, content(leaf.cert))
-        write(self.key, content(leaf.key), 0o600)
-
-
-class Renamed(InPlace):
-    """New files take the places of the old ones."""
-
-    def put(self, leaf):
-        for source, target in ((leaf.cert, self.cert), (leaf.key, self.key)):
-            write(target + ".new", content(source), 0o600)
-            os.rename(target + ".new", target)
-
-
-class Swapped:
-    """As Kubernetes does it: tls.crt -> ..data/tls.crt, ..data -> ..1; then ..data -> ..2, at once."""
-
-    def __init__(self, folder, leaf):
-        self.folder, self.count = folder, 0
-        self.cert, self.key = os.path.join(folder, "tls.crt"), os.path.join(folder, "tls.key")
-        for path in (self.cert, self.key):
-            os.symlink(os.path.join("..data", os.path.basename(path)), path)
-        self.put(leaf)
-
-    def put(self, leaf):
-        self.count += 1
-        fresh = os.path.join(self.folder, f"..{self.count}")
-        os.mkdir(fresh)
-        write(os.path.join(fresh, "tls.crt"), content(leaf.cert))
-        write(os.path.join(fresh, "tls.key"), content(leaf.key), 0o600)
-        os.symlink(f"..{self.count}", os.path.join(self.folder, "..data_tmp"))
-        os.rename(os.path.join(self.folder, "..data_tmp"), os.path.join(self.folder, "..data"))
 
 
 @pytest.mark.parametrize("way", [InPlace, Renamed, Swapped])
@@ -522,34 +312,3 @@ def test_the_certificate_that_is_shown_to_servers_is_read_again(place, whose):
     live.put(new)
     until(lambda: last() == new.fingerprint, "the new one to be shown", 10)
     assert f"info backend=b its TLS files were read again: {live.cert} " in router.log
-
-
-# --- the page ---
-
-
-@pytest.fixture
-def browser(home):
-    if CHROMIUM is None:
-        pytest.skip("no chromium")
-    return home.keep(Browser(width=390, height=844))
-
-
-def test_the_page_shows_the_days_that_are_left_and_what_is_wrong(place, browser):
-    old, soon = (place.authority.leaf(names=[f"{n}.example.com"], days=d) for n, d in
-                 (("old", -3), ("soon", 5)))
-    good = InPlace(place.home.directory("live"), place.authority.leaf(names=[HUB], days=80))
-    router, port = place.router(tls_cert=[good.cert, old.cert, soon.cert],
-                                tls_key=[good.key, old.key, soon.key],
-                                sni=["chat.example.com b", f"{HUB} b"])
-    assert shown_to_new(place, port)
-    browser.open(f"http://127.0.0.1:{router.admin_port}/")
-    until(lambda: "A certificate of f has expired." in browser.text(), "the page", 20)
-    for words in ("80 days left", "5 days left", "expired 2 days ago", "expires in 5 days",
-                  "A certificate of f expires soon", HUB, "old.example.com", good.cert,
-                  "o certificate is for chat.example.com", "0 failed"):
-        assert words in browser.text(), words
-    write(good.key, b"")
-    until(lambda: "TLS files cannot be used as they are now" in browser.text(),
-          "the broken pair on the page", 20)
-    assert browser.complaints == []
-    assert browser.evaluate("document.documentElement.scrollWidth") <= 390
