@@ -1,5 +1,5 @@
-"""Promise: what is wrong with a certificate, and how long it lasts, is told before clients find out:
-in the log, in the stats and on the page; and what its key is, nowhere."""
+"""Promise: what is wrong with a certificate, and how long it lasts, is told before clients find
+out: in the log, in the stats and on the page; and what its key is, nowhere."""
 import datetime
 import os
 import re

@@ -127,7 +127,7 @@ static int teardown(void **state)
     identity_free(&w->old);
     identity_free(&w->fresh);
     files_end();
-    strcpy(files_folder + strlen(files_folder) - 6, "XXXXXX");
+    memset(files_folder + strlen(files_folder) - 6, 'X', 6);
     free(w);
     return 0;
 }
