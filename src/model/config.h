@@ -193,6 +193,9 @@ int config_load_text(const char *path, const char *data, size_t len, struct conf
                      struct text *errors);
 void config_free(struct config *config); /* secrets are wiped; NULL is fine */
 
+/* Whether clients of the frontend may be served by this backend, be it for the name they ask for. */
+bool config_uses_backend(const struct frontend_config *f, size_t backend);
+
 /* Prints each option of each section with its value and source ("default", "router.ini:12",
  * "router.ini:13 (environment)"). What it prints is a configuration again, but for secrets: they
  * are comments. So are options without a value or an effect. Behind it, how many connections each

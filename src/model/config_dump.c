@@ -119,7 +119,7 @@ static void print_section(const struct config *c, enum section_kind kind, size_t
 
 /* How many connections a server may see ----------------------------------------------------- */
 
-static bool uses(const struct frontend_config *f, size_t backend)
+bool config_uses_backend(const struct frontend_config *f, size_t backend)
 {
     bool found = f->backend == backend;
     for (size_t i = 0; i < f->sni.count && !found; i++) {
@@ -136,7 +136,7 @@ static uint64_t most_sessions(const struct config *c, size_t backend, size_t *us
     *users = 0;
     for (size_t i = 0; i < c->frontend_count; i++) {
         const struct frontend_config *f = &c->frontends[i];
-        if (uses(f, backend)) {
+        if (config_uses_backend(f, backend)) {
             (*users)++;
             sum += f->max_sessions;
             bounded = bounded && f->max_sessions > 0;
