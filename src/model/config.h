@@ -193,7 +193,7 @@ int config_load_text(const char *path, const char *data, size_t len, struct conf
                      struct text *errors);
 void config_free(struct config *config); /* secrets are wiped; NULL is fine */
 
-/* Whether clients of the frontend may be served by this backend, be it for the name they ask for. */
+/* Whether clients of the frontend may be served by this backend, be it for a name they ask for. */
 bool config_uses_backend(const struct frontend_config *f, size_t backend);
 
 /* Prints each option of each section with its value and source ("default", "router.ini:12",
