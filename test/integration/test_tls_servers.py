@@ -32,15 +32,16 @@ class Stage:
     def leaf(self, authority=None, names=(), ips=("127.0.0.1",), **keys):
         return (authority or self.authority).leaf(names=names, ips=ips, intermediate=False, **keys)
 
-    def router(self, home, *things, workers=1, protocol="tcp", **backend):
-        """(router, address): clear text before, TLS behind."""
+    def router(self, home, *things, workers=1, protocol="tcp", system=None, **backend):
+        """(router, address): clear text before, TLS behind. `system`: whom this system trusts."""
         port = free_port()
         backend = {"tls": "yes", "tls_ca": self.authority.ca, "probe": "off",
                    "connect_retries": "0", **backend}
         router = home.router(
             frontend("f", port, route="any")
             + section("backend b", protocol=protocol, server=servers(*things),
-                      **{k: v for k, v in backend.items() if v}), workers=workers)
+                      **{k: v for k, v in backend.items() if v}), workers=workers,
+            env={"SSL_CERT_FILE": (system or self.stranger).ca, "SSL_CERT_DIR": home.path + "/no"})
         return router, local(port)
 
 
@@ -106,6 +107,13 @@ def test_a_server_that_does_not_is_told_nothing_and_the_client_why(home, stage, 
     assert "secret" not in server.log and "terces" not in server.log
     stats = router.stats().server("s")
     assert (stats["connect_errors"], stats["tls_handshakes"]) == (1, 0)
+
+
+def test_without_tls_ca_those_are_trusted_whom_the_system_trusts(home, stage):
+    server = openssl.server(home, stage.leaf())
+    _, address = stage.router(home, server, tls_ca=None, system=stage.authority)
+    with connect(address) as sock:
+        assert asked(sock, "hello") == "olleh"
 
 
 def test_a_server_that_does_not_is_named_in_the_log_where_clients_cannot_be_told(home, stage):
