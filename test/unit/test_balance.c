@@ -249,6 +249,30 @@ static void when_a_server_goes_only_its_clients_move_and_they_return(void **stat
     assert_share(moved, CLIENTS, weights[gone], WEIGHT_SUM, 0.05);
 }
 
+/* A server that is added, or gets more weight, takes clients for itself and moves no other; with the
+ * same clients for the same weight, whatever happened in between. */
+static void only_a_server_that_gains_weight_gains_clients(void **state)
+{
+    (void)state;
+    struct candidate before[SERVERS];
+    struct candidate after[SERVERS];
+    const size_t grows = 2;
+    size_t moved = 0;
+    make(before, SERVERS, weights);
+    make(after, SERVERS, weights);
+    after[grows].weight = 40;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        size_t one = before[balance_ip_hash(before, SERVERS, client(i))].server;
+        size_t other = after[balance_ip_hash(after, SERVERS, client(i))].server;
+        if (one != other) {
+            moved++;
+            assert_int_equal(other, grows);
+        }
+    }
+    double share = 40.0 / (WEIGHT_SUM + 37) - 3.0 / WEIGHT_SUM;
+    assert_share(moved, CLIENTS, share, 1, 0.05);
+}
+
 /* Every router in the world must agree with every other, also with one of another version. */
 static void ip_hash_gives_the_same_on_every_machine(void **state)
 {
@@ -292,6 +316,7 @@ int main(void)
         cmocka_unit_test(ip_hash_is_even_over_many_equal_servers),
         cmocka_unit_test(ip_hash_does_not_care_for_the_order),
         cmocka_unit_test(when_a_server_goes_only_its_clients_move_and_they_return),
+        cmocka_unit_test(only_a_server_that_gains_weight_gains_clients),
         cmocka_unit_test(ip_hash_gives_the_same_on_every_machine),
         cmocka_unit_test(ip_hash_takes_every_hash),
     };
