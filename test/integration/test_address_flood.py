@@ -9,6 +9,7 @@ import pytest
 from lib.fake import fake_redis, hold, primary_answers, reset
 from lib.ini import frontend, section, servers, tcp_backend
 from lib.process import free_port
+from lib.proxy_header import header
 from lib.resp import RespError, Resp, connect
 from lib.sockets import local
 from lib.waiting import SLOW, until
@@ -16,6 +17,7 @@ from lib.waiting import SLOW, until
 pytestmark = pytest.mark.sanitize
 
 ADDRESSES = 50_000 if SLOW == 1 else 15_000
+NETWORKS = 2000 if SLOW == 1 else 500
 REGULARS = 3000  # more than there are sessions at once
 AHEAD = 100  # of a flood, that the router has not judged yet: less than it may have sessions
 MEMORY = 8 << 20
@@ -95,8 +97,11 @@ class Place:
         assert client.call("PING") == "PONG"
         return client
 
-    def let_in(self, source):
+    def let_in(self, source, named=None):
+        """`named` is whose connection a PROXY header says that it is."""
         with Resp(local(self.port), 20 * SLOW, source=source) as client:
+            if named:
+                client.sock.sendall(header(2, (named, 1), ("2001:db8::1", 1)))
             answer = client.read()
         assert isinstance(answer, RespError) and answer.startswith("ERR router: "), answer
         return "from this address" not in answer
@@ -141,6 +146,20 @@ def test_the_rate_of_each_is_kept_through_a_flood(home):
     print(f"{entered} of {knocked} in {took:.1f} s")
     assert entered <= rate * (took + 1) + 1, "it was forgotten in between"
     assert entered < knocked and came > 0
+
+
+def test_a_network_of_ipv6_is_one_client_whatever_address_in_it_comes(home):
+    """Somebody who has a /64 has more addresses than anybody can count. Here each comes once, and
+    as many other networks do, who are let in."""
+    rate = 4
+    place = Place(home, 0, session_rate_per_ip=rate, accept_proxy="yes", allow=HOLDER)
+    began, entered = time.monotonic(), 0
+    for n in range(NETWORKS):
+        entered += place.let_in(HOLDER, f"2001:db8:0:7:{n:x}:{n * 7919 % 65536:x}::{n:x}")
+        assert place.let_in(HOLDER, f"2001:db8:1:{n:x}::1"), "it was refused for somebody else"
+    took = time.monotonic() - began
+    print(f"{entered} of {NETWORKS} in {took:.1f} s")
+    assert rate <= entered <= rate * (took + 1) + 1
 
 
 def come_twice(router, port, net):

@@ -249,8 +249,8 @@ static void when_a_server_goes_only_its_clients_move_and_they_return(void **stat
     assert_share(moved, CLIENTS, weights[gone], WEIGHT_SUM, 0.05);
 }
 
-/* A server that is added, or gets more weight, takes clients for itself and moves no other; with the
- * same clients for the same weight, whatever happened in between. */
+/* A server that is added, or gets more weight, takes clients for itself and moves no other; with
+ * the same clients for the same weight, whatever happened in between. */
 static void only_a_server_that_gains_weight_gains_clients(void **state)
 {
     (void)state;
