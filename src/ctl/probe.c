@@ -13,8 +13,6 @@
 #include "net/proxy_header.h"
 #include "net/tls.h"
 
-#define REST_MAX 65536 /* bytes from a server that is left: a download is not waited for */
-
 static void on_timer(uv_timer_t *timer);
 
 static void set_timer(struct probe *p, uint64_t ms)

@@ -4,6 +4,8 @@
 
 #include "ctl/probe.h"
 
+#define REST_MAX 65536 /* bytes from a server that is left: a download is not waited for */
+
 enum probe_state {
     PROBE_WAIT,    /* waits for the next turn */
     PROBE_OPENING, /* waits for the connect */
