@@ -288,11 +288,10 @@ static void bytes_may_be_split_anywhere(void **state)
 
 /* A record whose last byte comes with as much as a receive takes is more than the loop's buffer for
  * plain text holds. */
-static void more_than_the_buffer_holds_is_handed_over_in_parts(void **state)
+static void check_parts(bool closes)
 {
     struct stage *s = usual_stage(TLS1_3_VERSION);
     struct peer p = peer_new(&s->server, s->loop, TLS_client_method(), false);
-    (void)state;
     peer_begin(&p);
     SSL_set_connect_state(p.ssl);
     assert_int_equal(conn_secure(&s->server.conn, stage_accept(s), NULL, 0), 0);
@@ -317,13 +316,21 @@ static void more_than_the_buffer_holds_is_handed_over_in_parts(void **state)
     assert_int_equal(send(p.fd, data + head, len - head, 0), len - head);
     s->server.pause =
         PAUSE_PEER_FULL; /* in the midst of it: what was received comes all the same */
+    s->server.close_in_data = closes;
     conn_resume(&s->server.conn, PAUSE_HOLD);
-    TURN_UNTIL(s->loop, s->server.len == 49152 + 16290);
-    assert_int_equal(s->server.calls, 2);
-    assert_got(&s->server, 49152 + 16290);
+    TURN_UNTIL(s->loop, s->server.closed || s->server.len == 49152 + 16290);
+    assert_int_equal(s->server.calls, closes ? 1 : 2);
+    assert_got(&s->server, closes ? 49152 : 49152 + 16290);
     peer_free(&p);
     end_close(&s->server, s->loop);
     stage_free(s);
+}
+
+static void more_than_the_buffer_holds_is_handed_over_in_parts(void **state)
+{
+    (void)state;
+    check_parts(false);
+    check_parts(true);
 }
 
 /* Queues and pauses ------------------------------------------------------------------------- */
@@ -351,6 +358,39 @@ static void what_the_kernel_does_not_take_is_kept(void **state)
     assert_int_equal(s->server.drained, 1);
     assert_got(&s->client, s->server.len + 5);
     stage_end(s);
+}
+
+/* What was queued before in the clear goes first, and its owner waits for on_secured only. */
+static void words_in_the_clear_go_before_the_handshake(void **state)
+{
+    struct stage *s = usual_stage(TLS1_3_VERSION);
+    struct peer p = peer_new(&s->server, s->loop, TLS_client_method(), true);
+    size_t said = 0;
+    size_t heard = 0;
+    char bytes[4096];
+    (void)state;
+    while (conn_queued(&s->server.conn) == 0) {
+        assert_true(said < BIG - MANY);
+        assert_int_equal(conn_write(&s->server.conn, pattern + said, MANY), 0);
+        said += MANY;
+    }
+    assert_int_equal(conn_secure(&s->server.conn, stage_accept(s), NULL, 0), 0);
+    for (uint64_t until = uv_hrtime() + PATIENCE; heard < said;) {
+        assert_true(uv_hrtime() < until);
+        size_t room = said - heard < sizeof bytes ? said - heard : sizeof bytes;
+        ssize_t n = recv(p.fd, bytes, room, 0);
+        assert_true(n <= 0 || memcmp(bytes, pattern + heard, (size_t)n) == 0);
+        heard += n > 0 ? (size_t)n : 0;
+        uv_run(&s->loop->uv, UV_RUN_NOWAIT);
+    }
+    peer_begin(&p);
+    SSL_set_connect_state(p.ssl);
+    assert_true(peer_shake(&p, s->loop));
+    TURN_UNTIL(s->loop, s->server.ready == 1);
+    assert_int_equal(s->server.drained, 0);
+    peer_free(&p);
+    end_close(&s->server, s->loop);
+    stage_free(s);
 }
 
 static void a_pause_loses_nothing(void **state)
@@ -387,6 +427,7 @@ int main(void)
         cmocka_unit_test(bytes_may_be_split_anywhere),
         cmocka_unit_test(more_than_the_buffer_holds_is_handed_over_in_parts),
         cmocka_unit_test(what_the_kernel_does_not_take_is_kept),
+        cmocka_unit_test(words_in_the_clear_go_before_the_handshake),
         cmocka_unit_test(a_pause_loses_nothing),
     };
     return cmocka_run_group_tests(tests, begin, end);
