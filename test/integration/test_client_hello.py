@@ -211,7 +211,7 @@ REFUSED = {
 
 
 def test_what_is_no_hello_is_refused_at_once_and_counted(home):
-    """At once: handshake_timeout is a minute here, and some of them are only begun."""
+    """At once: handshake_timeout is ten minutes here, and some of them are only begun."""
     edge = Named(home)
     held = edge.connect(named(b"a.example"))
     assert read_line(held) == "a"

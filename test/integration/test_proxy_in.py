@@ -226,7 +226,7 @@ BAD = {
 
 
 def test_what_is_no_header_is_refused_at_once_and_counted(home):
-    """At once: handshake_timeout is a minute here, and none of them is more than begun."""
+    """At once: handshake_timeout is ten minutes here, and none of them is more than begun."""
     server = home.fake(echo)
     edge = accepting(home, server)
     held = edge.connect(proxy.header(1, *V4))
