@@ -60,7 +60,7 @@ static void names_are_found_wherever_records_end(void **state)
 {
     (void)state;
     struct bytes *whole = openssl_hello(TLS1_3_VERSION, "hub.example.com", true);
-    for (size_t size = 1; size < whole->len; size++) {
+    for (size_t size = 1; size < whole->len; size += 1 + size / 8) {
         struct bytes *cut = into_records(whole->data + 5, whole->len - 5, size);
         assert_name(cut, "hub.example.com");
         free(cut);
