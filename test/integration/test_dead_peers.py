@@ -138,6 +138,17 @@ def test_the_quiet_who_live_are_cut_by_no_timer_but_idle_timeout(home, cable):
     assert place.router.stats()["router"]["sessions"] == 2
 
 
+def test_who_reads_nothing_while_bytes_wait_is_given_up_too(home, cable):
+    """It may live, as its kernel's answers say, but takes no byte: tcp(7), TCP_USER_TIMEOUT."""
+    busy = home.fake(flood, "busy")
+    place = Place(home, [busy])
+    with cable.far():
+        stuck = place.client("busy")
+    assert stuck.recv(1)
+    place.wait_empty()
+    busy.wait_count(0)
+
+
 def test_who_comes_back_in_time_goes_on_where_it_was(home, cable):
     """Whether it said nothing, or something that was lost until then. More questions of the kernel
     stayed without an answer than it would ask if tcp_user_timeout did not say for how long."""
