@@ -62,6 +62,7 @@ void authority_start(struct backend_control *b)
         .loop = &b->control->loop,
         .config = b->config,
         .login = &b->sentinel_login,
+        .tls = &b->control->certificates->word_tls[b->config->index],
         .ring = &b->control->events,
         .events = &sentinels_events,
         .context = b,

@@ -431,7 +431,8 @@ int backend_init(struct backend_control *b, struct control *c, const struct back
         b->servers[i].up = config->probe == PROBE_OFF;
     }
     authority_init(b);
-    probes_init(&b->probes, config, &c->certificates->probe_tls[config->index]);
+    probes_init(&b->probes, config, &c->certificates->probe_tls[config->index],
+                &c->certificates->word_tls[config->index]);
     return balance_state_init(&b->balance, count, uv_hrtime());
 }
 

@@ -215,6 +215,7 @@ static bool publish(struct certificates *all, const struct credential *c)
     size_t i = c->backend->index;
     all->backend_tls[i] = c->backend->tls ? c->context : NULL;
     all->probe_tls[i] = c->backend->probe_tls == PROBE_TLS_YES ? c->context : NULL;
+    all->word_tls[i] = c->backend->sentinel_tls || c->backend->patroni_tls ? c->context : NULL;
     return c->backend->tls;
 }
 
@@ -254,7 +255,7 @@ static int init_backend(struct certificates *c, const struct backend_config *b,
                         char why[CERTIFICATES_WHY_MAX])
 {
     struct credential *own = &c->backends[b->index];
-    if (!b->tls && b->probe_tls != PROBE_TLS_YES) {
+    if (!b->tls && b->probe_tls != PROBE_TLS_YES && !b->sentinel_tls && !b->patroni_tls) {
         return 0;
     }
     *own = (struct credential){.backend = b};
@@ -273,6 +274,7 @@ int certificates_init(struct certificates *c, const struct config *config,
         .frontend_tls = xcalloc(config->frontend_count + 1, sizeof(struct tls_context *)),
         .backend_tls = xcalloc(config->backend_count + 1, sizeof(struct tls_context *)),
         .probe_tls = xcalloc(config->backend_count + 1, sizeof(struct tls_context *)),
+        .word_tls = xcalloc(config->backend_count + 1, sizeof(struct tls_context *)),
         .frontends = xcalloc(config->frontend_count + 1, sizeof *c->frontends),
         .backends = xcalloc(config->backend_count + 1, sizeof *c->backends),
     };
@@ -303,6 +305,7 @@ void certificates_release(struct certificates *c)
     free(c->frontend_tls);
     free(c->backend_tls);
     free(c->probe_tls);
+    free(c->word_tls);
     *c = (struct certificates){0};
 }
 

@@ -62,6 +62,7 @@ struct certificates {
     struct tls_context **frontend_tls; /* clients */
     struct tls_context **backend_tls;  /* sessions' connections to servers */
     struct tls_context **probe_tls;    /* probes' */
+    struct tls_context **word_tls;     /* those to Sentinels and Patroni */
 };
 
 /* Reads all files. 0, or UV_EINVAL with one line in `why`: section, file and cause. In both cases

@@ -76,12 +76,13 @@ static void set_up(struct probes *p, size_t server)
 }
 
 void probes_init(struct probes *p, const struct backend_config *config,
-                 struct tls_context *const *tls)
+                 struct tls_context *const *tls, struct tls_context *const *word_tls)
 {
     *p = (struct probes){
         .config = config,
         .servers = xcalloc(config->servers.count, sizeof *p->servers),
         .tls = tls,
+        .word_tls = word_tls,
         .fast = true,
     };
     live_secret_init(&p->secret, config->probe_password_file, config->probe_password);
@@ -141,7 +142,7 @@ void probes_start(struct probes *p, struct loop *l, const struct probes_events *
         if (b->patroni > 0 && target.dialogue == b->protocol->dialogue && target.dialogue != NULL) {
             target.address = address_with_port(at, b->patroni);
             target.dialogue = &patroni_probe;
-            target.tls = NULL;
+            target.tls = p->word_tls;
             target.proxy = 0;
             p->servers[i].witness = start_one(l, &target, i, &events->witness, context, stamp);
         }

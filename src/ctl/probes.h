@@ -22,7 +22,8 @@ struct probes {
     const struct backend_config *config;
     struct server_probes *servers; /* owned */
     struct live_secret secret;
-    struct tls_context *const *tls; /* borrowed: where the current one, or NULL, is */
+    struct tls_context *const *tls;      /* borrowed: where the current one, or NULL, is */
+    struct tls_context *const *word_tls; /* the same for Patroni */
     bool fast;
 };
 
@@ -31,9 +32,9 @@ struct probes_events {
     struct probe_events witness; /* of server_probes.witness */
 };
 
-/* `tls` is where the current context of its probes is at any time, or NULL: they have none. */
+/* `tls` and `word_tls` are where the current contexts are at any time, or NULL: there is none. */
 void probes_init(struct probes *p, const struct backend_config *config,
-                 struct tls_context *const *tls);
+                 struct tls_context *const *tls, struct tls_context *const *word_tls);
 void probes_release(struct probes *p);
 
 /* They begin at the fast pace. `events` is borrowed for as long as they run. */

@@ -254,6 +254,7 @@ static void start(struct sentinels *s, size_t i)
         .address = one->config->address,
         .dialogue = &sentinel_probe,
         .setup = s->setup.login,
+        .tls = s->setup.tls,
         .keep = true,
         .timeout_ms = b->probe_timeout,
         .fast_interval_ms = b->probe_fast_interval,
@@ -262,6 +263,7 @@ static void start(struct sentinels *s, size_t i)
     const struct sentinel_watch_target watch = {
         .address = one->config->address,
         .setup = s->setup.login,
+        .tls = s->setup.tls,
         .tcp = tcp,
         .timeout_ms = b->probe_timeout,
         .pause_ms = b->probe_interval,

@@ -15,6 +15,7 @@ struct events;
 struct loop;
 struct probe_setup;
 struct sentinels;
+struct tls_context;
 
 /* Each is the last thing its caller does. */
 struct sentinels_events {
@@ -31,6 +32,7 @@ struct sentinels_setup {
     const struct backend_config *config;
     /* master, user and password; read anew at each login. */
     const struct probe_setup *login;
+    struct tls_context *const *tls; /* where the current one is, or NULL: in the clear */
     struct events *ring;
     const struct sentinels_events *events;
     void *context;

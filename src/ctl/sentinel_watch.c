@@ -1,5 +1,5 @@
-/* PAUSE -> OPENING -> LOGIN -> LISTEN, and whatever fails ends in CLOSE, which waits for the
- * socket's close callback before the next PAUSE. One timer serves the state.
+/* PAUSE -> OPENING [-> SHAKE] -> LOGIN -> LISTEN, and whatever fails ends in CLOSE, which waits for
+ * the socket's close callback before the next PAUSE. One timer serves the state.
  *
  * A subscription that is cut somewhere in between looks like one on which nothing happens. So it is
  * asked for a sign of life each time a few pauses have passed. */
@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "net/loop.h"
+#include "net/tls.h"
 #include "proto/sentinel_news.h"
 
 #define LIFE_PAUSES      3
@@ -22,6 +23,7 @@
 enum watch_state {
     WATCH_PAUSE,   /* waits until it may connect */
     WATCH_OPENING, /* waits for the connect */
+    WATCH_SHAKE,   /* waits for the TLS handshake */
     WATCH_LOGIN,   /* waits for the subscriptions to be confirmed */
     WATCH_LISTEN,  /* waits for news */
     WATCH_CLOSE,   /* waits for the close callback */
@@ -96,7 +98,7 @@ static void drop_status(struct sentinel_watch *w, const char *what, int status)
 
 /* The connection ---------------------------------------------------------------------------- */
 
-static void on_connected(struct conn *c)
+static void on_secured(struct conn *c)
 {
     struct sentinel_watch *w = container_of(c, struct sentinel_watch, conn);
     const char *out = NULL;
@@ -112,6 +114,23 @@ static void on_connected(struct conn *c)
     w->window_ms = loop_now_ms(w->loop);
     w->window_bytes = 0;
     set_state(w, WATCH_LOGIN, w->target.timeout_ms);
+}
+
+static void on_connected(struct conn *c)
+{
+    struct sentinel_watch *w = container_of(c, struct sentinel_watch, conn);
+    char host[ADDRESS_TEXT_MAX];
+    if (w->target.tls == NULL || *w->target.tls == NULL) {
+        on_secured(c);
+        return;
+    }
+    set_state(w, WATCH_SHAKE, w->target.timeout_ms);
+    address_print_host(&w->target.address, host);
+    struct tls *tls = tls_connect(*w->target.tls, host, NULL);
+    int rc = tls != NULL ? conn_secure(c, tls, NULL, 0) : UV_ENOMEM;
+    if (rc != 0) {
+        drop_status(w, "cannot begin TLS", rc);
+    }
 }
 
 /* What it says costs us time, so there is a bound on that. */
@@ -177,6 +196,8 @@ static void on_gone(struct sentinel_watch *w, int status)
 {
     if (w->state == WATCH_OPENING) {
         drop_status(w, "cannot connect", status);
+    } else if (w->state == WATCH_SHAKE && conn_why(&w->conn)[0] != '\0') {
+        drop(w, conn_why(&w->conn));
     } else if (w->state != WATCH_CLOSE) {
         drop_status(w, "the connection was cut", status);
     }
@@ -216,6 +237,7 @@ static void on_closed(struct conn *c)
 
 static const struct conn_ops ops = {
     .on_connected = on_connected,
+    .on_secured = on_secured,
     .on_data = on_data,
     .on_eof = on_eof,
     .on_drained = on_drained,
@@ -264,6 +286,9 @@ static void on_timer(uv_timer_t *timer)
         break;
     case WATCH_OPENING:
         drop(w, "it does not answer the connect in time");
+        break;
+    case WATCH_SHAKE:
+        drop(w, "it does not finish the TLS handshake in time");
         break;
     case WATCH_LOGIN:
         drop(w, "it does not answer the subscription in time");

@@ -12,11 +12,13 @@
 
 struct loop;
 struct sentinel_watch;
+struct tls_context;
 
 /* All that it points to is borrowed until sentinel_watch_close(). */
 struct sentinel_watch_target {
     struct address address;
     const struct probe_setup *setup; /* read anew at each login */
+    struct tls_context *const *tls;  /* where the current one, or NULL, is; NULL: in the clear */
     struct conn_tcp tcp;
     uint64_t timeout_ms; /* of the connect and of the login */
     uint64_t pause_ms;   /* between the end of a connection and the next one */

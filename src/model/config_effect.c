@@ -76,7 +76,7 @@ static bool is_asked(const struct backend_config *b, char why[EFFECT_WHY_MAX])
 static bool has_tls(const struct backend_config *b, char why[EFFECT_WHY_MAX])
 {
     snprintf(why, EFFECT_WHY_MAX, "tls = no and probe_tls = %s", b->probe_tls_auto ? "auto" : "no");
-    return b->tls || b->probe_tls == PROBE_TLS_YES;
+    return b->tls || b->probe_tls == PROBE_TLS_YES || b->sentinel_tls || b->patroni_tls;
 }
 
 static bool verifies(const struct backend_config *b, char why[EFFECT_WHY_MAX])
@@ -95,6 +95,12 @@ static bool has_sentinels(const struct backend_config *b, char why[EFFECT_WHY_MA
 {
     snprintf(why, EFFECT_WHY_MAX, "no \"sentinel\"");
     return b->sentinels.count > 0;
+}
+
+static bool has_patroni(const struct backend_config *b, char why[EFFECT_WHY_MAX])
+{
+    snprintf(why, EFFECT_WHY_MAX, "no \"patroni\"");
+    return b->patroni > 0;
 }
 
 /* Only Galera has a first server to go back to. */
@@ -119,12 +125,23 @@ static const struct {
     enum option_flag flag;
     condition holds;
 } conditions[] = {
-    {OPTION_REDIS, is_redis},      {OPTION_MYSQL, is_mysql},  {OPTION_PGSQL, is_pgsql},
-    {OPTION_ROLES, has_roles},     {OPTION_ASKED, is_asked},  {OPTION_PROBED, is_probed},
-    {OPTION_HTTP, has_http_check}, {OPTION_TLS, has_tls},     {OPTION_SENTINEL, has_sentinels},
-    {OPTION_AUTO, is_probed_auto}, {OPTION_VERIFY, verifies}, {OPTION_GALERA, may_be_galera},
-    {OPTION_LAG, tells_lag},
+    {OPTION_REDIS, is_redis},      {OPTION_MYSQL, is_mysql},      {OPTION_PGSQL, is_pgsql},
+    {OPTION_ROLES, has_roles},     {OPTION_ASKED, is_asked},      {OPTION_PROBED, is_probed},
+    {OPTION_HTTP, has_http_check}, {OPTION_TLS, has_tls},         {OPTION_SENTINEL, has_sentinels},
+    {OPTION_AUTO, is_probed_auto}, {OPTION_VERIFY, verifies},     {OPTION_GALERA, may_be_galera},
+    {OPTION_LAG, tells_lag},       {OPTION_PATRONI, has_patroni},
 };
+
+/* Whatever turns TLS on could be read. */
+static bool tls_is_sound(const struct config *c, size_t index)
+{
+    static const char *const keys[] = {"tls", "probe_tls", "sentinel_tls", "patroni_tls"};
+    bool sound = true;
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        sound = sound && config_sound(c, SECTION_BACKEND, index, keys[i]);
+    }
+    return sound;
+}
 
 static bool backend_effect(const struct config *c, const struct option *o, size_t index,
                            char why[EFFECT_WHY_MAX])
@@ -136,8 +153,10 @@ static bool backend_effect(const struct config *c, const struct option *o, size_
     if ((o->flags & OPTION_SENTINEL) != 0 && !config_sound(c, SECTION_BACKEND, index, "sentinel")) {
         return true;
     }
-    if ((o->flags & OPTION_TLS) != 0 && (!config_sound(c, SECTION_BACKEND, index, "tls") ||
-                                         !config_sound(c, SECTION_BACKEND, index, "probe_tls"))) {
+    if ((o->flags & OPTION_PATRONI) != 0 && !config_sound(c, SECTION_BACKEND, index, "patroni")) {
+        return true;
+    }
+    if ((o->flags & OPTION_TLS) != 0 && !tls_is_sound(c, index)) {
         return true;
     }
     for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {

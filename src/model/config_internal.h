@@ -78,6 +78,7 @@ enum option_flag {
     OPTION_LAG = 32768,
     OPTION_TERMINATED = 65536,
     OPTION_EDGE = 131072,
+    OPTION_PATRONI = 262144,
 };
 
 struct parse;

@@ -290,6 +290,8 @@ static const struct {
     {REDIS("tls = no\n"), FIRST + 1, "tls_key = a", "tls = no and probe_tls = auto"},
     {REDIS("tls = yes\ntls_verify = no\n"), FIRST + 2, "tls_ca = /etc/passwd", "tls_verify = no"},
     {REDIS(""), FIRST, "sentinel_master = m", "no \"sentinel\""},
+    {REDIS(""), FIRST, "sentinel_tls = yes", "no \"sentinel\""},
+    {PGSQL(""), FIRST_LOGIN, "patroni_tls = yes", "no \"patroni\""},
     {REDIS(""), FIRST, "sentinel_password = x", "no \"sentinel\""},
     {REDIS(""), FIRST, "sentinel_password_file = /dev/null", "no \"sentinel\""},
     {REDIS(""), FIRST, "probe_database = x", "protocol = redis"},
