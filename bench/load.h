@@ -12,7 +12,7 @@ enum {
     BUFFER = 256 * 1024,
     EVENTS = 256,
     WATCHED = 8,
-    SILENCE_MS = 10000,
+    SILENCE_MS = 30000,
     IDLE_AT_ONCE = 32,
     WRITE = 16 * 1024
 };

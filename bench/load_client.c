@@ -222,7 +222,7 @@ void serve(struct load *l)
         struct epoll_event events[EVENTS];
         int n = epoll_wait(l->epoll, events, EVENTS, SILENCE_MS);
         if (n == 0)
-            refuse("no reply for 10 s");
+            refuse("no reply for 30 s");
         for (int i = 0; i < n; i++)
             client_event(l, events[i].data.ptr);
     }

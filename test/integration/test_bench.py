@@ -16,10 +16,17 @@ BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "be
 REPLY = b"$100\r\n" + b"v" * 100 + b"\r\n"
 
 
-def bench(*args):
-    return subprocess.run(
-        ["/usr/bin/python3", "-B", os.path.join(BENCH, "run.py"), "--build", BUILD, "--quick",
-         "--rounds", "1", *args], text=True, capture_output=True, timeout=120 * SLOW, check=False)
+def run(argv, signal="KILL", **options):
+    """To its end, or to pytest's."""
+    return subprocess.run(["setpriv", "--pdeathsig", signal, *argv], text=True, check=False,
+                          capture_output=True, timeout=240 * SLOW, **options)
+
+
+def bench(home, *args):
+    """Its processes are ended and its files are gone whatever happens: they are in `home`."""
+    return run(["/usr/bin/python3", "-B", os.path.join(BENCH, "run.py"), "--build", BUILD,
+                "--quick", "--rounds", "1", *args], "TERM",
+               env=dict(os.environ, TMPDIR=home.directory("bench")))
 
 
 def table_of(text, title):
@@ -42,10 +49,7 @@ def programs():
     build_programs(BUILD)
     program = os.path.join(BUILD, "bench", "load")
 
-    def run(port, *args):
-        return subprocess.run([program, "-a", "127.0.0.1", "-p", str(port), *map(str, args)],
-                              text=True, capture_output=True, timeout=60 * SLOW, check=False)
-    return run
+    return lambda port, *args: run([program, "-a", "127.0.0.1", "-p", str(port), *map(str, args)])
 
 
 class Secured:
@@ -79,8 +83,8 @@ def context(leaf, version=None):
 
 
 @pytest.mark.parametrize("proxies", ["floor", "haproxy", "nginx", "router"])
-def test_all_rows_of_tls_come_out_for_every_proxy(proxies):
-    done = bench("--tls", "--proxies", proxies, "--only", "full13", "--only", "resumed12",
+def test_all_rows_of_tls_come_out_for_every_proxy(home, proxies):
+    done = bench(home, "--tls", "--proxies", proxies, "--only", "full13", "--only", "resumed12",
                  "--only", "message", "--only", "up", "--only", "idle13")
     assert done.returncode == 0, done.stderr
     for title in ("full handshakes, ECDSA P-256, TLS 1.3", "resumed handshakes, TLS 1.2",
