@@ -16,6 +16,8 @@ struct edge {
     const char *words;       /* borrowed: of the verdict */
     uint8_t verdict;         /* enum admission_verdict */
     bool asking;             /* the client has not said yet whether it wants TLS */
+    bool declined_tls;       /* it asked, and was told that there is none */
+    bool declined_other;
     struct tls_hello hello;
 };
 
@@ -230,13 +232,25 @@ static bool answer(struct session *s, char byte, size_t used)
     return true;
 }
 
+/* Each question has its answer once: one that is asked again and again, by who reads no answers,
+ * would fill our memory. */
+static void decline(struct session *s, bool *before, size_t used)
+{
+    if (*before) {
+        refuse(s, FRONTEND_HELLO_REFUSED, "it asks again for what there is not");
+        return;
+    }
+    *before = true;
+    answer(s, s->backend->protocol->upgrade->no, used);
+}
+
 /* Nothing may follow the question in the same breath: what stands in the clear behind it would be
  * taken for what came under TLS. */
 static void welcome(struct session *s, size_t used)
 {
     const struct tls_upgrade *upgrade = s->backend->protocol->upgrade;
     if (s->frontend->tls == TLS_MODE_NO) {
-        answer(s, upgrade->no, used);
+        decline(s, &s->edge->declined_tls, used);
     } else if (s->ahead_len > used) {
         refuse(s, FRONTEND_HELLO_REFUSED, "it sends more before its question for TLS is answered");
     } else if (answer(s, upgrade->yes, used)) {
@@ -266,7 +280,7 @@ static void look_at_question(struct session *s)
         welcome(s, used);
         break;
     case UPGRADE_OTHER:
-        answer(s, upgrade->no, used);
+        decline(s, &s->edge->declined_other, used);
         break;
     case UPGRADE_DIRECT:
         s->edge->asking = false;

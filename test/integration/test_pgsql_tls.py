@@ -9,6 +9,7 @@ import pytest
 
 from lib import postgres as postgres_lib
 from lib.certificates import Authority
+from lib.fake import hold
 from lib.ini import frontend, section, servers
 from lib.postgres import Postgres
 from lib.process import free_port
@@ -102,6 +103,23 @@ def test_other_encryption_is_declined_and_tls_may_still_be_asked_for(home, autho
         with context.wrap_socket(client, server_hostname="db.example.com") as secured:
             secured.sendall(startup(user="writer", database="test"))
             assert b"SCRAM-SHA-256" in secured.recv(1000)
+
+
+@pytest.mark.parametrize("tls, request_", [("no", SSL_REQUEST), ("no", GSSENC_REQUEST),
+                                           ("yes", GSSENC_REQUEST)])
+def test_who_asks_again_is_refused(home, authority, tls, request_):
+    """Each answer that nobody reads would cost memory until handshake_timeout."""
+    back = backend(home.fake(hold), tls="yes", tls_verify="no")
+    router, port = start(home, authority, back, tls=tls, handshake_timeout="600s")
+    with connect(local(port), 30 * SLOW) as client:
+        client.sendall(request_)
+        assert client.recv(10) == b"N"
+        client.sendall(request_)
+        assert read_all(client) == b""
+    router.wait_for(lambda s: s.frontend("f")["refused_hello"] == 1, "the refusal to be counted")
+    with connect(local(port), 30 * SLOW) as client, pytest.raises(ConnectionError):
+        while True:
+            client.sendall(request_ * 8192)
 
 
 def test_tls_may_begin_without_a_question(home, authority, clear):
