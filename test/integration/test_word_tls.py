@@ -23,9 +23,11 @@ class Secure:
     """Speaks TLS on `tls_port`, shows `leaf`, and demands a certificate of `authority`."""
 
     def secure(self, authority, leaf):
+        client = authority.leaf(name=self.name, client=True)
         self.tls_port = free_port()
         self.tls = {"tls-port": self.tls_port, "tls-cert-file": leaf.cert,
                     "tls-key-file": leaf.key, "tls-ca-cert-file": authority.ca,
+                    "tls-client-cert-file": client.cert, "tls-client-key-file": client.key,
                     "tls-replication": "yes", "tls-auth-clients": "yes"}
         return self
 
@@ -60,7 +62,7 @@ def watched(home, authority):
     sentinel = home.keep(SecureSentinel(home.directory("s1"), "s1")).secure(authority, leaf)
     sentinel.learn([primary], [sentinel])
     sentinel.start()
-    until(lambda: sentinel.master()["flags"] == "master", "the Sentinel to reach the primary", 10)
+    until(lambda: sentinel.master()["runid"], "the Sentinel to have heard the primary", 20)
     return primary, sentinel
 
 
