@@ -234,7 +234,7 @@ static int fail(struct tls *t, struct conn *c)
 }
 
 /* Whoever makes us answer and does not read the answers would fill our memory. */
-static int flush_answers(struct tls *t, struct conn *c)
+static int flush_answers(struct tls *t, struct conn *c, bool more)
 {
     struct tls_desk *d = t->desk;
     if (LIKELY(d->out_len == 0)) {
@@ -250,7 +250,7 @@ static int flush_answers(struct tls *t, struct conn *c)
         tls_explain(d, c, "TLS failed: the peer does not read what it asks for");
         return UV_EPROTO;
     }
-    int rc = tls_bio_flush(d, false);
+    int rc = tls_bio_flush(d, more);
     if (rc != 0) {
         tls_explain(d, c, uv_strerror(rc));
     }
@@ -280,6 +280,14 @@ static void keep_renewed(struct tls *t)
     }
 }
 
+/* In TLS 1.3 a server's handshake is over when the client's is: all that it still has to say is a
+ * ticket. That leaves with what is said next, by one packet less, or when the kernel will not wait
+ * any longer (200 ms, tcp(7)). */
+static bool is_ticket(const struct tls *t)
+{
+    return SSL_is_server(t->ssl) == 1 && SSL_version(t->ssl) == TLS1_3_VERSION;
+}
+
 int tls_shake(struct tls *t, struct conn *c, struct tls_bytes *in)
 {
     begin(t, c, in);
@@ -287,7 +295,7 @@ int tls_shake(struct tls *t, struct conn *c, struct tls_bytes *in)
     if (rc != 1 && !t->desk->starved) {
         return fail(t, c);
     }
-    int sent = flush_answers(t, c);
+    int sent = flush_answers(t, c, rc == 1 && is_ticket(t));
     if (sent != 0 || rc != 1) {
         ERR_clear_error();
         return sent;
@@ -334,7 +342,7 @@ int tls_read(struct tls *t, struct conn *c, struct tls_bytes *in, size_t *len)
     begin(t, c, in);
     *len = 0;
     int rc = read_some(t, c, len);
-    int sent = rc >= 0 || rc == UV_EOF ? flush_answers(t, c) : 0;
+    int sent = rc >= 0 || rc == UV_EOF ? flush_answers(t, c, false) : 0;
     return sent != 0 ? sent : rc;
 }
 

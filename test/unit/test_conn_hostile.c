@@ -194,6 +194,34 @@ static void a_renegotiation_is_refused(void **state)
     stage_free(s);
 }
 
+/* A server may ask for one as well. */
+static void a_server_that_asks_for_a_renegotiation_gets_none(void **state)
+{
+    struct end e;
+    struct loop *l = loop_new();
+    struct tls_context *c = trusting_client(ca);
+    struct peer p = peer_new(&e, l, TLS_server_method(), false);
+    char got[5];
+    (void)state;
+    SSL_CTX_set_max_proto_version(p.ctx, TLS1_2_VERSION);
+    SSL_CTX_use_certificate(p.ctx, good.cert);
+    SSL_CTX_use_PrivateKey(p.ctx, good.key);
+    peer_begin(&p);
+    SSL_set_accept_state(p.ssl);
+    assert_int_equal(conn_secure(&e.conn, tls_connect(c, ADDRESS, NULL), NULL, 0), 0);
+    assert_true(peer_shake(&p, l));
+    TURN_UNTIL(l, e.ready == 1);
+    assert_int_equal(SSL_renegotiate(p.ssl), 1);
+    SSL_do_handshake(p.ssl);
+    assert_true(peer_send(&p, l));
+    assert_int_equal(peer_read(&p, l, got, sizeof got), 0);
+    assert_non_null(strstr(ERR_reason_error_string(ERR_peek_error()), "renegotiation"));
+    peer_free(&p);
+    end_close(&e, l);
+    tls_context_unref(c);
+    loop_end(l);
+}
+
 /* A peer that changes its keys; each change must be answered (RFC 8446, section 4.6.3). `said`:
  * some data with each. Returns the most that was queued. */
 static size_t change_keys_for_ever(struct stage *s, struct peer *p, size_t said, bool hears)
@@ -290,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_forged_record_ends_the_session),
         cmocka_unit_test(versions_before_1_2_are_refused),
         cmocka_unit_test(a_renegotiation_is_refused),
+        cmocka_unit_test(a_server_that_asks_for_a_renegotiation_gets_none),
         cmocka_unit_test(answers_that_nobody_reads_are_not_kept_for_ever),
         cmocka_unit_test(nobody_may_keep_us_busy_with_keys),
         cmocka_unit_test(keys_may_change_in_a_living_session),

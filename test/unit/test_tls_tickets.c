@@ -245,6 +245,32 @@ static void a_ticket_does_not_spare_a_certificate(void **state)
     identity_free(&other);
 }
 
+/* It does not matter in what role: one that we show is not one that we demand. */
+static void a_certificate_shown_is_not_one_demanded(void **state)
+{
+    struct identity both = authority_new("both", NULL);
+    const char *other = both_file(&both);
+    (void)state;
+    struct stage *s = stage_new(server_context(&(struct tls_server_setup){
+                                    .certs = (const char *[]){good_file, other},
+                                    .keys = (const char *[]){NULL, NULL},
+                                    .count = 2,
+                                    .min_version = TLS1_2_VERSION,
+                                }),
+                                trusting_client(ca));
+    assert_false(connect_once(s));
+    assert_true(connect_once(s));
+    tls_context_unref(s->server_context);
+    s->server_context = asking_server(other);
+    stage_open(s);
+    stage_secure(s);
+    TURN_UNTIL(s->loop, s->server.ready == 1 || s->server.closed);
+    assert_int_equal(s->server.error, UV_EPROTO); /* it has no certificate */
+    stage_close(s);
+    stage_free(s);
+    identity_free(&both);
+}
+
 /* What was verified by other rules was not verified. */
 static void a_client_that_verifies_anew_resumes_nothing(void **state)
 {
@@ -335,6 +361,7 @@ int main(void)
         cmocka_unit_test(a_ticket_of_this_hour_is_not_renewed_in_tls_1_2),
         cmocka_unit_test(old_keys_are_forgotten),
         cmocka_unit_test(a_ticket_does_not_spare_a_certificate),
+        cmocka_unit_test(a_certificate_shown_is_not_one_demanded),
         cmocka_unit_test(a_client_that_verifies_anew_resumes_nothing),
         cmocka_unit_test(who_was_not_trusted_is_not_trusted_when_resumed),
         cmocka_unit_test(a_session_that_fails_to_resume_is_not_tried_again),
