@@ -18,7 +18,7 @@ struct tls_context *tls_context_begin(size_t count)
     struct tls_context *c = xcalloc(1, sizeof *c);
     atomic_init(&c->refs, 1);
     c->id = atomic_fetch_add(&last, 1) + 1;
-    c->ctx = xcalloc(count > 0 ? count : 1, sizeof *c->ctx);
+    c->ctx = xcalloc(count > 0 ? count : 1, sizeof(SSL_CTX *));
     c->certificates = xcalloc(count > 0 ? count : 1, sizeof *c->certificates);
     return c;
 }

@@ -64,19 +64,21 @@ static ssize_t read_all(int fd, struct file *f)
     return (ssize_t)got;
 }
 
-/* "" or the cause. */
-static const char *file_read(struct file *f, const char *path)
+/* False: it cannot be read, for the cause. */
+static bool file_read(struct file *f, const char *path, const char **cause)
 {
     struct stat st;
     *f = (struct file){0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
-        return uv_strerror(-errno);
+        *cause = uv_strerror(-errno);
+        return false;
     }
     bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     if (!regular || st.st_size > FILE_MAX) {
         close(fd);
-        return regular ? "it is too long" : "it is not a file";
+        *cause = regular ? "it is too long" : "it is not a file";
+        return false;
     }
     f->len = (size_t)st.st_size;
     f->data = xcalloc(1, f->len + 1);
@@ -84,10 +86,11 @@ static const char *file_read(struct file *f, const char *path)
     close(fd);
     if (got < 0) {
         file_release(f);
-        return uv_strerror((int)got);
+        *cause = uv_strerror((int)got);
+        return false;
     }
     f->len = (size_t)got;
-    return "";
+    return true;
 }
 
 /* Nobody is there to be asked. */
@@ -141,8 +144,8 @@ static struct stack_st_X509 *certificates_of(const struct file *f, const char *p
 struct stack_st_X509 *tls_authorities_load(const char *path, char why[TLS_WHY_MAX])
 {
     struct file f;
-    const char *cause = file_read(&f, path);
-    if (cause[0] != '\0') {
+    const char *cause;
+    if (!file_read(&f, path, &cause)) {
         complain(why, "certificates", path, cause);
         return NULL;
     }
@@ -175,8 +178,8 @@ static EVP_PKEY *key_of(const struct file *f, const char *path, char why[TLS_WHY
 static int load_key(struct tls_identity *id, const char *path, char why[TLS_WHY_MAX])
 {
     struct file f;
-    const char *cause = file_read(&f, path);
-    if (cause[0] != '\0') {
+    const char *cause;
+    if (!file_read(&f, path, &cause)) {
         return complain(why, "the private key", path, cause);
     }
     id->key = key_of(&f, path, why);
