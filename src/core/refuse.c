@@ -89,9 +89,17 @@ static void go_on(struct session *s)
     }
 }
 
+/* Whose TLS passes through is in the midst of its handshake with a server, and would take words in
+ * the clear for a broken one. */
+static bool understands_words(const struct session *s)
+{
+    return s->frontend->sni.count == 0 || s->frontend->tls != TLS_MODE_NO;
+}
+
 static void begin(struct session *s, enum refusal why, const char *words)
 {
     const struct proto *proto = s->backend->protocol;
+    bool mute = proto->refuse == NULL || !understands_words(s);
     if (s->login != NULL) {
         s->login->refusal = (uint8_t)why;
         snprintf(s->login->words, sizeof s->login->words, "%s", words);
@@ -99,7 +107,7 @@ static void begin(struct session *s, enum refusal why, const char *words)
         return;
     }
     char text[REFUSAL_MAX];
-    say(s, text, proto->refuse != NULL ? proto->refuse(why, words, text, sizeof text) : 0);
+    say(s, text, mute ? 0 : proto->refuse(why, words, text, sizeof text));
     if (s->state == SESSION_REFUSE) {
         said(s);
     }

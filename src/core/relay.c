@@ -33,6 +33,7 @@ static bool maybe_done(struct session *s)
                 conn_queued(&s->server->conn) == 0;
     if (done) {
         if (UNLIKELY(conn_is_secured(&s->client))) {
+            admission_leave(s->worker, s->frontend, &s->admission); /* it may be back at once */
             pass_end(&s->server->conn, &s->client);
         }
         session_close(s, END_DONE);

@@ -12,7 +12,7 @@ from lib.certificates import Authority
 from lib.edge import Edge, drip, ending
 from lib.fake import reset
 from lib.hello import ECH, GREASE, PADDING, extension, named, server_name
-from lib.ini import tcp_backend
+from lib.ini import section, servers, tcp_backend
 from lib.proxy_header import read_exactly, send_slowly
 from lib.resp import connect
 from lib.sockets import read_line
@@ -335,6 +335,17 @@ def test_caps_of_the_frontend_hold_for_all_names(home):
     held = [edge.connect(named(name)) for name in (b"a.example", b"x.b.example")]
     assert [read_line(sock) for sock in held] == ["a", "b"]
     assert ending(edge.connect(named(b"other.example"))) == b""
+    edge.wait_count("refused_sessions", 1)
+
+
+@pytest.mark.parametrize("protocol", ["http", "redis"])
+def test_no_words_in_the_clear_are_said_to_whose_tls_passes(home, protocol):
+    fake = home.fake(hello.name_then_listen, "one")
+    edge = Edge(home, section("backend b", protocol=protocol, probe="off",
+                              server=servers(fake)), sni="a.example b", max_sessions=1)
+    first = edge.connect(named(b"a.example"))
+    assert read_line(first) == "one"
+    assert ending(edge.connect(named(b"a.example"))) == b""
     edge.wait_count("refused_sessions", 1)
 
 

@@ -173,3 +173,13 @@ def test_places_at_the_edge_count_and_come_back(home, authority):
     router.wait_for(lambda s: s.frontend("f")["sessions"] == 0, "their places")
     with secure(authority, port) as client:
         assert talks(client)
+
+
+def test_who_has_heard_the_end_may_be_back_at_once(home, authority):
+    """Its place is free before close_notify tells it so."""
+    router, port = start(home, authority, workers=2, max_sessions_per_ip=1)
+    for _ in range(60):
+        with secure(authority, port) as client:
+            assert talks(client)
+            client.unwrap().close()
+    assert router.stats().frontend("f")["refused_sessions"] == 0
