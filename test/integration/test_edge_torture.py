@@ -1,6 +1,6 @@
-"""Promise: whatever a crowd does at the clients' edge and behind the servers', and while certificates
-are renewed, who behaves well gets its own bytes back, nothing is lost count of, nothing crashes, and
-SIGTERM ends all of it with 0.
+"""Promise: whatever a crowd does at the clients' edge and behind the servers', and while
+certificates are renewed, who behaves well gets its own bytes back, nothing is lost count of,
+nothing crashes, and SIGTERM ends all of it with 0.
 
 By hand: ROUTER_TORTURE_SEED=7 ROUTER_TORTURE_SECONDS=60 pytest test_edge_torture.py"""
 import contextlib
@@ -103,7 +103,8 @@ class Stage:
         names = ["good.example sealed", "bad.example bad"]
         ports = self.ports
         return "".join([
-            frontend("hub", ports["hub"], "sealed", sni=names, handshake_timeout=LONG, **terminates),
+            frontend("hub", ports["hub"], "sealed", sni=names, handshake_timeout=LONG,
+                     **terminates),
             frontend("proxied", ports["proxied"], "sealed", sni=names, accept_proxy="yes",
                      allow="127.0.0.1", deny="10.0.0.7", max_sessions_per_ip=4,
                      handshake_timeout=LONG, **terminates),

@@ -103,7 +103,8 @@ class Rogue:
 
     def pgsql(self, first):
         """True: TLS is not what follows."""
-        what = self.rng.choice(["tls", "tls", "gss", "direct", "clear", "cancel", "again", "garbage"])
+        what = self.rng.choice(["tls", "tls", "gss", "direct", "clear", "cancel", "again",
+                                "garbage"])
         body = struct.pack(">I", 0x30000) + b"user\0rogue\0\0"
         ask, gss = struct.pack(">II", 8, SSL_REQUEST), struct.pack(">II", 8, GSS_REQUEST)
         said = {"tls": ask, "gss": gss, "direct": b"", "again": gss * 50,
