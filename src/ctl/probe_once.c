@@ -130,7 +130,6 @@ int probe_once(const struct config *config, struct certificates *certificates)
     log_set_level(LOG_LEVEL_ERROR); /* the table says it all */
     control_start(&o.control);
     loop_run(&o.control.loop);
-    loop_release(&o.control.loop);
     int status = 0;
     for (size_t i = 0; i < config->backend_count; i++) {
         print_backend(&o.control.backends[i]);
@@ -140,6 +139,7 @@ int probe_once(const struct config *config, struct certificates *certificates)
         printf("frontend %s: %s\n", config->frontends[i].name, served ? "ok" : "no server");
         status = served ? status : 1;
     }
+    loop_release(&o.control.loop); /* not earlier: by its clock a Sentinel is still heard */
     control_release(&o.control);
     shared_free(shared);
     return status;

@@ -45,7 +45,7 @@ static void write_host(const struct backend_config *b, const struct address *ser
         address_print(&at, text);
     }
     const char *colon = strrchr(text, ':'); /* before the port */
-    if (check && b->tls_server_name != NULL) {
+    if ((check || b->patroni_tls) && b->tls_server_name != NULL) {
         snprintf(out, HOST_FIELD_MAX, "%s%s", b->tls_server_name, colon != NULL ? colon : "");
     } else {
         snprintf(out, HOST_FIELD_MAX, "%s", text);

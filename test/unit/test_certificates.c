@@ -70,17 +70,18 @@ static void what_else_is_wrong_stands_beside_it(void **state)
 
 /* Files ------------------------------------------------------------------------------------ */
 
-/* A frontend, one backend whose sessions speak TLS, one of which only the probes do. */
+/* A frontend, one backend whose sessions speak TLS, one of which only the probes do, one of which
+ * only what asks the Sentinels does. */
 struct world {
     struct identity old;
     struct identity fresh;
-    const char *paths[3]; /* of the frontend, of both backends */
+    const char *paths[4]; /* of the frontend, of the backends */
     char *certs[1];
     struct frontend_config frontend;
-    struct backend_config backends[2];
+    struct backend_config backends[3];
     struct config config;
     struct certificates own;
-    struct tls_context *before[3];
+    struct tls_context *before[4];
     unsigned told; /* calls of on_new() */
     bool frontend_told;
     size_t index_told;
@@ -91,31 +92,34 @@ static int setup(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
+    static const char *const names[] = {"sessions", "probes", "sentinels"};
     log_set_level(LOG_LEVEL_ERROR);
     files_begin();
     w->old = identity_new("old", &(struct wanted){.names = "DNS:a.test", .to = 5 * DAY}, NULL);
     w->fresh = identity_new("new", &(struct wanted){.names = "DNS:a.test", .to = 90 * DAY}, NULL);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         w->paths[i] = both_file(&w->old);
     }
     w->certs[0] = (char *)w->paths[0];
     w->frontend =
         (struct frontend_config){.name = "f", .tls = TLS_MODE_YES, .tls_certs = {w->certs, 1}};
-    for (size_t i = 0; i < 2; i++) {
-        w->backends[i] = (struct backend_config){.name = i == 0 ? "sessions" : "probes",
+    for (size_t i = 0; i < 3; i++) {
+        w->backends[i] = (struct backend_config){.name = (char *)names[i],
                                                  .index = i,
                                                  .tls = i == 0,
-                                                 .probe_tls = PROBE_TLS_YES,
+                                                 .probe_tls = i < 2 ? PROBE_TLS_YES : PROBE_TLS_NO,
+                                                 .sentinel_tls = i == 2,
                                                  .tls_cert = (char *)w->paths[i + 1]};
     }
     w->config = (struct config){.frontends = &w->frontend,
                                 .frontend_count = 1,
                                 .backends = w->backends,
-                                .backend_count = 2};
+                                .backend_count = 3};
     assert_int_equal(certificates_init(&w->own, &w->config, w->why), 0);
     w->before[0] = w->own.frontend_tls[0];
     w->before[1] = w->own.probe_tls[0];
     w->before[2] = w->own.probe_tls[1];
+    w->before[3] = w->own.word_tls[2];
     *state = w;
     return 0;
 }
@@ -160,6 +164,11 @@ static void contexts_go_to_whom_they_concern(void **state)
     assert_non_null(w->own.backend_tls[0]);
     assert_null(w->own.backend_tls[1]); /* its sessions are in the clear */
     assert_non_null(w->own.probe_tls[1]);
+    assert_null(w->own.word_tls[0]);
+    assert_null(w->own.word_tls[1]);
+    assert_null(w->own.backend_tls[2]); /* its servers are in the clear */
+    assert_null(w->own.probe_tls[2]);
+    assert_non_null(w->own.word_tls[2]);
 }
 
 static void files_that_stay_are_told_to_nobody(void **state)
@@ -212,6 +221,18 @@ static void what_only_probes_use_is_not_told_to_workers(void **state)
     tls_context_unref(kept);
 }
 
+static void what_only_sentinels_are_asked_with_is_not_told_to_workers(void **state)
+{
+    struct world *w = *state;
+    struct tls_context *kept = tls_context_ref(w->before[3]);
+    replace(w->paths[3], &w->fresh);
+    look(w);
+    assert_int_equal(w->told, 0);
+    assert_non_null(w->own.word_tls[2]);
+    assert_ptr_not_equal(w->own.word_tls[2], kept);
+    tls_context_unref(kept);
+}
+
 static void a_broken_file_changes_nothing_and_is_tried_again(void **state)
 {
     struct world *w = *state;
@@ -259,8 +280,9 @@ static unsigned lines_at(struct world *w, time_t now)
 static void a_certificate_that_ends_is_told_once_a_day_and_when_it_has_ended(void **state)
 {
     struct world *w = *state;
-    replace(w->paths[1], &w->fresh);
-    replace(w->paths[2], &w->fresh);
+    for (size_t i = 1; i < 4; i++) {
+        replace(w->paths[i], &w->fresh);
+    }
     certificates_look(&w->own, time(NULL), on_new, w);
     time_t end = tls_context_certificate(w->own.frontend_tls[0], 0)->not_after;
     unsigned told = 0;
@@ -283,6 +305,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_servers_side_is_told_by_its_own_index, setup, teardown),
         cmocka_unit_test_setup_teardown(what_only_probes_use_is_not_told_to_workers, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(what_only_sentinels_are_asked_with_is_not_told_to_workers,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_broken_file_changes_nothing_and_is_tried_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import shutil
+import ssl
 import urllib.parse
 
 import psycopg2
@@ -73,9 +74,12 @@ class Etcd:
 
 
 def request(port, method, path, body=None, kind="application/json", timeout=20.0,
-            host="127.0.0.1"):
-    """(status, the answer as JSON or text) of one HTTP request."""
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+            host="127.0.0.1", tls=None):
+    """(status, the answer as JSON or text) of one HTTP request; tls: an ssl.SSLContext."""
+    if tls:
+        connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=tls)
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request(method, path, body, {"Content-Type": kind} if body else {})
         response = connection.getresponse()
@@ -102,6 +106,7 @@ class Node:
         self.port = free_port()                    # PostgreSQL's
         self.rest_port = rest_port or free_port()  # Patroni's
         self.tags = {}                             # noloadbalance and the like
+        self.tls = {}                              # of the REST API: certfile, keyfile, cafile
         self.access = list(ACCESS)
         self.process = None           # the warden's of Patroni
         self.wardens = []             # a killed Patroni's one keeps the postmaster
@@ -120,6 +125,7 @@ class Node:
     def refill(self):
         self.access = list(ACCESS)
         self.tags = {}
+        self.tls = {}
         fill(self.data_directory)
 
     def _config(self):
@@ -128,7 +134,7 @@ class Node:
         return {
             "scope": SCOPE, "name": self.name, "etcd": {"host": f"127.0.0.1:{self.etcd.port}"},
             "restapi": {"listen": f"{self.host}:{self.rest_port}",
-                        "connect_address": f"{self.host}:{self.rest_port}"},
+                        "connect_address": f"{self.host}:{self.rest_port}", **self.tls},
             "tags": self.tags,
             "postgresql": {
                 "listen": self.text, "connect_address": self.text,
@@ -162,11 +168,32 @@ class Node:
     def allow(self, name, method="scram-sha-256"):
         """A line of pg_hba.conf, before all others."""
         self.access.insert(0, f"host all {name} 127.0.0.1/32 {method}")
-        write(os.path.join(self.directory, "patroni.yml"), yaml.safe_dump(self._config()))
-        status, answer = self.rest("POST", "/reload")
-        assert status in (200, 202), answer
+        self._reload()
         until(lambda: self.sql("SELECT count(*) FROM pg_hba_file_rules WHERE user_name = %s",
                                [name])[0][0], f"{self.name} to allow {name}", 10)
+
+    def serve_tls(self, leaf, ca):
+        """Its REST API, from now on; until it has new data."""
+        tls = {}
+        for key, path in (("certfile", leaf.cert), ("keyfile", leaf.key), ("cafile", ca)):
+            with open(path, encoding="ascii") as file:
+                tls[key] = os.path.join(self.directory, os.path.basename(path))
+                write(tls[key], file.read())
+        self._reload(tls)
+        until(self.status, f"{self.name}'s REST API in TLS", 20)
+
+    def serve_clear(self):
+        self._reload({})
+        until(self.status, f"{self.name}'s REST API in the clear", 20)
+
+    def _reload(self, tls=None):
+        """It is asked for in the old way."""
+        before, self.tls = self.tls, self.tls if tls is None else tls
+        write(os.path.join(self.directory, "patroni.yml"), yaml.safe_dump(self._config()))
+        self.tls, after = before, self.tls
+        status, answer = self.rest("POST", "/reload")
+        assert status in (200, 202), answer
+        self.tls = after
 
     def close(self):
         self.kill()
@@ -175,8 +202,9 @@ class Node:
     # Its word.
 
     def rest(self, method, path, body=None, timeout=20.0):
+        trust = self.tls and ssl.create_default_context(cafile=self.tls["cafile"])
         return request(self.rest_port, method, path, body and json.dumps(body), timeout=timeout,
-                       host=self.host)
+                       host=self.host, tls=trust)
 
     def status(self):
         """GET /patroni, {} while it does not answer."""
@@ -345,7 +373,7 @@ class Patroni:
 
     def _fingerprint(self):
         """What a test may change. Who leads is not part of it, nor when a server was started."""
-        return [(node.access[:], node.tags,
+        return [(node.access[:], node.tags, dict(node.tls),
                  node.sql("SELECT array_agg(a::text ORDER BY oid) FROM pg_authid a"),
                  node.sql("SELECT array_agg(datname ORDER BY datname) FROM pg_database"),
                  node.sql("SELECT array_agg(relname ORDER BY oid) FROM pg_class"

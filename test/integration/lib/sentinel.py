@@ -112,10 +112,14 @@ class Sentinel(Redis):
 class Watched:
     """`r1` is the primary, r2 and r3 follow it, s1 to s3 watch them."""
 
+    server_kind = Watchable
+    sentinel_kind = Sentinel
+
     def __init__(self, home, servers=3, sentinels=3):
         directory = home.directory("sentinel")
-        self.servers = [home.keep(Watchable(directory, f"r{n}")) for n in range(1, servers + 1)]
-        self.sentinels = [home.keep(Sentinel(directory, f"s{n}"))
+        self.servers = [home.keep(self.server_kind(directory, f"r{n}"))
+                        for n in range(1, servers + 1)]
+        self.sentinels = [home.keep(self.sentinel_kind(directory, f"s{n}"))
                           for n in range(1, sentinels + 1)]
         self.born = None
         self._birth()
