@@ -2,6 +2,8 @@
  * bytes fall; an end is told from a cut. */
 #include "tls_stage.h"
 
+#include <linux/sockios.h>
+
 #define MANY 100000
 #define BIG  (3 * 1024 * 1024)
 
@@ -85,6 +87,32 @@ static void text_goes_both_ways(void **state)
         assert_int_equal(s->server.ready + s->client.ready, 2);
         stage_end(s);
     }
+}
+
+/* Bytes that the kernel has been given and holds back. */
+static int held_back(const struct end *e)
+{
+    int n = 0;
+    assert_int_equal(ioctl(e->conn.fd, SIOCOUTQNSD, &n), 0);
+    return n;
+}
+
+/* A client of TLS 1.2 waits for the last word of the handshake; one of TLS 1.3 not for its ticket.
+ */
+static void no_client_waits_for_the_end_of_a_handshake(void **state)
+{
+    struct stage *s = usual_stage(TLS1_2_VERSION);
+    (void)state;
+    stage_open(s);
+    stage_secure(s);
+    TURN_UNTIL(s->loop, s->server.ready == 1);
+    assert_int_equal(held_back(&s->server), 0);
+    stage_end(s);
+
+    s = ready_stage(TLS1_3_VERSION);
+    assert_int_equal(conn_write(&s->server.conn, "hello", 5), 0);
+    assert_int_equal(held_back(&s->server), 0);
+    stage_end(s);
 }
 
 /* MySQL and PostgreSQL: first some words in the clear. */
@@ -428,6 +456,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_goes_both_ways),
+        cmocka_unit_test(no_client_waits_for_the_end_of_a_handshake),
         cmocka_unit_test(what_was_read_before_is_part_of_the_handshake),
         cmocka_unit_test(nothing_may_be_written_before_it_is_ready),
         cmocka_unit_test(who_has_ended_shakes_no_hands),
