@@ -76,6 +76,24 @@ static enum frontend_metric counter_of(const struct session *s)
                                        : FRONTEND_TLS_FAILED;
 }
 
+/* Who is at the edge only to hear why it may not go on counts as one that is being refused, and
+ * takes no place from others meanwhile. False: there are too many of them, it has ended unheard. */
+static bool keep_to_be_told(struct session *s, enum admission_verdict verdict)
+{
+    struct worker *w = s->worker;
+    if (w->refusing >= w->refusing_max) {
+        bool rate = verdict == ADMISSION_RATE;
+        metric_add(&counters_of(s)->at[rate ? FRONTEND_REFUSED_RATE : FRONTEND_REFUSED_SESSIONS],
+                   1);
+        session_kill(s, END_REFUSED);
+        return false;
+    }
+    s->edge->verdict = (uint8_t)verdict;
+    w->refusing++;
+    admission_leave(w, s->frontend, &s->admission);
+    return true;
+}
+
 /* Turns ------------------------------------------------------------------------------------- */
 
 static struct session *first_of(struct list *edges)
@@ -348,9 +366,9 @@ static void take_client(struct session *s, const struct proxy_header *header)
         session_kill(s, END_REFUSED);
         return;
     }
-    e->verdict = (uint8_t)verdict;
-    w->refusing += verdict != ADMITTED;
-    after_proxy(s);
+    if (verdict == ADMITTED || keep_to_be_told(s, verdict)) {
+        after_proxy(s);
+    }
 }
 
 static void look_at_proxy(struct session *s)
@@ -374,10 +392,6 @@ static void look_at_proxy(struct session *s)
 void edge_begin(struct session *s, enum admission_verdict verdict, const char *words)
 {
     struct worker *w = s->worker;
-    if (verdict != ADMITTED && w->refusing >= w->refusing_max) {
-        session_kill(s, END_REFUSED);
-        return;
-    }
     struct edge *e = malloc(sizeof *e);
     if (e == NULL) {
         session_kill(s, END_MEMORY);
@@ -386,13 +400,15 @@ void edge_begin(struct session *s, enum admission_verdict verdict, const char *w
     *e = (struct edge){
         .session = s,
         .words = words,
-        .verdict = (uint8_t)verdict,
+        .verdict = ADMITTED,
         .asking = answers_upgrades(w->config, s->frontend),
     };
     list_init(&e->node);
     tls_hello_init(&e->hello);
     s->edge = e;
-    w->refusing += verdict != ADMITTED;
+    if (verdict != ADMITTED && !keep_to_be_told(s, verdict)) {
+        return;
+    }
     session_set(s, s->frontend->accept_proxy ? SESSION_PROXY : SESSION_HELLO);
     session_arm(s, &frontend_of(s)->handshake);
 }

@@ -353,7 +353,7 @@ size_t proxy_header_build(char out[PROXY_HEADER_OUT_MAX], enum proxy_version ver
 {
     static const char unknown[] = "PROXY UNKNOWN\r\n";
     assert(version == PROXY_V1 || version == PROXY_V2);
-    bool ours = from == NULL || !is_ip(from) || !is_ip(to);
+    bool ours = from == NULL || to == NULL || !is_ip(from) || !is_ip(to);
     if (version == PROXY_V1 && ours) {
         memcpy(out, unknown, sizeof unknown);
         return sizeof unknown - 1;

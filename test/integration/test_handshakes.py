@@ -183,3 +183,19 @@ def test_who_has_heard_the_end_may_be_back_at_once(home, authority):
             assert talks(client)
             client.unwrap().close()
     assert router.stats().frontend("f")["refused_sessions"] == 0
+
+
+def test_who_is_only_to_be_refused_takes_no_place_from_others(home, authority):
+    """One address that is over its cap, and does not go on with its handshakes."""
+    router, port = start(home, authority, max_sessions=3, max_sessions_per_ip=1,
+                         handshake_timeout="600s")
+    flood = [home.keep(connect(port)) for _ in range(20)]
+    for client in flood:
+        client.sendall(hello())
+        assert client.recv(1) == b"\x16"
+    now = router.stats()
+    assert (now["router"]["sessions"], now.frontend("f")["sessions"]) == (1, 1)
+    other = socket.create_connection(("127.0.0.1", port), 30 * SLOW, ("127.0.0.2", 0))
+    context = ssl.create_default_context(cafile=authority.ca)
+    with context.wrap_socket(other, server_hostname="hub.example.com") as client:
+        assert talks(client)
