@@ -340,6 +340,8 @@ static int finish(struct router *r)
     }
     uv_close((uv_handle_t *)&r->term, NULL);
     uv_close((uv_handle_t *)&r->interrupt, NULL);
+    signal(SIGTERM, SIG_IGN); /* it ends already: another one would leave the socket files behind */
+    signal(SIGINT, SIG_IGN);
     loop_run(&r->control.loop);
     int control_rc = loop_release(&r->control.loop);
     control_release(&r->control);
