@@ -14,9 +14,13 @@ static bool is_denied(const struct access_list *rules, const struct address *fro
     return false;
 }
 
+/* Who may connect to a unix socket is said by the permissions of its file. */
 static bool may_connect(const struct access_list *rules, const struct address *from)
 {
     bool allowlist = false;
+    if (from->sa.any.sa_family == AF_UNIX) {
+        return true;
+    }
     for (size_t i = 0; i < rules->count; i++) {
         if (cidr_contains(&rules->items[i].range, from)) {
             return rules->items[i].allow;

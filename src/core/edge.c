@@ -216,6 +216,8 @@ static void follow_name(struct session *s)
     if (rule != NULL) {
         s->backend = &s->worker->config->backends[rule->backend];
         s->route = (uint8_t)rule->route;
+        conn_tune(&s->client,
+                  &(struct conn_tcp){s->backend->tcp_keepalive, s->backend->tcp_user_timeout});
     }
 }
 
@@ -437,18 +439,18 @@ void edge_client_secured(struct session *s)
     over(s);
 }
 
-/* Load balancers look whether a port is open by a connect and nothing more. */
 void edge_client_eof(struct session *s)
+{
+    edge_client_error(s, UV_EOF);
+}
+
+/* Load balancers look whether a port is open by a connect and nothing more. */
+void edge_client_error(struct session *s, int status)
 {
     if (s->state != SESSION_SHAKE && s->ahead_len == 0) {
         session_close(s, END_LEFT);
-    } else {
-        edge_client_error(s, UV_EOF);
+        return;
     }
-}
-
-void edge_client_error(struct session *s, int status)
-{
     const char *why = conn_why(&s->client);
     refuse(s, counter_of(s), status == UV_EPROTO && why[0] != '\0' ? why : "it left in the midst");
 }

@@ -135,12 +135,13 @@ void session_close(struct session *s, enum session_end why);
 void session_admit(struct session *s, enum admission_verdict verdict, const char *words);
 /* Picks a server and connects, or joins the queue. */
 void session_route(struct session *s);
-/* Connects to a server whose place is claimed already. */
-void session_connect(struct session *s, size_t server);
-void session_connect_failed(struct session *s, int status);
 /* Takes the server's connection away, closed or reset, and gives its place back; or leaves both to
  * a finisher, where a login must not break off. */
 void session_drop_server(struct session *s, bool reset);
+
+/* connect.c: connects to a server whose place is claimed already. */
+void session_connect(struct session *s, size_t server);
+void session_connect_failed(struct session *s, int status);
 
 /* waiting.c */
 void session_wait(struct session *s);

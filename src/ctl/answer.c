@@ -80,11 +80,11 @@ static void write_healthz(const struct control *c, const struct http_request *r,
 static void write_backends_ready(const struct control *c, struct answer *a)
 {
     for (size_t i = 0; i < c->config->frontend_count; i++) {
-        if (!view_frontend_has_server(c, i)) {
-            const struct frontend_config *f = &c->config->frontends[i];
-            struct backend_view backend = view_backend(c, f->backend);
-            text_add(&a->body, "%s has no server: %s: %s\n", f->name, backend.config->name,
-                     backend.reason);
+        size_t missing;
+        if (!view_frontend_has_server(c, i, &missing)) {
+            struct backend_view backend = view_backend(c, missing);
+            text_add(&a->body, "%s has no server: %s: %s\n", c->config->frontends[i].name,
+                     backend.config->name, backend.reason);
             a->status = 503;
         }
     }

@@ -12,7 +12,7 @@ struct record_counts changes_counts(const struct backend_control *b)
     struct record_counts sum = {0};
     for (unsigned w = 0; w < c->worker_count; w++) {
         for (size_t i = 0; i < c->config->frontend_count; i++) {
-            if (c->config->frontends[i].backend == b->config->index) {
+            if (config_uses_backend(&c->config->frontends[i], b->config->index)) {
                 sum.held += metric_read(&c->workers[w].metrics->frontends[i].at[FRONTEND_HELD]);
             }
         }

@@ -118,9 +118,9 @@ function problemsOf(s) {
     }
   }
   for (const f of s.frontends) {
-    const b = s.backends.find(x => x.name === f.backend);
-    const explained = b && (b.verdict === null ? !b.servers.some(v => v.access === 'open') : b.verdict !== 'primary');
-    if (!f.has_server && !explained) add('bad', f.name + ' has no server', 'No server of ' + f.backend + ' may serve the route ' + f.route + '.');
+    const own = s.backends.filter(b => f.backends.includes(b.name));
+    const explained = own.some(b => b.verdict === null ? !b.servers.some(v => v.access === 'open') : b.verdict !== 'primary');
+    if (!f.has_server && !explained) add('bad', f.name + ' has no server', 'No server of ' + f.backends.join(' or ') + ' may serve the route ' + f.route + '.');
     if (f.max_sessions && f.sessions >= f.max_sessions) add('warn', f.name + ' is full', n(f.sessions) + ' sessions, as many as it may have.');
   }
   for (const [name, tls] of tlsOf(s)) {
@@ -210,7 +210,7 @@ function fillBackend(card, b) {
 const refused = f => f.refused_sessions + f.refused_rate + f.refused_queue + f.refused_connect + f.refused_proxy + f.refused_hello + f.denied;
 const frontendTable = makeTable([
   ['Frontend', 'name', [['b'], ['small', 'mono']], ([b, a], f) => { say(b, f.name); say(a, f.binds.join('  ')); }],
-  ['Goes to', '', [['span'], ['small']], ([b, r], f) => { say(b, f.backend); say(r, f.route === 'any' ? 'any server' : f.route); }],
+  ['Goes to', '', [['span'], ['small']], ([b, r], f) => { say(b, f.backends.join(', ')); say(r, f.route === 'any' ? 'any server' : f.route); }],
   ['Sessions', 'num', [['span'], ['small']], ([s, r], f) => { say(s, sessions(f.sessions, f.max_sessions)); say(r, per(rate('f', '', f.name, 'sessions_total'), perSecond) + ' new'); }],
   ['From clients', 'num', [['span'], ['small']], ([r, t], f) => { say(r, per(rate('f', '', f.name, 'bytes_in'), bytes)); say(t, bytes(f.bytes_in)); }],
   ['To clients', 'num', [['span'], ['small']], ([r, t], f) => { say(r, per(rate('f', '', f.name, 'bytes_out'), bytes)); say(t, bytes(f.bytes_out)); }],

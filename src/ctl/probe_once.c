@@ -109,11 +109,16 @@ static void print_backend(const struct backend_control *b)
 static bool has_server(struct once *o, const struct frontend_config *f)
 {
     struct control *c = &o->control;
-    struct route_request request = {
-        .backend = f->backend, .route = f->route, .fallback = f->fallback};
-    size_t server;
-    return route_pick(c->published, c->shared, &c->backends[f->backend].balance, &request,
-                      &server) == ROUTE_FOUND;
+    bool all = true;
+    for (size_t i = 0; i < config_way_count(f); i++) {
+        struct frontend_way way = config_way(f, i);
+        struct route_request request = {
+            .backend = way.backend, .route = way.route, .fallback = f->fallback};
+        size_t server;
+        all = all && route_pick(c->published, c->shared, &c->backends[way.backend].balance,
+                                &request, &server) == ROUTE_FOUND;
+    }
+    return all;
 }
 
 int probe_once(const struct config *config, struct certificates *certificates)

@@ -128,6 +128,21 @@ static void add_router(const struct control *c, struct text *out)
              json_bool(c->draining));
 }
 
+/* All that its clients may come to, each once. */
+static void add_backends(const struct control *c, const struct frontend_config *f, struct text *out)
+{
+    const char *comma = "";
+    text_add(out, ",\"backends\":[");
+    for (size_t i = 0; i < c->config->backend_count; i++) {
+        if (config_uses_backend(f, i)) {
+            text_add(out, "%s", comma);
+            text_add_json(out, c->config->backends[i].name);
+            comma = ",";
+        }
+    }
+    text_add(out, "]");
+}
+
 static void add_frontend(const struct control *c, size_t i, struct text *out)
 {
     const struct frontend_config *f = &c->config->frontends[i];
@@ -143,7 +158,9 @@ static void add_frontend(const struct control *c, size_t i, struct text *out)
     text_add(out, "]");
     add_string(out, "backend", c->config->backends[f->backend].name);
     add_string(out, "route", view_route(c, i));
-    text_add(out, ",\"has_server\":%s", json_bool(view_frontend_has_server(c, i)));
+    add_backends(c, f, out);
+    size_t missing;
+    text_add(out, ",\"has_server\":%s", json_bool(view_frontend_has_server(c, i, &missing)));
     add_number(out, "sessions", sessions);
     add_number(out, "max_sessions", f->max_sessions);
     add_tls(view_frontend_tls(c, i), out);

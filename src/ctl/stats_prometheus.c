@@ -93,8 +93,9 @@ static void add_frontend_gauges(const struct control *c, struct text *out)
     name = "router_frontend_has_server";
     add_family(out, name, "gauge", "1 if a new client has a server.");
     for (size_t i = 0; i < c->config->frontend_count; i++) {
+        size_t missing;
         add_series(out, name, c->config->frontends[i].name, NULL, NULL, NULL);
-        text_add(out, " %d\n", view_frontend_has_server(c, i));
+        text_add(out, " %d\n", view_frontend_has_server(c, i, &missing));
     }
 }
 

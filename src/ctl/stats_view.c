@@ -160,19 +160,9 @@ uint64_t view_server_metric(const struct control *c, size_t id, enum server_metr
     return sum;
 }
 
-static enum route route_of(const struct control *c, size_t frontend)
-{
-    const struct frontend_config *f = &c->config->frontends[frontend];
-    if (f->route != ROUTE_AUTO) {
-        return f->route;
-    }
-    bool has_roles = c->config->backends[f->backend].protocol->has_roles;
-    return has_roles ? ROUTE_PRIMARY : ROUTE_ANY;
-}
-
 const char *view_route(const struct control *c, size_t frontend)
 {
-    return route_names[route_of(c, frontend)];
+    return route_names[c->config->frontends[frontend].route];
 }
 
 const struct credential *view_frontend_tls(const struct control *c, size_t frontend)
@@ -187,20 +177,32 @@ const struct credential *view_backend_tls(const struct control *c, size_t backen
     return own->context != NULL ? own : NULL;
 }
 
-bool view_frontend_has_server(const struct control *c, size_t frontend)
+static bool way_has_server(const struct control *c, const struct frontend_config *f,
+                           struct frontend_way way)
 {
-    const struct frontend_config *f = &c->config->frontends[frontend];
-    const struct topology_backend *b = &c->published->backends[f->backend];
-    enum route route = route_of(c, frontend);
-    bool primary_too = route == ROUTE_REPLICA && f->fallback == FALLBACK_PRIMARY;
-    for (size_t i = 0; i < c->config->backends[f->backend].servers.count; i++) {
+    const struct topology_backend *b = &c->published->backends[way.backend];
+    bool primary_too = way.route == ROUTE_REPLICA && f->fallback == FALLBACK_PRIMARY;
+    for (size_t i = 0; i < c->config->backends[way.backend].servers.count; i++) {
         bool is_primary = b->primary == (int)i;
-        bool fits = route == ROUTE_ANY || (route == ROUTE_PRIMARY && is_primary) ||
-                    (route == ROUTE_REPLICA && b->servers[i].role == ROLE_REPLICA) ||
+        bool fits = way.route == ROUTE_ANY || (way.route == ROUTE_PRIMARY && is_primary) ||
+                    (way.route == ROUTE_REPLICA && b->servers[i].role == ROLE_REPLICA) ||
                     (primary_too && is_primary);
         if (fits && b->servers[i].access == ACCESS_OPEN) {
             return true;
         }
     }
     return false;
+}
+
+bool view_frontend_has_server(const struct control *c, size_t frontend, size_t *missing)
+{
+    const struct frontend_config *f = &c->config->frontends[frontend];
+    for (size_t i = 0; i < config_way_count(f); i++) {
+        struct frontend_way way = config_way(f, i);
+        if (!way_has_server(c, f, way)) {
+            *missing = way.backend;
+            return false;
+        }
+    }
+    return true;
 }

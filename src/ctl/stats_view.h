@@ -45,11 +45,12 @@ struct server_view view_server(const struct control *c, size_t backend, size_t s
 /* Sums over all workers. */
 uint64_t view_frontend_metric(const struct control *c, size_t frontend, enum frontend_metric m);
 uint64_t view_server_metric(const struct control *c, size_t id, enum server_metric m);
-const char *view_route(const struct control *c, size_t frontend); /* never "auto" */
+const char *view_route(const struct control *c, size_t frontend);
 /* The TLS of a section; NULL: it has none. */
 const struct credential *view_frontend_tls(const struct control *c, size_t frontend);
 const struct credential *view_backend_tls(const struct control *c, size_t backend);
 /* Whether a new client of this frontend has a server now, be it at its cap or not. */
-bool view_frontend_has_server(const struct control *c, size_t frontend);
+/* Each backend that its clients may come to; if not, *missing is the first that has none. */
+bool view_frontend_has_server(const struct control *c, size_t frontend, size_t *missing);
 
 #endif

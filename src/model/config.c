@@ -390,3 +390,25 @@ void config_free(struct config *config)
     origin_free(config->origin);
     free(config);
 }
+
+/* Where clients go -------------------------------------------------------------------------- */
+
+size_t config_way_count(const struct frontend_config *f)
+{
+    return 1 + f->sni.count;
+}
+
+struct frontend_way config_way(const struct frontend_config *f, size_t i)
+{
+    return i == 0 ? (struct frontend_way){f->backend, f->route}
+                  : (struct frontend_way){f->sni.items[i - 1].backend, f->sni.items[i - 1].route};
+}
+
+bool config_uses_backend(const struct frontend_config *f, size_t backend)
+{
+    bool found = false;
+    for (size_t i = 0; i < config_way_count(f) && !found; i++) {
+        found = config_way(f, i).backend == backend;
+    }
+    return found;
+}

@@ -193,6 +193,15 @@ int config_load_text(const char *path, const char *data, size_t len, struct conf
                      struct text *errors);
 void config_free(struct config *config); /* secrets are wiped; NULL is fine */
 
+/* Where the clients of a frontend may go: `backend`, and by `sni` the others. */
+struct frontend_way {
+    size_t backend;
+    enum route route;
+};
+
+size_t
+config_way_count(const struct frontend_config *f); /* a backend may be there more than once */
+struct frontend_way config_way(const struct frontend_config *f, size_t i); /* 0: who names none */
 /* Whether clients of the frontend may be served by this backend, be it for a name they ask for. */
 bool config_uses_backend(const struct frontend_config *f, size_t backend);
 

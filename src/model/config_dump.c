@@ -119,15 +119,6 @@ static void print_section(const struct config *c, enum section_kind kind, size_t
 
 /* How many connections a server may see ----------------------------------------------------- */
 
-bool config_uses_backend(const struct frontend_config *f, size_t backend)
-{
-    bool found = f->backend == backend;
-    for (size_t i = 0; i < f->sni.count && !found; i++) {
-        found = f->sni.items[i].backend == backend;
-    }
-    return found;
-}
-
 /* Sessions that all frontends of the backend may have at once; 0 = no number is set. */
 static uint64_t most_sessions(const struct config *c, size_t backend, size_t *users)
 {

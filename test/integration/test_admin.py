@@ -49,7 +49,8 @@ def test_stats_json_has_every_key(world):
                                     "max_sessions", "generation", "ready", "draining"}
     assert stats["router"]["pid"] == world.router.pid
     assert stats["router"]["ready"] is True and stats["router"]["draining"] is False
-    keys = {"name", "binds", "backend", "route", "sessions", "max_sessions", "has_server", "tls"}
+    keys = {"name", "binds", "backend", "backends", "route", "sessions", "max_sessions",
+            "has_server", "tls"}
     for f in stats["frontends"]:
         assert set(f) == keys | {key for key, _, _ in metric_keys("FRONTEND")}
     assert [f["name"] for f in stats["frontends"]] == ["write", "read", "hub"]

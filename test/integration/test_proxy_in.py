@@ -190,10 +190,13 @@ def test_deny_is_about_both_addresses(home, version):
     assert edge.count("denied") == 2
 
 
-def test_a_unix_socket_may_be_accepted_from_without_allow(home):
+@pytest.mark.parametrize("more", [False, True])
+def test_a_unix_socket_may_be_accepted_from_whatever_is_allowed(home, more):
     path = f"{home.path}/edge.sock"
     fake = home.fake(proxy.source_then_echo)
-    edge = Edge(home, tcp_backend(fake, send_proxy="v1"), bind=f"unix:{path}", accept_proxy="yes")
+    keys = {"bind": [f"unix:{path}", f"127.0.0.1:{free_port()}"], "allow": "192.0.2.1"}
+    edge = Edge(home, tcp_backend(fake, send_proxy="v1"), accept_proxy="yes",
+                **keys if more else {"bind": f"unix:{path}"})
     assert read_line(edge.connect(proxy.header(2, *V4), address=path)) == said(V4[0])
     assert read_line(edge.connect(proxy.header(1, None, None), address=path)) == "nobody"
 

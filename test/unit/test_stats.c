@@ -52,10 +52,10 @@ static void make_config(struct world *w)
         .name = "hubs", .index = 1, .protocol = &proto_tcp, .servers = {w->servers + 2, 1}};
     w->binds[0].text = "127.0.0.1:6379";
     w->binds[1].text = "unix:/run/a";
-    w->frontends[0] =
-        (struct frontend_config){.name = "write", .backend = 0, .binds = {w->binds, 2}};
-    w->frontends[1] =
-        (struct frontend_config){.name = "hub", .index = 1, .backend = 1, .binds = {w->binds, 1}};
+    w->frontends[0] = (struct frontend_config){
+        .name = "write", .route = ROUTE_PRIMARY, .backend = 0, .binds = {w->binds, 2}};
+    w->frontends[1] = (struct frontend_config){
+        .name = "hub", .route = ROUTE_ANY, .index = 1, .backend = 1, .binds = {w->binds, 1}};
     w->config = (struct config){.frontends = w->frontends,
                                 .frontend_count = 2,
                                 .backends = w->backends,
@@ -162,7 +162,7 @@ static void a_router_that_just_started_knows_nothing(void **state)
                       "\"probe_age_ms\":null,\"failures\":0");
     assert_says(text, "\"name\":\"hubs\",\"protocol\":\"tcp\",\"primary\":null,\"verdict\":null");
     assert_says(text, "\"binds\":[\"127.0.0.1:6379\",\"unix:/run/a\"],\"backend\":\"redis\","
-                      "\"route\":\"primary\",\"has_server\":false");
+                      "\"route\":\"primary\",\"backends\":[\"redis\"],\"has_server\":false");
     assert_says(text, "\"route\":\"any\"");
     assert_says(text, "\"events\":[]}");
 }
@@ -301,29 +301,50 @@ static void gauges_follow_the_shared_counts(void **state)
     assert_says(prometheus(w), "\nhaproxy_backend_current_queue{proxy=\"redis\"} 3\n");
 }
 
+static bool has_server(const struct control *c, size_t frontend)
+{
+    size_t missing;
+    return view_frontend_has_server(c, frontend, &missing);
+}
+
 static void a_frontend_has_a_server_when_its_route_is_open(void **state)
 {
     struct world *w = *state;
     struct control *c = &w->control;
     publish(w, 0, ROLE_PRIMARY, ACCESS_QUIET);
     publish(w, 1, ROLE_REPLICA, ACCESS_OPEN);
-    assert_false(view_frontend_has_server(c, 0));
+    assert_false(has_server(c, 0));
     w->frontends[0].route = ROUTE_REPLICA;
-    assert_true(view_frontend_has_server(c, 0));
+    assert_true(has_server(c, 0));
     w->frontends[0].route = ROUTE_ANY;
-    assert_true(view_frontend_has_server(c, 0));
+    assert_true(has_server(c, 0));
     publish(w, 0, ROLE_PRIMARY, ACCESS_OPEN);
     publish(w, 1, ROLE_REPLICA, ACCESS_NONE);
     w->frontends[0].route = ROUTE_REPLICA;
     w->frontends[0].fallback = FALLBACK_NONE;
-    assert_false(view_frontend_has_server(c, 0));
+    assert_false(has_server(c, 0));
     w->frontends[0].fallback = FALLBACK_PRIMARY;
-    assert_true(view_frontend_has_server(c, 0));
-    w->frontends[0].route = ROUTE_AUTO;
-    assert_true(view_frontend_has_server(c, 0));
-    assert_false(view_frontend_has_server(c, 1));
+    assert_true(has_server(c, 0));
+    w->frontends[0].route = ROUTE_PRIMARY;
+    assert_true(has_server(c, 0));
+    assert_false(has_server(c, 1));
     c->published->backends[1].servers[0].access = ACCESS_OPEN;
-    assert_true(view_frontend_has_server(c, 1));
+    assert_true(has_server(c, 1));
+}
+
+static void every_backend_that_a_name_leads_to_must_have_a_server(void **state)
+{
+    struct world *w = *state;
+    struct control *c = &w->control;
+    struct sni_rule rule = {.backend = 1, .route = ROUTE_ANY};
+    size_t missing;
+    w->frontends[0].route = ROUTE_ANY;
+    w->frontends[0].sni = (struct sni_list){.items = &rule, .count = 1};
+    publish(w, 0, ROLE_PRIMARY, ACCESS_OPEN);
+    assert_false(view_frontend_has_server(c, 0, &missing));
+    assert_int_equal(missing, 1);
+    c->published->backends[1].servers[0].access = ACCESS_OPEN;
+    assert_true(view_frontend_has_server(c, 0, &missing));
 }
 
 static void a_primary_counts_while_it_takes_writes(void **state)
@@ -372,6 +393,7 @@ int main(void)
         TEST(counters_of_all_workers_are_summed),
         TEST(gauges_follow_the_shared_counts),
         TEST(a_frontend_has_a_server_when_its_route_is_open),
+        TEST(every_backend_that_a_name_leads_to_must_have_a_server),
         TEST(a_primary_counts_while_it_takes_writes),
         TEST(events_are_told_newest_first),
     };
