@@ -276,18 +276,22 @@ static struct tls_context *take(struct tls_context *context)
 static void init_tls(struct worker *w, const struct worker_setup *setup)
 {
     const struct config *c = setup->config;
+    bool any = false;
     for (size_t i = 0; i < c->frontend_count; i++) {
         struct worker_frontend *wf = &w->frontends[i];
         unsigned share = c->frontends[i].max_handshakes / setup->worker_count;
         wf->shaking_max = share > 0 ? share : 1;
         wf->tls = take(setup->frontend_tls[i]);
+        any = any || wf->tls != NULL;
         list_init(&wf->turns);
         list_init(&wf->shaking);
     }
     for (size_t i = 0; i < c->backend_count; i++) {
         w->backends[i].tls = take(setup->backend_tls[i]);
     }
-    tls_tickets_init(&w->tickets, setup->ticket_seed, setup->tickets_began_s);
+    if (any) { /* else OpenSSL would be set up for nothing, which is 2.5 MiB */
+        tls_tickets_init(&w->tickets, setup->ticket_seed, setup->tickets_began_s);
+    }
 }
 
 static void release_tls(struct worker *w)

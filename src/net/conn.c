@@ -206,13 +206,19 @@ static ssize_t send_now(struct conn *c, const char *data, size_t len, int flags)
     return sent;
 }
 
-int conn_send(struct conn *c, const char *data, size_t len, bool more)
+/* Inline, because a call more for each write is seen in what a relay costs. */
+static inline int send_or_queue(struct conn *c, const char *data, size_t len, int flags)
 {
-    ssize_t sent = send_now(c, data, len, more ? MSG_MORE : 0);
+    ssize_t sent = send_now(c, data, len, flags);
     if (LIKELY(sent == (ssize_t)len)) {
         return 0;
     }
     return sent < 0 ? (int)sent : queue_rest(c, data + sent, len - (size_t)sent);
+}
+
+int conn_send(struct conn *c, const char *data, size_t len, bool more)
+{
+    return send_or_queue(c, data, len, more ? MSG_MORE : 0);
 }
 
 int conn_write(struct conn *c, const char *data, size_t len)
@@ -221,7 +227,7 @@ int conn_write(struct conn *c, const char *data, size_t len)
     if (UNLIKELY(!c->open || c->finish_wanted || c->finished)) {
         return UV_EPIPE;
     }
-    return LIKELY(c->tls == NULL) ? conn_send(c, data, len, false) : conn_tls_write(c, data, len);
+    return LIKELY(c->tls == NULL) ? send_or_queue(c, data, len, 0) : conn_tls_write(c, data, len);
 }
 
 void conn_finish(struct conn *c)
