@@ -19,7 +19,8 @@ int router_start(struct router **out, const struct config *config, char *why, un
  * the drain; a second one ends the process at once. Returns 0, or UV_EBUSY if a handle leaked. */
 int router_run(struct router *r);
 
-/* Any thread: stop accepting, let sessions finish for at most drain_timeout, then close them. */
+/* Any thread, until router_run() returns; a second call has no effect. Stop accepting, let
+ * sessions finish for at most drain_timeout, then close them. */
 void router_drain(struct router *r);
 
 /* Any thread, while router_run() runs. What becomes of it is told in the events and the log; 0, or

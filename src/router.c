@@ -2,6 +2,7 @@
 #include "router.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,8 @@ struct router {
     uv_signal_t interrupt;
     bool signalled;
     struct message drain;
-    char *why; /* borrowed, during router_start() */
+    atomic_bool drain_posted; /* the message is not ours any more */
+    char *why;                /* borrowed, during router_start() */
     unsigned why_size;
 };
 
@@ -425,6 +427,9 @@ static void on_drain(struct message *m, void *control)
 
 void router_drain(struct router *r)
 {
+    if (atomic_exchange(&r->drain_posted, true)) {
+        return;
+    }
     r->drain.run = on_drain;
     mailbox_post(&r->control.loop.mailbox, &r->drain);
 }

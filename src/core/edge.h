@@ -25,8 +25,8 @@ struct worker;
 struct config;
 struct frontend_config;
 
-#define EDGE_STALL_MS 1000
-#define EDGE_TURN_MS  250 /* how often is looked for handshakes that stall, while somebody waits */
+#define EDGE_STALL_MS 2000 /* a lost segment comes again within one or two seconds */
+#define EDGE_TURN_MS  250  /* how often is looked for handshakes that stall, while somebody waits */
 
 struct edge; /* owned by its session, freed when the edge is over */
 
