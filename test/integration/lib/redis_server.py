@@ -125,7 +125,9 @@ class Redis:
         while True:
             cursor, keys = self.ok("SCAN", cursor, "COUNT", 5000)
             if keys:
-                found.update(zip(keys, self.ok("MGET", *keys)))
+                # A replica that begins to synchronise forgets what it has just named.
+                found.update((key, value) for key, value in zip(keys, self.ok("MGET", *keys))
+                             if value is not None)
             if cursor == "0":
                 return found
 
