@@ -232,6 +232,7 @@ def test_patroni_is_met_with_replaced_files_at_the_next_question(home):
 
 def test_a_real_patroni_is_asked_over_tls(home, patroni):
     authority = certificates.Authority(home.directory("ca"))
+    patroni.spoil()
     for node in patroni.nodes:
         node.serve_tls(authority.leaf(ips=[node.host]), authority.ca)
     family = families.Patroni(patroni)
