@@ -1,6 +1,8 @@
 /* Contexts: their life, what both kinds have in common, and a client's. */
 #include "net/tls_context.h"
 
+#include <dirent.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,12 +157,59 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
+/* HHHHHHHH.N, a hash and a number: how OpenSSL looks for a name (openssl-rehash(1)). */
+static bool is_hashed(const char *name)
+{
+    size_t hash = strspn(name, "0123456789abcdef");
+    return hash == 8 && name[8] == '.' && name[9] != '\0' &&
+           strspn(name + 9, "0123456789") == strlen(name + 9);
+}
+
+static const char *place(const char *variable, const char *usual)
+{
+    const char *value = getenv(variable);
+    return value != NULL ? value : usual;
+}
+
+static size_t trust_folder(SSL_CTX *ctx, const char *path)
+{
+    size_t count = 0;
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        char file[PATH_MAX];
+        int len = snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        if (is_hashed(entry->d_name) && len < (int)sizeof file) {
+            count += SSL_CTX_load_verify_file(ctx, file) == 1;
+        }
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return count;
+}
+
+/* All at once: SSL_CTX_set_default_verify_paths(3) looks into the folder when a certificate is to
+ * be verified, and a worker would wait for the disk. */
+static int trust_system(SSL_CTX *ctx, char why[TLS_WHY_MAX])
+{
+    const char *file = place(X509_get_default_cert_file_env(), X509_get_default_cert_file());
+    const char *folder = place(X509_get_default_cert_dir_env(), X509_get_default_cert_dir());
+    size_t count = SSL_CTX_load_verify_file(ctx, file) == 1;
+    count += trust_folder(ctx, folder);
+    ERR_clear_error();
+    if (count == 0) {
+        snprintf(why, TLS_WHY_MAX, "the system has no certificates to trust in %.160s: name some",
+                 folder);
+        return UV_EINVAL;
+    }
+    return 0;
+}
+
 static int set_authorities(SSL_CTX *ctx, const char *ca, char why[TLS_WHY_MAX])
 {
     if (ca == NULL) {
-        return SSL_CTX_set_default_verify_paths(ctx) == 1
-                   ? 0
-                   : tls_context_explain(why, "cannot read certificates from the system's store");
+        return trust_system(ctx, why);
     }
     struct stack_st_X509 *authorities = tls_authorities_load(ca, why);
     if (authorities == NULL) {

@@ -1,5 +1,6 @@
 """Promise: with tls = yes servers are spoken to in TLS, those that prove who they are and no
 others; sessions with them are resumed; a Redis that speaks TLS is probed and served like any."""
+import shutil
 import ssl
 import subprocess
 
@@ -24,6 +25,17 @@ VERSIONS = pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 pytestmark = pytest.mark.sanitize
 
 
+def by_file(authority, home):
+    return {"SSL_CERT_FILE": authority.ca, "SSL_CERT_DIR": home.path + "/no"}
+
+
+def by_folder(authority, home):
+    folder = home.directory("trusted")
+    shutil.copy(authority.ca, folder + "/one.pem")
+    subprocess.run(["openssl", "rehash", folder], check=True)
+    return {"SSL_CERT_FILE": home.path + "/no", "SSL_CERT_DIR": folder}
+
+
 class Stage:
     def __init__(self, home):
         self.authority = Authority(home.directory("ca"))
@@ -33,7 +45,8 @@ class Stage:
         return (authority or self.authority).leaf(names=names, ips=ips, intermediate=False, **keys)
 
     def router(self, home, *things, workers=1, protocol="tcp", system=None, **backend):
-        """(router, address): clear text before, TLS behind. `system`: whom this system trusts."""
+        """(router, address): clear text before, TLS behind. `system`: whom this system trusts, by
+        a file or by a folder of files that are named after their hash."""
         port = free_port()
         backend = {"tls": "yes", "tls_ca": self.authority.ca, "probe": "off",
                    "connect_retries": "0", **backend}
@@ -41,7 +54,7 @@ class Stage:
             frontend("f", port, route="any")
             + section("backend b", protocol=protocol, server=servers(*things),
                       **{k: v for k, v in backend.items() if v}), workers=workers,
-            env={"SSL_CERT_FILE": (system or self.stranger).ca, "SSL_CERT_DIR": home.path + "/no"})
+            env=system or by_file(self.stranger, home))
         return router, local(port)
 
 
@@ -109,9 +122,10 @@ def test_a_server_that_does_not_is_told_nothing_and_the_client_why(home, stage, 
     assert (stats["connect_errors"], stats["tls_handshakes"]) == (1, 0)
 
 
-def test_without_tls_ca_those_are_trusted_whom_the_system_trusts(home, stage):
+@pytest.mark.parametrize("system", [by_file, by_folder])
+def test_without_tls_ca_those_are_trusted_whom_the_system_trusts(home, stage, system):
     server = openssl.server(home, stage.leaf())
-    _, address = stage.router(home, server, tls_ca=None, system=stage.authority)
+    _, address = stage.router(home, server, tls_ca=None, system=system(stage.authority, home))
     with connect(address) as sock:
         assert asked(sock, "hello") == "olleh"
 
