@@ -205,6 +205,10 @@ static void over(struct session *s)
     if (s->ahead_len >= SESSION_AHEAD_MAX) {
         conn_pause(&s->client, PAUSE_WAITING);
     }
+    if (s->backend->send_proxy == SEND_PROXY_NO) {
+        free(s->origin);
+        s->origin = NULL;
+    }
     session_admit(s, verdict, words);
 }
 
@@ -344,7 +348,7 @@ static void take_client(struct session *s, const struct proxy_header *header)
 {
     struct worker *w = s->worker;
     struct edge *e = s->edge;
-    if (!header->local && s->backend->send_proxy != SEND_PROXY_NO) {
+    if (!header->local) { /* over() knows whether a server is to be told */
         s->origin = malloc(sizeof *s->origin);
         if (s->origin == NULL) {
             session_kill(s, END_MEMORY);

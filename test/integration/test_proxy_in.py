@@ -201,6 +201,18 @@ def test_a_unix_socket_may_be_accepted_from_whatever_is_allowed(home, more):
     assert read_line(edge.connect(proxy.header(1, None, None), address=path)) == "nobody"
 
 
+def test_the_client_is_told_to_the_server_that_its_name_leads_to(home):
+    """Only there a PROXY header is sent on: which backend it is, is known later than the client."""
+    fake = home.fake(proxy.source_then_echo)
+    edge = Edge(home, tcp_backend(home.fake(echo)) + tcp_backend(fake, name="named",
+                                                                 send_proxy="v2"),
+                accept_proxy="yes", allow="127.0.0.1", sni="a.example named")
+    sock = edge.connect(proxy.header(2, *V4) + real("a.example"))
+    assert read_line(sock) == said(V4[0])
+    data = real("b.example")
+    assert proxy.read_exactly(edge.connect(proxy.header(2, *V4) + data), len(data)) == data
+
+
 # What is no header.
 
 V4_BLOCK = proxy.binary(*V4)[16:]
