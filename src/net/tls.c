@@ -138,11 +138,6 @@ void tls_tolerate(struct tls *t)
 
 /* Questions --------------------------------------------------------------------------------- */
 
-bool tls_is_ready(const struct tls *t)
-{
-    return t->ready;
-}
-
 bool tls_is_trusted(const struct tls *t)
 {
     return t->trusted;
@@ -151,25 +146,6 @@ bool tls_is_trusted(const struct tls *t)
 bool tls_is_resumed(const struct tls *t)
 {
     return t->ready && SSL_session_reused(t->ssl) == 1;
-}
-
-const char *tls_version_text(const struct tls *t)
-{
-    return SSL_get_version(t->ssl);
-}
-
-const char *tls_cipher_text(const struct tls *t)
-{
-    return SSL_get_cipher_name(t->ssl);
-}
-
-size_t tls_protocol(const struct tls *t, const char **name)
-{
-    const unsigned char *data = NULL;
-    unsigned len = 0;
-    SSL_get0_alpn_selected(t->ssl, &data, &len);
-    *name = (const char *)data;
-    return len;
 }
 
 /* Words ------------------------------------------------------------------------------------- */

@@ -88,11 +88,6 @@ void tls_free(struct tls *t); /* NULL is fine; conn_secure() takes it over */
  * over tls_is_trusted() says whether the server may be told anything; conn_why() why not. */
 void tls_tolerate(struct tls *t);
 bool tls_is_trusted(const struct tls *t);
-bool tls_is_ready(const struct tls *t); /* the handshake is over and the peer was verified */
 bool tls_is_resumed(const struct tls *t);
-const char *tls_version_text(const struct tls *t); /* "TLSv1.3"; static */
-const char *tls_cipher_text(const struct tls *t);  /* "TLS_AES_128_GCM_SHA256"; static */
-/* What both agreed on (ALPN), borrowed from the session; 0 = nothing. */
-size_t tls_protocol(const struct tls *t, const char **name);
 
 #endif
