@@ -16,7 +16,9 @@ struct config; /* src/model/config.h: config_load() */
 int router_start(struct router **out, const struct config *config, char *why, unsigned why_size);
 
 /* Runs the control loop on the calling thread until a drain is complete. SIGTERM and SIGINT begin
- * the drain; a second one ends the process at once. Returns 0, or UV_EBUSY if a handle leaked. */
+ * the drain; a second one ends the process at once. Returns 0, or UV_EBUSY if a handle leaked. Both
+ * signals are ignored from then on, so that a late one cannot spoil the end: a program that goes on
+ * sets what it wants. */
 int router_run(struct router *r);
 
 /* Any thread, until router_run() returns; a second call has no effect. Stop accepting, let

@@ -61,7 +61,8 @@ static struct waiter *first(struct backend_control *b, const bool *refused)
     return best;
 }
 
-/* With ip_hash each waits for its own server. */
+/* With ip_hash each waits for its own server, so that nobody is behind somebody else for long;
+ * first come first served holds within a route. */
 static void serve_each(struct backend_control *b)
 {
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
