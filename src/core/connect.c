@@ -47,6 +47,7 @@ void session_connect_failed(struct session *s, int status)
 
 static void connected(struct session *s)
 {
+    s->connected = true;
     metric_add(&s->server->counters->at[SERVER_SESSIONS_TOTAL], 1);
     deadline_arm(&s->worker->tune, &s->server->tune);
     if (s->login != NULL) {

@@ -14,6 +14,7 @@
 #define ENDS      (TO(SESSION_REFUSE) | TO(SESSION_CLOSE))
 #define ADMITS    (TO(SESSION_OPENING) | TO(SESSION_WAIT) | TO(SESSION_CONNECT) | ENDS)
 #define EDGE      (TO(SESSION_PROXY) | TO(SESSION_HELLO) | TO(SESSION_SHAKE))
+#define PHASES    (TO(SESSION_WAIT) | TO(SESSION_CONNECT)) /* whose times are taken */
 
 static const unsigned successors[] = {
     [SESSION_NEW] = TO(SESSION_PROXY) | TO(SESSION_HELLO) | ADMITS,
@@ -37,9 +38,42 @@ static const char *const end_words[] = {
     [END_FENCED] = "fenced",   [END_SHUTDOWN] = "shutdown",    [END_MEMORY] = "out of memory",
 };
 
+/* Times ------------------------------------------------------------------------------------- */
+
+static uint64_t now_us(void)
+{
+    return uv_hrtime() / 1000;
+}
+
+uint64_t session_age_us(const struct session *s)
+{
+    return now_us() - s->times.began_us;
+}
+
+static uint32_t add_up(uint32_t sum, uint32_t more)
+{
+    return more > UINT32_MAX - sum ? UINT32_MAX : sum + more;
+}
+
+/* A wait or a connect ends, or begins. */
+static void note_phase(struct session *s)
+{
+    struct session_times *t = &s->times;
+    uint32_t now = (uint32_t)now_us();
+    if (s->state == SESSION_WAIT) {
+        t->queue_us = add_up(t->queue_us, now - t->phase_us);
+    } else if (s->state == SESSION_CONNECT) {
+        t->connect_us = add_up(t->connect_us, now - t->phase_us);
+    }
+    t->phase_us = now;
+}
+
 void session_set(struct session *s, enum session_state next)
 {
     assert((successors[s->state] & TO(next)) != 0);
+    if (((TO(s->state) | TO(next)) & PHASES) != 0) {
+        note_phase(s);
+    }
     if (s->state == SESSION_REFUSE) {
         s->worker->refusing--;
     }
@@ -107,8 +141,8 @@ static void log_end(const struct session *s, const char *server)
     log_limited(&s->worker->session_gate, 1000, LOG_LEVEL_INFO,
                 "session end=\"%s\" frontend=%s backend=%s server=%s ms=%llu in=%llu out=%llu",
                 end_words[s->end], s->frontend->name, s->backend->name, server,
-                (unsigned long long)(loop_now_ms(&s->worker->loop) - s->started_ms),
-                (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out);
+                (unsigned long long)(session_age_us(s) / 1000), (unsigned long long)s->bytes_in,
+                (unsigned long long)s->bytes_out);
 }
 
 void session_close(struct session *s, enum session_end why)
@@ -264,7 +298,7 @@ static struct session *session_new(struct worker *w, const struct frontend_confi
     s->frontend = f;
     s->backend = &w->config->backends[f->backend];
     s->route = (uint8_t)f->route;
-    s->started_ms = loop_now_ms(&w->loop);
+    s->times.began_us = now_us();
     if (!login_new(s)) {
         free(s);
         return NULL;

@@ -78,6 +78,17 @@ struct server_link {
     const atomic_bool *write_awaited;   /* borrowed: the backend's, of all workers */
 };
 
+/* What a session spent its time on. A wait or a connect lasts less than the 71 minutes that fit
+ * into 32 bits of microseconds (queue_timeout, connect_timeout); of several the sum stops there. */
+struct session_times {
+    uint64_t began_us;        /* it was accepted; as uv_hrtime() counts */
+    uint32_t phase_us;        /* when its present wait or connect began, the low bits */
+    uint32_t queue_us;        /* it stood in the backend's queue, all together */
+    uint32_t connect_us;      /* it connected, until the server was ready for its client's bytes */
+    uint32_t queued_after_ms; /* since it began, until it joined the queue first, at least 1; 0 = it
+                               * never did */
+};
+
 struct session {
     struct conn client;
     struct server_link *server; /* owned until dropped; NULL while there is none */
@@ -94,8 +105,7 @@ struct session {
     struct origin *origin;       /* owned: of a PROXY header, for send_proxy; NULL = the socket's */
     char *ahead;                 /* owned: what the client sent and nobody took yet */
     struct admission admission;
-    uint64_t started_ms;
-    uint64_t waited_since_ms; /* when it joined the queue first; 0 = never */
+    struct session_times times;
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint32_t ahead_len;
@@ -103,10 +113,11 @@ struct session {
     uint16_t tried[ROUTE_TRIED_MAX];
     uint8_t tried_count;
     uint8_t attempts;
-    uint8_t route; /* enum route: the frontend's, or of its rule for the name in a client hello */
-    bool settling; /* has waited for its server, and is not logged in there yet */
-    uint8_t state; /* enum session_state, changed by session_set() only */
-    uint8_t end;   /* enum session_end, set with SESSION_REFUSE or SESSION_CLOSE */
+    uint8_t route;  /* enum route: the frontend's, or of its rule for the name in a client hello */
+    bool settling;  /* has waited for its server, and is not logged in there yet */
+    bool connected; /* a server was ready for it, be it lost since */
+    uint8_t state;  /* enum session_state, changed by session_set() only */
+    uint8_t end;    /* enum session_end, set with SESSION_REFUSE or SESSION_CLOSE */
 };
 
 /* The beginning of a session whose protocol has a login_dialogue. */
@@ -130,6 +141,8 @@ void session_shut_down(struct session *s);
 
 void session_set(struct session *s, enum session_state next);
 void session_arm(struct session *s, struct deadline_list *list); /* NULL: disarm */
+/* Since it was accepted. */
+uint64_t session_age_us(const struct session *s);
 void session_close(struct session *s, enum session_end why);
 /* The edge is over, or there is none: routes it, or refuses it. */
 void session_admit(struct session *s, enum admission_verdict verdict, const char *words);

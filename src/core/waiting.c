@@ -91,11 +91,11 @@ void session_wait(struct session *s)
         refuse_leaver(s);
         return;
     }
-    uint64_t now = loop_now_ms(&w->loop);
-    bool first = s->waited_since_ms == 0;
+    uint64_t age_ms = session_age_us(s) / 1000;
+    bool first = s->times.queued_after_ms == 0;
     if (first) {
-        s->waited_since_ms = now;
-    } else if (now - s->waited_since_ms >= s->backend->queue_timeout) {
+        s->times.queued_after_ms = age_ms > 0 ? (uint32_t)age_ms : 1;
+    } else if (age_ms >= s->times.queued_after_ms + s->backend->queue_timeout) {
         refuse_late(s);
         return;
     }
