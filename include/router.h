@@ -21,8 +21,8 @@ int router_start(struct router **out, const struct config *config, char *why, un
  * sets what it wants. */
 int router_run(struct router *r);
 
-/* Any thread, until router_run() returns; a second call has no effect. Stop accepting, let
- * sessions finish for at most drain_timeout, then close them. */
+/* Any thread, until router_run() returns; a second call has no effect. After shutdown_delay
+ * stop accepting, let sessions finish for at most drain_timeout, then close them. */
 void router_drain(struct router *r);
 
 /* Any thread, while router_run() runs. What becomes of it is told in the events and the log; 0, or

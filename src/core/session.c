@@ -178,6 +178,9 @@ void session_kill(struct session *s, enum session_end why)
 void session_shut_down(struct session *s)
 {
     bool mute = (TO(s->state) & EDGE) != 0;
+    if (s->state != SESSION_REFUSE && s->state != SESSION_CLOSE) {
+        metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_DRAIN_CLOSED], 1);
+    }
     if ((successors[s->state] & TO(SESSION_REFUSE)) != 0 && !mute) {
         session_refuse(s, REFUSED_SHUTDOWN, "it is shutting down");
     } else if (s->state != SESSION_REFUSE) {

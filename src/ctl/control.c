@@ -8,7 +8,6 @@
 #include "ctl/admin.h"
 #include "net/mailbox.h"
 
-#define DRAIN_LOOK_MS 20
 #define FILES_LOOK_MS 1000
 
 /* Messages from workers --------------------------------------------------------------------- */
@@ -73,7 +72,7 @@ void control_end(struct control *c)
         c->admin = NULL;
     }
     uv_close((uv_handle_t *)&c->start_timer, NULL);
-    uv_close((uv_handle_t *)&c->drain_timer, NULL);
+    drain_end(c);
     uv_close((uv_handle_t *)&c->files_timer, NULL);
     loop_stop(&c->loop);
 }
@@ -85,6 +84,7 @@ static void on_stopped(struct message *m, void *control)
     c->workers[back->worker].stopped = true;
     free(back);
     if (++c->workers_stopped == c->worker_count) {
+        drain_tell(c);
         control_end(c);
     }
 }
@@ -98,55 +98,6 @@ const struct control_inbox control_inbox = {
     .written = on_written,
     .stopped = on_stopped,
 };
-
-/* Draining ---------------------------------------------------------------------------------- */
-
-void control_stop(struct control *c)
-{
-    if (c->worker_count == 0) {
-        control_end(c);
-        return;
-    }
-    c->stopping = true;
-    uv_timer_stop(&c->drain_timer);
-    for (unsigned i = 0; i < c->worker_count; i++) {
-        struct message_stop *m = xcalloc(1, sizeof *m);
-        *m = (struct message_stop){{.run = c->tell->stop}, i};
-        mailbox_post(c->workers[i].mailbox, &m->message);
-    }
-}
-
-/* Nobody new comes in once all workers have acknowledged that they closed their listeners. */
-static void on_drain_look(uv_timer_t *timer)
-{
-    struct control *c = container_of(timer, struct control, drain_timer);
-    unsigned left = atomic_load(&c->shared->sessions);
-    bool closed = fence_acked_by_all(c) >= c->published->generation;
-    if (loop_now_ms(&c->loop) >= c->drain_until_ms) {
-        if (left > 0) {
-            events_add(&c->events, "", "router", "drain_timeout is over: %u sessions are closed",
-                       left);
-        }
-        control_stop(c);
-    } else if (left == 0 && closed) {
-        control_stop(c);
-    }
-}
-
-void control_drain(struct control *c)
-{
-    loop_assert(&c->loop);
-    if (c->draining) {
-        return;
-    }
-    c->draining = true;
-    c->drain_until_ms = loop_now_ms(&c->loop) + c->config->router.drain_timeout;
-    events_add(&c->events, "", "router", "draining: %u sessions may finish within %llu ms",
-               atomic_load(&c->shared->sessions),
-               (unsigned long long)c->config->router.drain_timeout);
-    fence_publish(c);
-    uv_timer_start(&c->drain_timer, on_drain_look, DRAIN_LOOK_MS, DRAIN_LOOK_MS);
-}
 
 /* Beginning and end ------------------------------------------------------------------------- */
 
@@ -212,7 +163,7 @@ int control_init(struct control *c, const struct control_setup *setup)
     }
     if (rc == 0) {
         uv_timer_init(&c->loop.uv, &c->start_timer);
-        uv_timer_init(&c->loop.uv, &c->drain_timer);
+        drain_init(c);
         uv_timer_init(&c->loop.uv, &c->files_timer);
         c->started_ms = loop_now_ms(&c->loop);
     }

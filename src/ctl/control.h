@@ -9,6 +9,7 @@
 
 #include "base/list.h"
 #include "ctl/certificates.h"
+#include "ctl/drain.h"
 #include "ctl/events.h"
 #include "ctl/probes.h"
 #include "ctl/recorder.h"
@@ -105,9 +106,8 @@ struct control {
     const struct worker_inbox *tell;
     struct certificates *certificates; /* borrowed */
     uv_timer_t start_timer;            /* start_timeout */
-    uv_timer_t drain_timer;            /* looks whether the drain is over */
     uv_timer_t files_timer; /* looks whether files with passwords or certificates have changed */
-    uint64_t drain_until_ms;
+    struct drain drain;
     bool stopping;              /* the workers were told to end */
     struct topology *published; /* ref */
     struct backend_control *backends;
@@ -117,7 +117,7 @@ struct control {
     uint64_t stamp;      /* counts questions and answers of probes */
     uint64_t started_ms; /* loop time */
     uint64_t started_unix;
-    bool draining;
+    bool draining;   /* it was told to end: /readyz says so */
     bool start_over; /* start_timeout has passed */
 };
 
@@ -139,7 +139,8 @@ void control_start(struct control *c);
 void control_end(struct control *c);
 /* Loop thread: ends the workers, whatever they do, and then the loop. */
 void control_stop(struct control *c);
-/* Loop thread: stop accepting, wait for the sessions' end, stop the workers, end the loop. */
+/* Loop thread: not ready any more; after shutdown_delay stop accepting, wait for the sessions' end,
+ * stop the workers, end the loop (drain.c). */
 void control_drain(struct control *c);
 /* After the loop has ended. */
 void control_release(struct control *c);

@@ -314,7 +314,7 @@ static void compose(struct control *c, struct topology *t)
 {
     uint64_t acked = fence_acked_by_all(c);
     t->generation = c->published->generation + 1;
-    t->draining = c->draining;
+    t->draining = c->drain.doors_closed;
     for (size_t i = 0; i < c->config->backend_count; i++) {
         struct backend_control *b = &c->backends[i];
         bool was_fencing = b->fencing;

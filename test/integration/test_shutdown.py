@@ -6,11 +6,11 @@ import time
 import pytest
 
 from lib.fake import echo, hold, name_then_echo, reset
-from lib.ini import frontend, tcp_backend
+from lib.ini import frontend, redis_backend, tcp_backend
 from lib.process import free_port
 from lib.resp import connect
 from lib.sockets import local, read_line, refused
-from lib.waiting import SLOW, holds, until
+from lib.waiting import SLOW, Clock, holds, until
 
 pytestmark = pytest.mark.sanitize
 
@@ -55,6 +55,60 @@ def test_readyz_says_no_and_healthz_yes_while_it_drains(home):
     assert router.process.wait(3) == 0
 
 
+def test_shutdown_delay_takes_clients_while_readyz_already_says_no(home):
+    _, router, address = relay(home, shutdown_delay="1500ms", drain_timeout="60s")
+    router.ended = True
+    router.process.signal(signal.SIGTERM)
+    until(lambda: router.http("/readyz")[0] == 503, "/readyz to say no")
+    client = home.keep(connect(address))    # a load balancer that has not noticed yet
+    client.sendall(b"late")
+    assert client.recv(4) == b"late"
+    assert "draining:" not in router.log
+    until(lambda: refused(address), "new clients to be refused in the end")
+    client.sendall(b"more")
+    assert client.recv(4) == b"more"
+    client.close()
+    assert router.process.wait(5) == 0
+    assert router.log.index("about to drain") < router.log.index("draining: 1 sessions")
+    router.check_log()
+
+
+def test_shutdown_delay_is_kept_also_without_sessions(home):
+    _, router, address = relay(home, shutdown_delay="700ms")
+    router.ended = True
+    clock = Clock()
+    router.process.signal(signal.SIGTERM)
+    assert router.process.wait(10) == 0
+    assert clock.seconds() >= 0.7
+
+
+def test_a_second_sigterm_ends_the_delay_and_all_else_at_once(home):
+    _, router, _ = relay(home, shutdown_delay="60s")
+    router.ended = True
+    router.process.signal(signal.SIGTERM)
+    until(lambda: "about to drain" in router.log, "the first one to be heard")
+    router.process.signal(signal.SIGTERM)
+    assert router.process.wait(5) == 1
+
+
+def test_a_draining_router_fences_to_its_end(home):
+    a, b = home.redis_group("a", "b")
+    port = free_port()
+    router = home.router(frontend("f", port) + redis_backend(a, b), drain_timeout="60s")
+    router.wait_primary("a")
+    client = home.keep(connect(local(port)))
+    client.sendall(b"PING\r\n")
+    assert client.recv(7) == b"+PONG\r\n"
+    begin_drain(router, local(port))
+    b.promote()
+    a.follow(b)
+    with pytest.raises(ConnectionResetError):   # the session on the old primary is cut
+        client.recv(1)
+    assert router.process.wait(10) == 0
+    assert "no worker writes to the old primary" in router.log
+    router.check_log()
+
+
 def test_drain_timeout_closes_what_is_left(home):
     fake, router, address = relay(home, drain_timeout="500ms")
     clients = [home.keep(connect(address)) for _ in range(5)]
@@ -64,6 +118,8 @@ def test_drain_timeout_closes_what_is_left(home):
     assert router.process.wait(5) == 0
     assert 0.4 <= time.monotonic() - began < 5 * SLOW
     router.check_log()
+    assert "drain_timeout is over: 5 sessions are closed" in router.log
+    assert "frontend=f closed at the end of the drain: 5" in router.log
     for client in clients:
         try:
             assert client.recv(1) == b""
