@@ -170,6 +170,7 @@ static int init_worker(struct router *r, unsigned index, const unsigned char *ti
         .control = &r->control.loop.mailbox,
         .tell = &control_inbox,
         .topology = r->control.published,
+        .metrics = r->control.workers[index].metrics,
         .refusing_max = r->capacity.refusing_max,
         .frontend_tls = r->certificates.frontend_tls,
         .backend_tls = r->certificates.backend_tls,
@@ -181,10 +182,7 @@ static int init_worker(struct router *r, unsigned index, const unsigned char *ti
         return explain(r, rc, "cannot start a worker: %s", uv_strerror(rc));
     }
     r->workers_ready++;
-    r->control.workers[index] = (struct control_worker){
-        .mailbox = &w->loop.mailbox,
-        .metrics = &w->metrics,
-    };
+    r->control.workers[index].mailbox = &w->loop.mailbox;
     rc = listen_all(r, w);
     return rc == 0 ? 0 : explain(r, rc, "cannot listen: %s", uv_strerror(rc));
 }
@@ -364,6 +362,7 @@ static int run_workers(struct router *r)
     }
     for (unsigned i = running; i < r->worker_count; i++) {
         worker_abandon(&r->workers[i]);
+        metrics_release(&r->control.workers[i].metrics);
     }
     explain(r, rc, "cannot start thread %u of %u: %s", running + 1, r->worker_count,
             uv_strerror(rc));

@@ -18,6 +18,11 @@ void *xcalloc(size_t count, size_t size)
     return need(calloc(count > 0 ? count : 1, size > 0 ? size : 1));
 }
 
+void *xcalloc_aligned(size_t alignment, size_t size)
+{
+    return memset(need(aligned_alloc(alignment, size)), 0, size);
+}
+
 void *xrealloc(void *p, size_t size)
 {
     return need(realloc(p, size > 0 ? size : 1));

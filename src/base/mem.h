@@ -6,6 +6,8 @@
 #include <stddef.h>
 
 void *xcalloc(size_t count, size_t size); /* zeroed; release with free() */
+/* The same, at a multiple of `alignment`, which divides `size`. */
+void *xcalloc_aligned(size_t alignment, size_t size);
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t len);

@@ -74,12 +74,12 @@ enum admission_verdict admission_enter(struct worker *w, const struct frontend_c
                                        const char **words)
 {
     *a = (struct admission){.key = address_client_key(from)};
-    struct shared_frontend *shared = &w->shared->frontends[f->index];
+    struct shared_frontend *shared = w->shared->frontends[f->index];
     if (!may_connect(&f->access, from)) {
         return ADMISSION_DENIED;
     }
     *words = "too many connections";
-    a->router = shared_claim(&w->shared->sessions, w->shared->max_sessions);
+    a->router = shared_claim(&w->shared->router->sessions, w->shared->max_sessions);
     if (!a->router) {
         return ADMISSION_SESSIONS;
     }
@@ -118,10 +118,10 @@ void admission_leave(struct worker *w, const struct frontend_config *f, struct a
         client_table_leave(w->clients, f->index, &a->key);
     }
     if (a->frontend) {
-        shared_release(&w->shared->frontends[f->index].sessions);
+        shared_release(&w->shared->frontends[f->index]->sessions);
     }
     if (a->router) {
-        shared_release(&w->shared->sessions);
+        shared_release(&w->shared->router->sessions);
     }
     a->client = a->frontend = a->router = false;
 }

@@ -65,7 +65,7 @@ static void accepted(struct session *s)
     if (rc == UPSTREAM_READY) {
         connected(s);
     } else if (rc == UPSTREAM_PENDING) {
-        session_arm(s, &w->backends[s->backend->index].connect);
+        session_arm(s, &w->backends[s->backend->index]->connect);
     } else {
         session_connect_failed(s, rc);
     }
@@ -130,9 +130,9 @@ static struct server_link *link_new(struct session *s, size_t server)
     link->index = server;
     deadline_init(&link->tune);
     deadline_init(&link->settle);
-    link->counters = &s->worker->metrics.servers[link->config->id];
-    link->write_awaited = &s->worker->shared->backends[s->backend->index].write_awaited;
-    list_append(&s->worker->servers[link->config->id].links, &link->node);
+    link->counters = s->worker->metrics.servers[link->config->id];
+    link->write_awaited = &s->worker->shared->backends[s->backend->index]->write_awaited;
+    list_append(&s->worker->servers[link->config->id]->links, &link->node);
     s->server = link;
     session_begin_settling(s);
     return link;
@@ -152,7 +152,7 @@ void session_connect(struct session *s, size_t server)
     }
     int rc = conn_connect(&link->conn, &w->loop, &connect_ops, &link->config->address, NULL);
     if (rc == CONN_PENDING) {
-        session_arm(s, &w->backends[s->backend->index].connect);
+        session_arm(s, &w->backends[s->backend->index]->connect);
     } else if (rc == CONN_CONNECTED) {
         accepted(s);
     } else {

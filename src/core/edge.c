@@ -23,12 +23,12 @@ struct edge {
 
 static struct worker_frontend *frontend_of(const struct session *s)
 {
-    return &s->worker->frontends[s->frontend->index];
+    return s->worker->frontends[s->frontend->index];
 }
 
 static struct frontend_counters *counters_of(const struct session *s)
 {
-    return &s->worker->metrics.frontends[s->frontend->index];
+    return s->worker->metrics.frontends[s->frontend->index];
 }
 
 /* Whose clients ask for TLS inside the protocol are answered here, also with no: where the

@@ -22,7 +22,7 @@ struct finisher {
 
 static struct worker_server *server_of(const struct finisher *f)
 {
-    return &f->worker->servers[f->link->config->id];
+    return f->worker->servers[f->link->config->id];
 }
 
 static void finisher_end(struct finisher *f)
@@ -33,7 +33,7 @@ static void finisher_end(struct finisher *f)
     server_of(f)->finishing--;
     conn_close(&f->link->conn);
     worker_release_place(w, f->backend, f->link->index);
-    shared_release(&w->shared->sessions);
+    shared_release(&w->shared->router->sessions);
 }
 
 static void go_on(struct finisher *f, const char *data, size_t len)
@@ -116,7 +116,7 @@ static bool take_place(struct session *s, bool last)
 {
     struct shared *shared = s->worker->shared;
     if (!last || !s->admission.router) {
-        return shared_claim(&shared->sessions, shared->max_sessions);
+        return shared_claim(&shared->router->sessions, shared->max_sessions);
     }
     s->admission.router = false;
     return true;
@@ -146,7 +146,7 @@ static bool may_finish(const struct session *s, const struct server_link *link)
     if (s->login == NULL || link->failed || s->backend->protocol->login->finish == NULL) {
         return false;
     }
-    if (w->servers[link->config->id].finishing < FINISHERS_MAX) {
+    if (w->servers[link->config->id]->finishing < FINISHERS_MAX) {
         return true;
     }
     log_limited(&w->finish_gate, 1, LOG_LEVEL_WARN,
@@ -180,7 +180,7 @@ bool finisher_adopt(struct session *s, struct server_link *link, bool last)
 void finisher_hurry(struct worker *w)
 {
     for (size_t i = 0; i < w->config->server_count; i++) {
-        LIST_EACH(it, &w->servers[i].finishers)
+        LIST_EACH(it, &w->servers[i]->finishers)
         {
             struct finisher *f = container_of(it, struct finisher, node);
             deadline_disarm(f->timer, &f->deadline);
@@ -194,7 +194,7 @@ bool finisher_any(const struct worker *w)
 {
     bool any = false;
     for (size_t i = 0; i < w->config->server_count; i++) {
-        any = any || w->servers[i].finishing > 0;
+        any = any || w->servers[i]->finishing > 0;
     }
     return any;
 }

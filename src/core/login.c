@@ -44,8 +44,8 @@ static void arm(struct session *s)
 {
     struct worker *w = s->worker;
     bool client = s->login->step == LOGIN_CLIENT || is_held(s);
-    session_arm(s, client ? &w->backends[s->backend->index].login
-                          : &w->frontends[s->frontend->index].idle);
+    session_arm(s, client ? &w->backends[s->backend->index]->login
+                          : &w->frontends[s->frontend->index]->idle);
 }
 
 static void set_step(struct session *s, enum login_step step)

@@ -11,7 +11,7 @@ static bool refuses_writes_itself(const struct session *s, const struct topology
 /* Who stands still is not idle: what its client has sent is not looked at. */
 static void rest(struct session *s, bool held)
 {
-    struct deadline_list *idle = &s->worker->frontends[s->frontend->index].idle;
+    struct deadline_list *idle = &s->worker->frontends[s->frontend->index]->idle;
     if (held && s->timer == idle) {
         session_arm(s, NULL);
     } else if (!held && s->timer == NULL) {
@@ -76,14 +76,14 @@ void session_reconsider(struct session *s)
     if (is_untouched(s)) {
         reconsider_untouched(s, allowed, t->access);
     } else if (allowed) {
-        if (s->timer == &w->backends[backend].drain) { /* it is well again */
-            session_arm(s, &w->frontends[s->frontend->index].idle);
+        if (s->timer == &w->backends[backend]->drain) { /* it is well again */
+            session_arm(s, &w->frontends[s->frontend->index]->idle);
         }
         hold(s, t->access == ACCESS_PAUSE);
     } else if (s->state == SESSION_RELAY && refuses_writes_itself(s, t)) {
         hold(s, false);
-        if (s->timer != &w->backends[backend].drain) {
-            session_arm(s, &w->backends[backend].drain);
+        if (s->timer != &w->backends[backend]->drain) {
+            session_arm(s, &w->backends[backend]->drain);
         }
     } else {
         fence(s);

@@ -17,7 +17,7 @@ static void count_refusal(struct session *s, enum refusal why)
         [REFUSED_SHUTDOWN] = FRONTEND_REFUSED_QUEUE,    [REFUSED_LOGIN] = FRONTEND_REFUSED_LOGIN,
     };
     if (why != REFUSED_FENCED) { /* the server counts these */
-        metric_add(&s->worker->metrics.frontends[s->frontend->index].at[counter[why]], 1);
+        metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[counter[why]], 1);
     }
 }
 

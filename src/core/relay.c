@@ -11,7 +11,7 @@
 /* Bytes moved: idle_timeout, and the patience with a client whose server has ended, begin anew. */
 static void touch(struct session *s)
 {
-    if (s->timer != NULL && s->timer != &s->worker->backends[s->backend->index].drain) {
+    if (s->timer != NULL && s->timer != &s->worker->backends[s->backend->index]->drain) {
         deadline_arm(s->timer, &s->deadline);
     }
 }
@@ -65,7 +65,7 @@ void relay_client_data(struct session *s, const char *data, size_t len)
         notice_write(s);
     }
     s->bytes_in += len;
-    metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_BYTES_IN], len);
+    metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_BYTES_IN], len);
     metric_add(&link->counters->at[SERVER_BYTES_IN], len);
     touch(s);
     if (UNLIKELY(conn_write(&link->conn, data, len) != 0)) {
@@ -102,7 +102,7 @@ static void on_server_data(struct conn *c, const char *data, size_t len)
     struct session *s = link->session;
     const struct proto *proto = s->backend->protocol;
     s->bytes_out += len;
-    metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_BYTES_OUT], len);
+    metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_BYTES_OUT], len);
     metric_add(&link->counters->at[SERVER_BYTES_OUT], len);
     if (proto->doubts != NULL && UNLIKELY(proto->doubts(data, len))) {
         notice_role_error(s);
@@ -121,8 +121,8 @@ static void on_server_eof(struct conn *c)
     if (!maybe_done(s)) { /* usually the client was first, and the close says it all */
         pass_end(c, &s->client);
         /* A pooled client may not look for hours, and would hold a place of the server's cap. */
-        if (s->timer != &s->worker->backends[s->backend->index].drain) {
-            session_arm(s, &s->worker->backends[s->backend->index].half);
+        if (s->timer != &s->worker->backends[s->backend->index]->drain) {
+            session_arm(s, &s->worker->backends[s->backend->index]->half);
         }
     }
 }
@@ -161,7 +161,7 @@ void relay_begin(struct session *s)
     struct server_link *link = s->server;
     session_set(s, SESSION_RELAY);
     session_settled(s, link->index);
-    session_arm(s, &w->frontends[s->frontend->index].idle);
+    session_arm(s, &w->frontends[s->frontend->index]->idle);
     link->conn.ops = &relay_server_ops;
     if (s->ahead_len > 0) {
         char *ahead = s->ahead;

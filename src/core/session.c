@@ -179,7 +179,7 @@ void session_shut_down(struct session *s)
 {
     bool mute = (TO(s->state) & EDGE) != 0;
     if (s->state != SESSION_REFUSE && s->state != SESSION_CLOSE) {
-        metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_DRAIN_CLOSED], 1);
+        metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_DRAIN_CLOSED], 1);
     }
     if ((successors[s->state] & TO(SESSION_REFUSE)) != 0 && !mute) {
         session_refuse(s, REFUSED_SHUTDOWN, "it is shutting down");
@@ -260,7 +260,7 @@ static void on_client_error(struct conn *c, int status)
     if ((TO(s->state) & EDGE) != 0) {
         edge_client_error(s, status);
     } else if (s->state == SESSION_WAIT || s->state == SESSION_CONNECT) {
-        metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_LEFT_WAITING], 1);
+        metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_LEFT_WAITING], 1);
         session_close(s, END_LEFT);
     } else {
         session_close(s, s->state == SESSION_REFUSE ? s->end : END_CLIENT);
@@ -323,7 +323,7 @@ static void begin(struct session *s)
 
 void session_admit(struct session *s, enum admission_verdict verdict, const char *words)
 {
-    struct frontend_counters *counters = &s->worker->metrics.frontends[s->frontend->index];
+    struct frontend_counters *counters = s->worker->metrics.frontends[s->frontend->index];
     if (verdict == ADMITTED) {
         metric_add(&counters->at[FRONTEND_SESSIONS_TOTAL], 1);
         begin(s);
@@ -345,7 +345,7 @@ void session_accept(struct worker *w, const struct frontend_config *f, int fd,
         edge_tell_denied(w, f, from);
     }
     if (s == NULL) {
-        metric_add(&w->metrics.frontends[f->index].at[FRONTEND_DENIED], 1);
+        metric_add(&w->metrics.frontends[f->index]->at[FRONTEND_DENIED], 1);
         admission_leave(w, f, &admission);
         close(fd);
         return;
@@ -382,13 +382,13 @@ static void fill_request(const struct session *s, struct route_request *r)
 void session_route(struct session *s)
 {
     struct worker *w = s->worker;
-    struct shared_backend *shared = &w->shared->backends[s->backend->index];
+    struct shared_backend *shared = w->shared->backends[s->backend->index];
     struct route_request request;
     size_t server;
     fill_request(s, &request);
     /* Whoever waits was first; a session that already had a server has had its turn. */
     bool behind = s->attempts == 0 && atomic_load(&shared->waiting[request.route]) > 0;
-    if (!behind && route_pick(w->topology, w->shared, &w->backends[s->backend->index].balance,
+    if (!behind && route_pick(w->topology, w->shared, &w->backends[s->backend->index]->balance,
                               &request, &server) == ROUTE_FOUND) {
         session_connect(s, server);
     } else {

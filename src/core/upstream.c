@@ -29,7 +29,7 @@ static int secure(struct worker *w, size_t backend, size_t server, struct conn *
     const struct server_config *config = config_of(w, backend, server);
     char host[ADDRESS_TEXT_MAX];
     address_print_host(&config->address, host);
-    struct tls *tls = tls_connect(w->backends[backend].tls, host, &w->servers[config->id].resume);
+    struct tls *tls = tls_connect(w->backends[backend]->tls, host, &w->servers[config->id]->resume);
     if (tls == NULL) {
         return UV_ENOMEM;
     }
@@ -70,7 +70,7 @@ int upstream_data(struct worker *w, size_t backend, size_t server, struct conn *
 
 void upstream_secured(struct worker *w, size_t backend, size_t server, const struct conn *c)
 {
-    struct server_counters *counters = &w->metrics.servers[config_of(w, backend, server)->id];
+    struct server_counters *counters = w->metrics.servers[config_of(w, backend, server)->id];
     metric_add(&counters->at[SERVER_TLS_HANDSHAKES], 1);
     if (tls_is_resumed(c->tls)) {
         metric_add(&counters->at[SERVER_TLS_RESUMED], 1);

@@ -54,7 +54,7 @@ static void refuse_late(struct session *s)
 static bool take_place_in_queue(struct session *s)
 {
     unsigned limit = s->backend->queue_limit;
-    struct shared_backend *shared = &s->worker->shared->backends[s->backend->index];
+    struct shared_backend *shared = s->worker->shared->backends[s->backend->index];
     return limit > 0 && shared_claim(&shared->waiting[ROUTE_AUTO], limit);
 }
 
@@ -86,7 +86,7 @@ static void post_waiter(struct session *s, struct waiter *waiter)
 void session_wait(struct session *s)
 {
     struct worker *w = s->worker;
-    struct shared_backend *shared = &w->shared->backends[s->backend->index];
+    struct shared_backend *shared = w->shared->backends[s->backend->index];
     if (s->client.eof) {
         refuse_leaver(s);
         return;
@@ -112,12 +112,12 @@ void session_wait(struct session *s)
         return;
     }
     if (first) {
-        metric_add(&w->metrics.frontends[s->frontend->index].at[FRONTEND_HELD], 1);
+        metric_add(&w->metrics.frontends[s->frontend->index]->at[FRONTEND_HELD], 1);
     }
     atomic_fetch_add(&shared->waiting[s->route], 1);
     s->tried_count = 0; /* by the time of the grant they may be well again */
     session_set(s, SESSION_WAIT);
-    session_arm(s, &w->backends[s->backend->index].queue);
+    session_arm(s, &w->backends[s->backend->index]->queue);
     post_waiter(s, waiter);
     if ((s->client.pauses & PAUSE_WAITING) != 0) {
         deadline_arm(&w->look, &w->look_again);
@@ -169,7 +169,7 @@ void session_on_queue_expired(struct deadline *d)
 
 static void on_client_left(struct session *s)
 {
-    metric_add(&s->worker->metrics.frontends[s->frontend->index].at[FRONTEND_LEFT_WAITING], 1);
+    metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_LEFT_WAITING], 1);
     session_close(s, END_LEFT);
 }
 
@@ -260,7 +260,7 @@ void session_on_look(struct deadline *d)
     struct worker *w = container_of(d, struct worker, look_again);
     bool any = look_at_held(w);
     for (size_t i = 0; i < w->config->backend_count; i++) {
-        any = look_at_queue(&w->backends[i].queue) || any;
+        any = look_at_queue(&w->backends[i]->queue) || any;
     }
     if (any) {
         deadline_arm(&w->look, &w->look_again);

@@ -55,6 +55,7 @@ struct worker {
     struct loop loop;
     uv_thread_t thread;
     unsigned index;
+    unsigned worker_count;
     const struct config *config; /* borrowed, like the next five */
     struct shared *shared;
     struct client_table *clients; /* NULL if no frontend limits by address */
@@ -62,16 +63,19 @@ struct worker {
     struct mailbox *control;
     const struct control_inbox *tell;
     struct topology *topology; /* ref */
-    struct metrics metrics;
+    struct metrics metrics;    /* borrowed tables and slots */
     struct worker_listener *listeners;
     size_t listener_count;
     size_t listeners_open;
-    struct worker_frontend *frontends;
-    struct worker_backend *backends;
-    struct worker_server *servers; /* by server id */
-    struct list sessions;          /* all of them: struct session.node */
-    size_t waiters;                /* lent to control */
-    unsigned refusing;             /* sessions in SESSION_REFUSE */
+    struct worker_frontend **frontends; /* owned, by index; see core/parts.h */
+    struct worker_backend **backends;
+    struct worker_server **servers; /* by server id */
+    size_t frontend_count;
+    size_t backend_count;
+    size_t server_count;
+    struct list sessions; /* all of them: struct session.node */
+    size_t waiters;       /* lent to control */
+    unsigned refusing;    /* sessions in SESSION_REFUSE */
     unsigned refusing_max;
     struct list cancelling; /* struct cancel.node */
     unsigned cancels_open;
@@ -106,6 +110,7 @@ struct worker_setup {
     struct mailbox *control;
     const struct control_inbox *tell;
     struct topology *topology; /* borrowed; the worker takes its own reference */
+    struct metrics metrics;    /* lent to the worker */
     unsigned refusing_max;
     unsigned worker_count; /* who share the caps on handshakes */
     /* Of each frontend, and each backend; the worker takes references of its own. */

@@ -67,7 +67,7 @@ static void doubt_all(struct backend_control *b, unsigned burst)
 void backend_doubt(struct backend_control *b, size_t server)
 {
     struct control *c = b->control;
-    atomic_store(&c->shared->backends[b->config->index].doubted, false);
+    atomic_store(&c->shared->backends[b->config->index]->doubted, false);
     if (b->config->probe == PROBE_OFF || c->stopping) {
         return;
     }
@@ -433,7 +433,8 @@ int backend_init(struct backend_control *b, struct control *c, const struct back
     authority_init(b);
     probes_init(&b->probes, config, &c->certificates->probe_tls[config->index],
                 &c->certificates->word_tls[config->index]);
-    return balance_state_init(&b->balance, count, uv_hrtime());
+    balance_state_init(&b->balance, uv_hrtime());
+    return 0;
 }
 
 void backend_release(struct backend_control *b)

@@ -13,12 +13,12 @@ struct record_counts changes_counts(const struct backend_control *b)
     for (unsigned w = 0; w < c->worker_count; w++) {
         for (size_t i = 0; i < c->config->frontend_count; i++) {
             if (config_uses_backend(&c->config->frontends[i], b->config->index)) {
-                sum.held += metric_read(&c->workers[w].metrics->frontends[i].at[FRONTEND_HELD]);
+                sum.held += metric_read(&c->workers[w].metrics.frontends[i]->at[FRONTEND_HELD]);
             }
         }
         for (size_t i = 0; i < b->config->servers.count; i++) {
             size_t id = b->config->servers.items[i].id;
-            sum.closed += metric_read(&c->workers[w].metrics->servers[id].at[SERVER_FENCED]);
+            sum.closed += metric_read(&c->workers[w].metrics.servers[id]->at[SERVER_FENCED]);
         }
     }
     return sum;
@@ -78,7 +78,7 @@ static void close_unwritten(struct record *r, const struct backend_control *b)
 /* Who waits already waits for this to end: workers see that a server is gone before we do. */
 static struct record_counts counts_before(const struct backend_control *b)
 {
-    const struct shared_backend *shared = &b->control->shared->backends[b->config->index];
+    const struct shared_backend *shared = b->control->shared->backends[b->config->index];
     struct record_counts counts = changes_counts(b);
     uint64_t waiting = atomic_load(&shared->waiting[ROUTE_AUTO]);
     counts.held -= waiting < counts.held ? waiting : counts.held;
@@ -139,7 +139,7 @@ void changes_published(struct backend_control *b)
     struct record *r = recorder_current(&b->control->recorder, b->config->index);
     if (r != NULL && r->elected_us != RECORD_NEVER && r->published_us == RECORD_NEVER) {
         record_mark(r, &r->published_us);
-        atomic_store(&b->control->shared->backends[b->config->index].write_awaited, true);
+        atomic_store(&b->control->shared->backends[b->config->index]->write_awaited, true);
     }
 }
 

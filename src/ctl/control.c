@@ -19,7 +19,7 @@ static void on_ack(struct message *m, void *control)
     c->workers[back->worker].acked = back->generation;
     free(back);
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        backend_acknowledged(&c->backends[i]);
+        backend_acknowledged(c->backends[i]);
     }
     fence_publish(c); /* the second step of a fence may have waited for this */
 }
@@ -28,7 +28,7 @@ static void on_doubt(struct message *m, void *control)
 {
     struct control *c = control;
     struct message_doubt *doubt = container_of(m, struct message_doubt, message);
-    backend_doubt(&c->backends[doubt->backend], doubt->server);
+    backend_doubt(c->backends[doubt->backend], doubt->server);
     free(doubt);
 }
 
@@ -36,7 +36,7 @@ static void on_freed(struct message *m, void *control)
 {
     struct control *c = control;
     struct message_freed *freed = container_of(m, struct message_freed, message);
-    waiting_serve(&c->backends[freed->backend]);
+    waiting_serve(c->backends[freed->backend]);
     free(freed);
 }
 
@@ -44,7 +44,7 @@ static void on_written(struct message *m, void *control)
 {
     struct control *c = control;
     struct message_written *written = container_of(m, struct message_written, message);
-    changes_written(&c->backends[written->backend]);
+    changes_written(c->backends[written->backend]);
     free(written);
 }
 
@@ -52,20 +52,20 @@ static void on_wait(struct message *m, void *control)
 {
     struct control *c = control;
     struct waiter *w = container_of(m, struct waiter, message);
-    waiting_add(&c->backends[w->request.backend], w);
+    waiting_add(c->backends[w->request.backend], w);
 }
 
 static void on_cancel(struct message *m, void *control)
 {
     struct control *c = control;
     struct waiter *w = container_of(m, struct waiter, cancel);
-    waiting_cancel(&c->backends[w->request.backend], w);
+    waiting_cancel(c->backends[w->request.backend], w);
 }
 
 void control_end(struct control *c)
 {
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        backend_stop(&c->backends[i]);
+        backend_stop(c->backends[i]);
     }
     if (c->admin != NULL) {
         admin_close(c->admin);
@@ -105,7 +105,7 @@ bool control_ready(const struct control *c)
 {
     bool ready = !c->draining;
     for (size_t i = 0; i < c->config->backend_count && ready; i++) {
-        ready = c->start_over || backend_ready(&c->backends[i]);
+        ready = c->start_over || backend_ready(c->backends[i]);
     }
     return ready;
 }
@@ -139,7 +139,7 @@ static void on_files_look(uv_timer_t *timer)
     struct control *c = container_of(timer, struct control, files_timer);
     certificates_look(c->certificates, time(NULL), on_new_tls, c);
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        backend_look_at_files(&c->backends[i]);
+        backend_look_at_files(c->backends[i]);
     }
 }
 
@@ -157,9 +157,13 @@ int control_init(struct control *c, const struct control_setup *setup)
         .backends = xcalloc(config->backend_count, sizeof *c->backends),
         .started_unix = (uint64_t)time(NULL),
     };
+    for (unsigned i = 0; i < c->worker_count; i++) {
+        metrics_init(&c->workers[i].metrics, config);
+    }
     int rc = c->published == NULL ? UV_ENOMEM : loop_init(&c->loop, c);
     for (size_t i = 0; i < config->backend_count && rc == 0; i++) {
-        rc = backend_init(&c->backends[i], c, &config->backends[i]);
+        c->backends[i] = xcalloc(1, sizeof **c->backends);
+        rc = backend_init(c->backends[i], c, &config->backends[i]);
     }
     if (rc == 0) {
         uv_timer_init(&c->loop.uv, &c->start_timer);
@@ -174,7 +178,7 @@ void control_start(struct control *c)
 {
     uv_timer_start(&c->start_timer, on_start_timeout, c->config->router.start_timeout, 0);
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        backend_start(&c->backends[i]);
+        backend_start(c->backends[i]);
     }
     uv_timer_start(&c->files_timer, on_files_look, FILES_LOOK_MS, FILES_LOOK_MS);
     fence_publish(c);
@@ -183,7 +187,11 @@ void control_start(struct control *c)
 void control_release(struct control *c)
 {
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        backend_release(&c->backends[i]);
+        backend_release(c->backends[i]);
+        free(c->backends[i]);
+    }
+    for (unsigned i = 0; i < c->worker_count; i++) {
+        metrics_release(&c->workers[i].metrics);
     }
     topology_unref(c->published);
     free(c->backends);

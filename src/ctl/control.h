@@ -27,9 +27,9 @@ struct admin;
 
 /* How the control thread sees a worker. */
 struct control_worker {
-    struct mailbox *mailbox;       /* borrowed; the worker's */
-    const struct metrics *metrics; /* borrowed; the worker's */
-    uint64_t acked;                /* newest generation it has acted upon */
+    struct mailbox *mailbox; /* borrowed; the worker's */
+    struct metrics metrics;  /* owned tables and slots; lent to the worker */
+    uint64_t acked;          /* newest generation it has acted upon */
     bool stopped;
 };
 
@@ -108,9 +108,9 @@ struct control {
     uv_timer_t start_timer;            /* start_timeout */
     uv_timer_t files_timer; /* looks whether files with passwords or certificates have changed */
     struct drain drain;
-    bool stopping;              /* the workers were told to end */
-    struct topology *published; /* ref */
-    struct backend_control *backends;
+    bool stopping;                     /* the workers were told to end */
+    struct topology *published;        /* ref */
+    struct backend_control **backends; /* owned, by index */
     struct events events;
     struct recorder recorder;
     struct admin *admin; /* owned; NULL if off */

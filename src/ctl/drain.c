@@ -26,7 +26,7 @@ void control_stop(struct control *c)
 static void on_look(uv_timer_t *timer)
 {
     struct control *c = container_of(timer, struct control, drain.timer);
-    unsigned left = atomic_load(&c->shared->sessions);
+    unsigned left = atomic_load(&c->shared->router->sessions);
     bool closed = fence_acked_by_all(c) >= c->published->generation;
     if (loop_now_ms(&c->loop) >= c->drain.until_ms) {
         if (left > 0) {
@@ -45,7 +45,7 @@ static void close_doors(struct control *c)
     c->drain.doors_closed = true;
     c->drain.until_ms = loop_now_ms(&c->loop) + c->config->router.drain_timeout;
     events_add(&c->events, "", "router", "draining: %u sessions may finish within %llu ms",
-               atomic_load(&c->shared->sessions),
+               atomic_load(&c->shared->router->sessions),
                (unsigned long long)c->config->router.drain_timeout);
     fence_publish(c);
     uv_timer_start(&c->drain.timer, on_look, LOOK_MS, LOOK_MS);
@@ -84,7 +84,7 @@ void drain_tell(struct control *c)
     for (size_t i = 0; i < c->config->frontend_count && c->drain.timed_out; i++) {
         uint64_t closed = 0;
         for (unsigned j = 0; j < c->worker_count; j++) {
-            struct frontend_counters *of = &c->workers[j].metrics->frontends[i];
+            struct frontend_counters *of = c->workers[j].metrics.frontends[i];
             closed += metric_read(&of->at[FRONTEND_DRAIN_CLOSED]);
         }
         if (closed > 0) {

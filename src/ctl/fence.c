@@ -270,7 +270,7 @@ static void send_to_workers(struct control *c)
 static void remember_published(struct control *c)
 {
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        struct backend_control *b = &c->backends[i];
+        struct backend_control *b = c->backends[i];
         for (size_t j = 0; j < b->config->servers.count; j++) {
             const struct topology_server *t = &c->published->backends[i].servers[j];
             if (b->servers[j].role != t->role || b->servers[j].access != t->access) {
@@ -316,7 +316,7 @@ static void compose(struct control *c, struct topology *t)
     t->generation = c->published->generation + 1;
     t->draining = c->drain.doors_closed;
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        struct backend_control *b = &c->backends[i];
+        struct backend_control *b = c->backends[i];
         bool was_fencing = b->fencing;
         if (backend_has_roles(b->config)) {
             compose_roles(b, &t->backends[i], t->generation, acked);
@@ -349,8 +349,8 @@ void fence_publish(struct control *c)
     send_to_workers(c);
     for (size_t i = 0; i < c->config->backend_count; i++) {
         if (t->backends[i].primary >= 0) {
-            changes_published(&c->backends[i]);
+            changes_published(c->backends[i]);
         }
-        waiting_serve(&c->backends[i]);
+        waiting_serve(c->backends[i]);
     }
 }

@@ -46,7 +46,7 @@ static void on_order(struct message *m, void *control)
 {
     struct control *c = control;
     struct ordered *o = container_of(m, struct ordered, message);
-    struct backend_control *b = &c->backends[o->backend];
+    struct backend_control *b = c->backends[o->backend];
     switch (o->order) {
     case ORDER_PAUSE:
     case ORDER_RESUME:

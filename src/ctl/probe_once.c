@@ -48,7 +48,7 @@ static bool decided(const struct once *o)
     const struct control *c = &o->control;
     bool all = true;
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        all = all && backend_decided(&c->backends[i]);
+        all = all && backend_decided(c->backends[i]);
     }
     return all;
 }
@@ -115,7 +115,7 @@ static bool has_server(struct once *o, const struct frontend_config *f)
         struct route_request request = {
             .backend = way.backend, .route = way.route, .fallback = f->fallback};
         size_t server;
-        all = all && route_pick(c->published, c->shared, &c->backends[way.backend].balance,
+        all = all && route_pick(c->published, c->shared, &c->backends[way.backend]->balance,
                                 &request, &server) == ROUTE_FOUND;
     }
     return all;
@@ -137,7 +137,7 @@ int probe_once(const struct config *config, struct certificates *certificates)
     loop_run(&o.control.loop);
     int status = 0;
     for (size_t i = 0; i < config->backend_count; i++) {
-        print_backend(&o.control.backends[i]);
+        print_backend(o.control.backends[i]);
     }
     for (size_t i = 0; i < config->frontend_count; i++) {
         bool served = has_server(&o, &config->frontends[i]);

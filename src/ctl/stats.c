@@ -116,7 +116,7 @@ static void add_tls(const struct credential *c, struct text *out)
 
 static void add_router(const struct control *c, struct text *out)
 {
-    unsigned sessions = atomic_load_explicit(&c->shared->sessions, memory_order_relaxed);
+    unsigned sessions = atomic_load_explicit(&c->shared->router->sessions, memory_order_relaxed);
     text_add(out, "{\"router\":{\"version\":\"%s\"", ROUTER_VERSION);
     add_number(out, "pid", (uint64_t)getpid());
     add_number(out, "uptime_ms", loop_now_ms(&c->loop) - c->started_ms);
@@ -147,7 +147,7 @@ static void add_frontend(const struct control *c, size_t i, struct text *out)
 {
     const struct frontend_config *f = &c->config->frontends[i];
     unsigned sessions =
-        atomic_load_explicit(&c->shared->frontends[i].sessions, memory_order_relaxed);
+        atomic_load_explicit(&c->shared->frontends[i]->sessions, memory_order_relaxed);
     text_add(out, "{\"name\":");
     text_add_json(out, f->name);
     text_add(out, ",\"binds\":[");
@@ -202,7 +202,7 @@ static void add_server(const struct control *c, size_t backend, size_t server, s
     add_known(out, "latency_us", asked, (int64_t)v.seen->latency_us);
     add_known(out, "probe_age_ms", asked, (int64_t)(loop_now_ms(&c->loop) - v.seen->at_ms));
     add_number(out, "failures", v.seen->failures);
-    add_patroni(&c->backends[backend].servers[server], out);
+    add_patroni(&c->backends[backend]->servers[server], out);
     for (int m = 0; m < SERVER_METRIC_COUNT; m++) {
         add_number(out, server_metric_words[m].json,
                    view_server_metric(c, v.config->id, (enum server_metric)m));
@@ -235,13 +235,13 @@ static void add_backend(const struct control *c, size_t i, struct text *out)
     add_string(out, "protocol", v.config->protocol->name);
     add_string(out, "primary", v.primary);
     add_string(out, "verdict", v.verdict);
-    text_add(out, ",\"stale\":%s", json_bool(c->backends[i].verdict.stale));
+    text_add(out, ",\"stale\":%s", json_bool(c->backends[i]->verdict.stale));
     add_string(out, "reason", v.reason);
     add_number(out, "waiting", v.waiting);
     add_number(out, "queue_limit", v.config->queue_limit);
     add_number(out, "held_ms", v.held_ms);
     add_tls(view_backend_tls(c, i), out);
-    add_sentinels(&c->backends[i], out);
+    add_sentinels(c->backends[i], out);
     text_add(out, ",\"servers\":[");
     for (size_t s = 0; s < v.config->servers.count; s++) {
         text_add(out, "%s", s > 0 ? ",\n" : "");
@@ -271,7 +271,7 @@ static void add_time(struct text *out, const char *key, uint64_t us)
 
 static void add_change(const struct control *c, const struct record *r, struct text *out)
 {
-    struct record_counts counts = record_since(r, changes_counts(&c->backends[r->backend]));
+    struct record_counts counts = record_since(r, changes_counts(c->backends[r->backend]));
     text_add(out, "{\"number\":%" PRIu64, r->number);
     add_stamp(out, "at", r->at_unix_ms);
     add_string(out, "backend", c->config->backends[r->backend].name);

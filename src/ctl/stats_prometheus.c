@@ -57,7 +57,7 @@ static void add_gauge(struct text *out, const char *name, const char *help, doub
 static void add_process(const struct control *c, struct text *out)
 {
     double uptime = (double)(loop_now_ms(&c->loop) - c->started_ms) / 1000;
-    unsigned sessions = atomic_load_explicit(&c->shared->sessions, memory_order_relaxed);
+    unsigned sessions = atomic_load_explicit(&c->shared->router->sessions, memory_order_relaxed);
     add_family(out, "router_info", "gauge", "The version that runs.");
     text_add(out, "router_info{version=\"%s\"} 1\n", ROUTER_VERSION);
     add_gauge(out, "haproxy_process_uptime_seconds", "Time since the start.", uptime);
@@ -82,7 +82,7 @@ static void add_frontend_gauges(const struct control *c, struct text *out)
     for (size_t i = 0; i < c->config->frontend_count; i++) {
         add_series(out, name, c->config->frontends[i].name, NULL, NULL, NULL);
         text_add(out, " %u\n",
-                 atomic_load_explicit(&c->shared->frontends[i].sessions, memory_order_relaxed));
+                 atomic_load_explicit(&c->shared->frontends[i]->sessions, memory_order_relaxed));
     }
     name = "haproxy_frontend_limit_sessions";
     add_family(out, name, "gauge", "Sessions at once that are allowed, 0 = any number.");

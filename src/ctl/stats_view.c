@@ -79,7 +79,7 @@ static const char *haproxy_status(const char *state, enum access access)
 
 struct server_view view_server(const struct control *c, size_t backend, size_t server)
 {
-    const struct backend_control *b = &c->backends[backend];
+    const struct backend_control *b = c->backends[backend];
     const struct server_control *s = &b->servers[server];
     const struct topology_backend *t = &c->published->backends[backend];
     struct server_view v = {
@@ -91,7 +91,7 @@ struct server_view view_server(const struct control *c, size_t backend, size_t s
         .role = role_names[t->servers[server].role],
         .access = access_names[t->servers[server].access],
         .reason = s->reason,
-        .sessions = atomic_load_explicit(&c->shared->servers[s->config->id].connections,
+        .sessions = atomic_load_explicit(&c->shared->servers[s->config->id]->connections,
                                          memory_order_relaxed),
         .has_offset = has_lineage(&s->seen),
         .offset = s->seen.lineage.offset,
@@ -123,7 +123,7 @@ static void explain(const struct backend_control *b, struct backend_view *v)
 
 struct backend_view view_backend(const struct control *c, size_t backend)
 {
-    const struct backend_control *b = &c->backends[backend];
+    const struct backend_control *b = c->backends[backend];
     struct backend_view v = {
         .config = b->config,
         .published = &c->published->backends[backend],
@@ -136,7 +136,7 @@ struct backend_view view_backend(const struct control *c, size_t backend)
     if (v.has_roles) {
         v.verdict = verdict_names[b->verdict.kind];
     }
-    v.waiting = atomic_load_explicit(&c->shared->backends[backend].waiting[ROUTE_AUTO],
+    v.waiting = atomic_load_explicit(&c->shared->backends[backend]->waiting[ROUTE_AUTO],
                                      memory_order_relaxed);
     explain(b, &v);
     return v;
@@ -146,7 +146,7 @@ uint64_t view_frontend_metric(const struct control *c, size_t frontend, enum fro
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < c->worker_count; i++) {
-        sum += metric_read(&c->workers[i].metrics->frontends[frontend].at[m]);
+        sum += metric_read(&c->workers[i].metrics.frontends[frontend]->at[m]);
     }
     return sum;
 }
@@ -155,7 +155,7 @@ uint64_t view_server_metric(const struct control *c, size_t id, enum server_metr
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < c->worker_count; i++) {
-        sum += metric_read(&c->workers[i].metrics->servers[id].at[m]);
+        sum += metric_read(&c->workers[i].metrics.servers[id]->at[m]);
     }
     return sum;
 }

@@ -7,7 +7,7 @@
 
 static void dequeue(struct backend_control *b, struct waiter *w)
 {
-    struct shared_backend *shared = &b->control->shared->backends[b->config->index];
+    struct shared_backend *shared = b->control->shared->backends[b->config->index];
     list_remove(&w->node);
     w->queued = false;
     shared_release(&shared->waiting[w->request.route]);
@@ -26,7 +26,7 @@ static bool claim(struct backend_control *b, const struct waiter *w, size_t *ser
     if (route_pick(c->published, c->shared, &b->balance, &w->request, server) != ROUTE_FOUND) {
         return false;
     }
-    struct shared_server *s = &c->shared->servers[b->config->servers.items[*server].id];
+    struct shared_server *s = c->shared->servers[b->config->servers.items[*server].id];
     if (shared_claim(&s->settling, SETTLING_MAX)) {
         return true;
     }

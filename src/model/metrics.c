@@ -1,5 +1,6 @@
 #include "model/metrics.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -28,17 +29,44 @@ const struct metric_words server_metric_words[SERVER_METRIC_COUNT] = {
 
 void metrics_init(struct metrics *m, const struct config *config)
 {
-    size_t size = config->frontend_count * sizeof(struct frontend_counters) +
-                  config->server_count * sizeof(struct server_counters);
-    char *block = xcalloc(1, size + CACHE_LINE - 1);
-    char *at = block + (CACHE_LINE - (uintptr_t)block % CACHE_LINE) % CACHE_LINE;
-    m->block = block;
-    m->frontends = (void *)at;
-    m->servers = (void *)(m->frontends + config->frontend_count);
+    metrics_extend(m, &(struct metrics){0}, config);
+}
+
+void metrics_extend(struct metrics *m, const struct metrics *old, const struct config *config)
+{
+    assert(config->frontend_count >= old->frontend_count);
+    assert(config->server_count >= old->server_count);
+    *m = (struct metrics){
+        .frontends = xcalloc(config->frontend_count + 1, sizeof(*m->frontends)),
+        .servers = xcalloc(config->server_count + 1, sizeof(*m->servers)),
+        .frontend_count = config->frontend_count,
+        .server_count = config->server_count,
+    };
+    for (size_t i = 0; i < m->frontend_count; i++) {
+        m->frontends[i] = i < old->frontend_count
+                              ? old->frontends[i]
+                              : xcalloc_aligned(CACHE_LINE, sizeof(**m->frontends));
+    }
+    for (size_t i = 0; i < m->server_count; i++) {
+        m->servers[i] = i < old->server_count ? old->servers[i]
+                                              : xcalloc_aligned(CACHE_LINE, sizeof(**m->servers));
+    }
+}
+
+void metrics_forget(struct metrics *m)
+{
+    free(m->frontends);
+    free(m->servers);
+    *m = (struct metrics){0};
 }
 
 void metrics_release(struct metrics *m)
 {
-    free(m->block);
-    *m = (struct metrics){0};
+    for (size_t i = 0; i < m->frontend_count; i++) {
+        free(m->frontends[i]);
+    }
+    for (size_t i = 0; i < m->server_count; i++) {
+        free(m->servers[i]);
+    }
+    metrics_forget(m);
 }

@@ -1,5 +1,8 @@
 /* Counters. Each worker writes its own padded slots, the control thread sums them up: relaxed
- * atomics with one writer each, no read-modify-write. */
+ * atomics with one writer each, no read-modify-write.
+ *
+ * A slot stays where it is for as long as the router runs; the tables that lead to the slots are
+ * made anew when the configuration gets more frontends or servers than there were. */
 #ifndef ROUTER_MODEL_METRICS_H
 #define ROUTER_MODEL_METRICS_H
 
@@ -50,16 +53,21 @@ struct metric_words {
 extern const struct metric_words frontend_metric_words[FRONTEND_METRIC_COUNT];
 extern const struct metric_words server_metric_words[SERVER_METRIC_COUNT];
 
-/* One worker's counters. */
+/* One worker's counters. The tables are owned by the control thread, who lends them. */
 struct metrics {
-    struct frontend_counters *frontends; /* inside the block, by frontend index */
-    struct server_counters *servers;     /* inside the block, by server id */
-    void *block;                         /* owned */
+    struct frontend_counters **frontends; /* by frontend index */
+    struct server_counters **servers;     /* by server id */
+    size_t frontend_count;
+    size_t server_count;
 };
 
 /* All zero. */
 void metrics_init(struct metrics *m, const struct config *config);
-void metrics_release(struct metrics *m);
+/* Tables for `config`, which lead to the slots of `old` and, behind them, to new ones that are
+ * zero. Of `old` only its tables may be freed then (metrics_forget). */
+void metrics_extend(struct metrics *m, const struct metrics *old, const struct config *config);
+void metrics_forget(struct metrics *m);  /* the tables, not the slots */
+void metrics_release(struct metrics *m); /* all of it */
 
 /* Only the owning worker calls this. */
 static inline void metric_add(_Atomic uint64_t *counter, uint64_t n)

@@ -4,25 +4,31 @@
 #include "model/route.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/mem.h"
 
-int balance_state_init(struct balance_state *state, size_t servers, uint64_t seed)
+void balance_state_init(struct balance_state *state, uint64_t seed)
 {
-    *state = (struct balance_state){.servers = servers, .random_state = seed};
-    state->current = calloc(servers + 1, sizeof(*state->current));
-    state->candidates = calloc(servers + 1, sizeof(*state->candidates));
-    if (state->current == NULL || state->candidates == NULL) {
-        balance_state_release(state);
-        return -ENOMEM;
+    *state = (struct balance_state){.random_state = seed, .shuffled = seed != 0};
+}
+
+/* A backend may have got more servers since. */
+static void make_room(struct balance_state *state, size_t servers)
+{
+    if (servers <= state->servers) {
+        return;
     }
-    for (size_t i = 0; seed != 0 && i < servers; i++) {
-        state->current[i] = (int64_t)(balance_random_next(&state->random_state) % BALANCE_UNIT);
+    state->current = xrealloc(state->current, servers * sizeof(*state->current));
+    state->candidates = xrealloc(state->candidates, servers * sizeof(*state->candidates));
+    for (size_t i = state->servers; i < servers; i++) {
+        state->current[i] =
+            state->shuffled ? (int64_t)(balance_random_next(&state->random_state) % BALANCE_UNIT)
+                            : 0;
     }
-    return 0;
+    state->servers = servers;
 }
 
 void balance_state_release(struct balance_state *state)
@@ -66,7 +72,7 @@ static size_t gather(const struct topology *t, struct shared *shared, struct bal
     const struct topology_backend *b = &t->backends[request->backend];
     size_t count = 0;
     bool only_backups = true;
-    assert(state->servers == config->servers.count);
+    make_room(state, config->servers.count);
     for (size_t i = 0; i < config->servers.count; i++) {
         const struct server_config *server = &config->servers.items[i];
         if ((server->backup && !only_backups) || !may_serve(b, request, route, i)) {
@@ -79,7 +85,7 @@ static size_t gather(const struct topology *t, struct shared *shared, struct bal
         state->candidates[count++] = (struct candidate){
             .server = (uint16_t)i,
             .weight = server->weight,
-            .connections = atomic_load(&shared->servers[server->id].connections),
+            .connections = atomic_load(&shared->servers[server->id]->connections),
         };
     }
     return count;
@@ -119,7 +125,7 @@ static size_t choose(enum balance balance, struct balance_state *state, size_t c
 
 static bool claim(struct shared *shared, const struct server_config *server)
 {
-    return shared_claim(&shared->servers[server->id].connections, server->max_connections);
+    return shared_claim(&shared->servers[server->id]->connections, server->max_connections);
 }
 
 static enum route_result pick_by_hash(struct shared *shared, const struct server_config *servers,

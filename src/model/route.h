@@ -12,14 +12,15 @@
 struct balance_state {
     int64_t *current;             /* owned: smooth round robin's running weight of each server */
     struct candidate *candidates; /* owned: scratch of route_pick(), a place for each server */
-    size_t servers;
+    size_t servers;               /* how many there is room for */
+    bool shuffled;
     uint64_t random_state;
 };
 
-/* `servers` is the backend's. Give each thread a seed of its own: it also shuffles where round
+/* Makes its room when it is used. Give each thread a seed of its own: it also shuffles where round
  * robin begins, so that many threads with few sessions each do not all begin with the first server.
- * Seed 0 begins with the first. 0 or -ENOMEM. */
-int balance_state_init(struct balance_state *state, size_t servers, uint64_t seed);
+ * Seed 0 begins with the first. */
+void balance_state_init(struct balance_state *state, uint64_t seed);
 void balance_state_release(struct balance_state *state);
 
 struct route_request {

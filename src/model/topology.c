@@ -42,28 +42,66 @@ void topology_unref(struct topology *t)
     }
 }
 
+/* A table of `count` counters of `size` bytes each, of which the first ones are there. */
+static void *extend(void *const *old, size_t old_count, size_t count, size_t size)
+{
+    assert(count >= old_count);
+    void **table = xcalloc(count + 1, sizeof(*table));
+    for (size_t i = 0; i < count; i++) {
+        table[i] = i < old_count ? old[i] : xcalloc_aligned(CACHE_LINE, size);
+    }
+    return table;
+}
+
+struct shared *shared_extend(const struct shared *old, const struct config *config,
+                             unsigned max_sessions)
+{
+    struct shared *s = xcalloc(1, sizeof *s);
+    *s = (struct shared){
+        .max_sessions = max_sessions,
+        .router = old->router != NULL ? old->router : xcalloc_aligned(CACHE_LINE, CACHE_LINE),
+        .frontends = extend((void *const *)old->frontends, old->frontend_count,
+                            config->frontend_count, sizeof(struct shared_frontend)),
+        .backends = extend((void *const *)old->backends, old->backend_count, config->backend_count,
+                           sizeof(struct shared_backend)),
+        .servers = extend((void *const *)old->servers, old->server_count, config->server_count,
+                          sizeof(struct shared_server)),
+        .frontend_count = config->frontend_count,
+        .backend_count = config->backend_count,
+        .server_count = config->server_count,
+    };
+    return s;
+}
+
 struct shared *shared_new(const struct config *config, unsigned max_sessions)
 {
-    size_t size = sizeof(struct shared) + config->frontend_count * sizeof(struct shared_frontend) +
-                  config->backend_count * sizeof(struct shared_backend) +
-                  config->server_count * sizeof(struct shared_server);
-    char *block = xcalloc(1, size + CACHE_LINE - 1);
-    char *at = block + (CACHE_LINE - (uintptr_t)block % CACHE_LINE) % CACHE_LINE;
-    /* Each struct's size is a multiple of a cache line, so all of them are aligned. */
-    struct shared *s = (void *)at;
-    s->block = block;
-    s->max_sessions = max_sessions;
-    s->frontends = (void *)(s + 1);
-    s->backends = (void *)(s->frontends + config->frontend_count);
-    s->servers = (void *)(s->backends + config->backend_count);
-    return s;
+    return shared_extend(&(struct shared){0}, config, max_sessions);
+}
+
+void shared_forget(struct shared *s)
+{
+    free(s->frontends);
+    free(s->backends);
+    free(s->servers);
+    free(s);
 }
 
 void shared_free(struct shared *s)
 {
-    if (s != NULL) {
-        free(s->block);
+    if (s == NULL) {
+        return;
     }
+    for (size_t i = 0; i < s->frontend_count; i++) {
+        free(s->frontends[i]);
+    }
+    for (size_t i = 0; i < s->backend_count; i++) {
+        free(s->backends[i]);
+    }
+    for (size_t i = 0; i < s->server_count; i++) {
+        free(s->servers[i]);
+    }
+    free(s->router);
+    shared_forget(s);
 }
 
 bool shared_claim(atomic_uint *count, unsigned cap)

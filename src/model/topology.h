@@ -66,18 +66,31 @@ struct shared_frontend {
     _Atomic uint64_t rate_tat_ns; /* session_rate: when the bucket is empty again (GCRA) */
 };
 
+struct shared_router {
+    _Alignas(CACHE_LINE) atomic_uint sessions; /* all frontends, against shared.max_sessions */
+};
+
+/* The way to those counters. They stay where they are for as long as the router runs; a change of
+ * the configuration makes a new struct of this, with the same counters and some more. */
 struct shared {
-    _Alignas(CACHE_LINE) atomic_uint sessions; /* all frontends, against router.max_sessions */
     unsigned max_sessions;
-    struct shared_frontend *frontends; /* inside the same block */
-    struct shared_backend *backends;   /* inside the same block */
-    struct shared_server *servers;     /* inside the same block, by server_config.id */
-    void *block;                       /* owned: the one allocation that holds all of it */
+    struct shared_router *router;
+    struct shared_frontend **frontends; /* by index */
+    struct shared_backend **backends;   /* by index */
+    struct shared_server **servers;     /* by server_config.id */
+    size_t frontend_count;
+    size_t backend_count;
+    size_t server_count;
 };
 
 /* All zero. Never NULL: made at the start. */
 struct shared *shared_new(const struct config *config, unsigned max_sessions);
-void shared_free(struct shared *s); /* NULL is fine */
+/* For `config`: the counters of `old`, and behind them new ones that are zero. Of `old` only the
+ * struct itself may be freed then (shared_forget). Never NULL. */
+struct shared *shared_extend(const struct shared *old, const struct config *config,
+                             unsigned max_sessions);
+void shared_forget(struct shared *s); /* the way, not the counters */
+void shared_free(struct shared *s);   /* all of it; NULL is fine */
 
 /* Sequentially consistent: "count full, so I wait" on one thread and "count freed, does anybody
  * wait?" on another must not both miss each other.

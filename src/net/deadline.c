@@ -17,6 +17,25 @@ void deadline_list_remove(struct deadline_list *l)
     list_remove(&l->node);
 }
 
+/* All move by the same amount, so that the list stays sorted. */
+void deadline_list_change(struct deadline_list *l, uint64_t after_ms)
+{
+    uint64_t before_ms = l->after_ms;
+    l->after_ms = after_ms;
+    if (after_ms == before_ms) {
+        return;
+    }
+    LIST_EACH(it, &l->items)
+    {
+        struct deadline *d = container_of(it, struct deadline, node);
+        if (after_ms == 0) {
+            deadline_disarm(l, d);
+        } else {
+            d->due_ms += after_ms - before_ms;
+        }
+    }
+}
+
 void deadline_init(struct deadline *d)
 {
     list_init(&d->node);

@@ -27,6 +27,8 @@ struct deadline_list {
 void deadline_list_init(struct deadline_list *l, struct loop *loop, uint64_t after_ms,
                         void (*expire)(struct deadline *d));
 void deadline_list_remove(struct deadline_list *l); /* must be empty */
+/* Another time, for what is armed already too; 0 disarms it. */
+void deadline_list_change(struct deadline_list *l, uint64_t after_ms);
 
 /* `d` is zeroed or was armed before. */
 void deadline_init(struct deadline *d);

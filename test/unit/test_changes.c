@@ -23,6 +23,7 @@ struct world {
     struct frontend_config frontends[2]; /* the second one is another backend's */
     struct server_config configs[SERVERS];
     struct backend_control b;
+    struct backend_control *controls[1];
     struct server_control servers[SERVERS];
     struct control_worker workers[WORKERS];
     struct metrics metrics[WORKERS];
@@ -48,13 +49,14 @@ static int setup(void **state)
     w->shared = shared_new(&w->config, 0);
     for (size_t i = 0; i < WORKERS; i++) {
         metrics_init(&w->metrics[i], &w->config);
-        w->workers[i].metrics = &w->metrics[i];
+        w->workers[i].metrics = w->metrics[i];
     }
     w->control.config = &w->config;
     w->control.shared = w->shared;
     w->control.workers = w->workers;
     w->control.worker_count = WORKERS;
-    w->control.backends = &w->b;
+    w->controls[0] = &w->b;
+    w->control.backends = w->controls;
     w->b = (struct backend_control){.control = &w->control,
                                     .config = &w->backend,
                                     .servers = w->servers,
@@ -84,7 +86,7 @@ static void verdict(struct world *w, enum verdict_kind kind, int primary, const 
 
 static void written(struct world *w)
 {
-    struct shared_backend *s = &w->shared->backends[0];
+    struct shared_backend *s = w->shared->backends[0];
     assert_true(atomic_exchange(&s->write_awaited, false));
     changes_written(&w->b);
 }
@@ -202,17 +204,17 @@ static void all_workers_count_and_only_this_backend(void **state)
 {
     struct world *w = *state;
     begin(w);
-    metric_add(&w->metrics[0].frontends[0].at[FRONTEND_HELD], 50);
-    metric_add(&w->metrics[1].servers[0].at[SERVER_FENCED], 60);
+    metric_add(&w->metrics[0].frontends[0]->at[FRONTEND_HELD], 50);
+    metric_add(&w->metrics[1].servers[0]->at[SERVER_FENCED], 60);
     verdict(w, VERDICT_PRIMARY, 1, "promoted");
-    metric_add(&w->metrics[0].frontends[0].at[FRONTEND_HELD], 2);
-    metric_add(&w->metrics[1].frontends[0].at[FRONTEND_HELD], 3);
-    metric_add(&w->metrics[0].frontends[1].at[FRONTEND_HELD], 100);
-    metric_add(&w->metrics[0].servers[0].at[SERVER_FENCED], 4);
-    metric_add(&w->metrics[1].servers[2].at[SERVER_FENCED], 5);
+    metric_add(&w->metrics[0].frontends[0]->at[FRONTEND_HELD], 2);
+    metric_add(&w->metrics[1].frontends[0]->at[FRONTEND_HELD], 3);
+    metric_add(&w->metrics[0].frontends[1]->at[FRONTEND_HELD], 100);
+    metric_add(&w->metrics[0].servers[0]->at[SERVER_FENCED], 4);
+    metric_add(&w->metrics[1].servers[2]->at[SERVER_FENCED], 5);
     changes_published(&w->b);
     written(w);
-    metric_add(&w->metrics[0].frontends[0].at[FRONTEND_HELD], 1000);
+    metric_add(&w->metrics[0].frontends[0]->at[FRONTEND_HELD], 1000);
     struct record_counts counts = record_since(newest(w), changes_counts(&w->b));
     assert_int_equal(counts.held, 5);
     assert_int_equal(counts.closed, 9);
@@ -223,10 +225,10 @@ static void who_waits_when_it_begins_is_held_by_it(void **state)
 {
     struct world *w = *state;
     begin(w);
-    metric_add(&w->metrics[0].frontends[0].at[FRONTEND_HELD], 10);
-    atomic_store(&w->shared->backends[0].waiting[ROUTE_AUTO], 3);
+    metric_add(&w->metrics[0].frontends[0]->at[FRONTEND_HELD], 10);
+    atomic_store(&w->shared->backends[0]->waiting[ROUTE_AUTO], 3);
     verdict(w, VERDICT_HOLD, 0, "redis-0 is silent");
-    metric_add(&w->metrics[1].frontends[0].at[FRONTEND_HELD], 2);
+    metric_add(&w->metrics[1].frontends[0]->at[FRONTEND_HELD], 2);
     assert_int_equal(record_since(newest(w), changes_counts(&w->b)).held, 5);
 }
 

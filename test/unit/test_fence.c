@@ -130,7 +130,7 @@ static int teardown(void **state)
 /* What the election said, as if the probes had just brought it. */
 static void elect(struct world *w, enum verdict_kind kind, int primary)
 {
-    struct backend_control *b = &w->control.backends[0];
+    struct backend_control *b = w->control.backends[0];
     b->verdict = (struct verdict){.kind = kind, .primary = primary, .settled = true};
     for (int i = 0; i < SERVERS; i++) {
         b->servers[i].up = true;
@@ -248,7 +248,7 @@ static void test_hold_leaves_living_sessions_and_contest_pauses_them(void **stat
 static void test_last_word_is_read_after_all_workers_paused(void **state)
 {
     struct world *w = *state;
-    struct backend_control *b = &w->control.backends[0];
+    struct backend_control *b = w->control.backends[0];
     elect(w, VERDICT_PRIMARY, 0);
     acknowledge_all(w);
     assert_true(b->paused == UINT64_MAX);
@@ -265,7 +265,7 @@ static void test_suspect_primary_gets_no_new_sessions(void **state)
 {
     struct world *w = *state;
     elect(w, VERDICT_PRIMARY, 0);
-    backend_doubt(&w->control.backends[0], 0);
+    backend_doubt(w->control.backends[0], 0);
     deliver(w);
     assert_int_equal(access_of(w, 0, 0), ACCESS_QUIET);
 }

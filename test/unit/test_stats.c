@@ -34,6 +34,7 @@ struct world {
     struct control_worker workers[WORKERS];
     struct metrics metrics[WORKERS];
     struct backend_control backend_controls[2];
+    struct backend_control *controls[2];
     struct server_control server_controls[3];
     struct text out;
 };
@@ -78,17 +79,18 @@ static int setup(void **state)
     c->workers = w->workers;
     c->worker_count = WORKERS;
     c->published = topology_new(&w->config);
-    c->backends = w->backend_controls;
+    c->backends = w->controls;
     for (size_t b = 0; b < 2; b++) {
-        c->backends[b] = (struct backend_control){.control = c,
-                                                  .config = &w->backends[b],
-                                                  .servers = &w->server_controls[b * 2],
-                                                  .memory.incumbent = ELECTION_NOBODY,
-                                                  .verdict.primary = ELECTION_NOBODY};
+        w->controls[b] = &w->backend_controls[b];
+        w->backend_controls[b] = (struct backend_control){.control = c,
+                                                          .config = &w->backends[b],
+                                                          .servers = &w->server_controls[b * 2],
+                                                          .memory.incumbent = ELECTION_NOBODY,
+                                                          .verdict.primary = ELECTION_NOBODY};
     }
     for (size_t i = 0; i < WORKERS; i++) {
         metrics_init(&w->metrics[i], &w->config);
-        w->workers[i].metrics = &w->metrics[i];
+        w->workers[i].metrics = w->metrics[i];
     }
     *state = w;
     return 0;
@@ -213,7 +215,7 @@ static void what_is_no_place_in_bytes_is_not_told(void **state)
 static void lag_goes_on_from_memory_while_the_primary_is_silent(void **state)
 {
     struct world *w = *state;
-    struct election_memory *memory = &w->control.backends[0].memory;
+    struct election_memory *memory = &w->control.backends[0]->memory;
     publish(w, 0, ROLE_PRIMARY, ACCESS_QUIET);
     observe(w, 1, CLAIM_REPLICA, FULL_ID, 990);
     w->server_controls[0].seen.reach = REACH_SILENT;
@@ -272,8 +274,8 @@ static void counters_of_all_workers_are_summed(void **state)
 {
     struct world *w = *state;
     for (uint64_t i = 0; i < WORKERS; i++) {
-        metric_add(&w->metrics[i].frontends[1].at[FRONTEND_BYTES_IN], 1ULL << 60);
-        metric_add(&w->metrics[i].servers[2].at[SERVER_RETRIES], 3 + i);
+        metric_add(&w->metrics[i].frontends[1]->at[FRONTEND_BYTES_IN], 1ULL << 60);
+        metric_add(&w->metrics[i].servers[2]->at[SERVER_RETRIES], 3 + i);
     }
     assert_says(json(w), "\"bytes_in\":2305843009213693952,");
     assert_says(json(w), "\"retries\":7,");
@@ -287,12 +289,12 @@ static void gauges_follow_the_shared_counts(void **state)
 {
     struct world *w = *state;
     struct shared *s = w->control.shared;
-    atomic_store(&s->sessions, 12);
-    atomic_store(&s->frontends[0].sessions, 5);
-    atomic_store(&s->servers[1].connections, 4);
-    atomic_store(&s->backends[0].waiting[ROUTE_PRIMARY], 2);
-    atomic_store(&s->backends[0].waiting[ROUTE_ANY], 1);
-    atomic_store(&s->backends[0].waiting[ROUTE_AUTO], 3);
+    atomic_store(&s->router->sessions, 12);
+    atomic_store(&s->frontends[0]->sessions, 5);
+    atomic_store(&s->servers[1]->connections, 4);
+    atomic_store(&s->backends[0]->waiting[ROUTE_PRIMARY], 2);
+    atomic_store(&s->backends[0]->waiting[ROUTE_ANY], 1);
+    atomic_store(&s->backends[0]->waiting[ROUTE_AUTO], 3);
     assert_says(json(w), "\"sessions\":12,\"max_sessions\":1000");
     assert_says(json(w), "\"sessions\":5,\"max_sessions\":0");
     assert_says(json(w), "\"sessions\":4,\"max_connections\":0");

@@ -81,14 +81,15 @@ static void shared_counters_have_cache_lines_of_their_own(void **state)
     struct config *config = fixture_config(SERVERS);
     struct shared *s = shared_new(config, 17);
     assert_int_equal(s->max_sessions, 17);
-    const void *parts[] = {s, s->frontends, s->backends, &s->servers[0], &s->servers[1]};
+    const void *parts[] = {s->router, s->frontends[0], s->backends[0], s->servers[0],
+                           s->servers[1]};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         assert_int_equal((uintptr_t)parts[i] % CACHE_LINE, 0);
     }
-    atomic_fetch_add(&s->frontends[0].sessions, 1);
-    atomic_fetch_add(&s->servers[SERVERS - 1].connections, 1);
-    assert_int_equal(atomic_load(&s->backends[0].waiting[ROUTE_COUNT - 1]), 0);
-    assert_int_equal(atomic_load(&s->servers[0].connections), 0);
+    atomic_fetch_add(&s->frontends[0]->sessions, 1);
+    atomic_fetch_add(&s->servers[SERVERS - 1]->connections, 1);
+    assert_int_equal(atomic_load(&s->backends[0]->waiting[ROUTE_COUNT - 1]), 0);
+    assert_int_equal(atomic_load(&s->servers[0]->connections), 0);
     shared_free(s);
     shared_free(NULL);
     fixture_free(config);
@@ -150,14 +151,14 @@ static void metrics_begin_at_zero_and_add_up(void **state)
     struct config *config = fixture_config(SERVERS);
     struct metrics m;
     metrics_init(&m, config);
-    assert_int_equal((uintptr_t)&m.frontends[0] % CACHE_LINE, 0);
-    assert_int_equal((uintptr_t)&m.servers[1] % CACHE_LINE, 0);
-    _Atomic uint64_t *last = &m.servers[SERVERS - 1].at[SERVER_METRIC_COUNT - 1];
+    assert_int_equal((uintptr_t)m.frontends[0] % CACHE_LINE, 0);
+    assert_int_equal((uintptr_t)m.servers[1] % CACHE_LINE, 0);
+    _Atomic uint64_t *last = &m.servers[SERVERS - 1]->at[SERVER_METRIC_COUNT - 1];
     assert_int_equal(metric_read(last), 0);
     metric_add(last, 40);
     metric_add(last, 2);
     assert_int_equal(metric_read(last), 42);
-    assert_int_equal(metric_read(&m.frontends[0].at[FRONTEND_METRIC_COUNT - 1]), 0);
+    assert_int_equal(metric_read(&m.frontends[0]->at[FRONTEND_METRIC_COUNT - 1]), 0);
     metrics_release(&m);
     fixture_free(config);
 }
