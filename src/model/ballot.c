@@ -57,10 +57,15 @@ struct ballot ballot_open(const struct election_input *in, const struct election
     return (struct ballot){.in = in, .memory = memory, .standing = standing_of(in, memory)};
 }
 
-bool ballot_claims(const struct ballot *b, size_t i)
+bool ballot_says_primary(const struct ballot *b, size_t i)
 {
     const struct observation *o = seen(b, i);
     return o->reach == REACH_ANSWERED && o->claim == CLAIM_PRIMARY && o->usable;
+}
+
+bool ballot_claims(const struct ballot *b, size_t i)
+{
+    return ballot_says_primary(b, i) && !seen(b, i)->barred;
 }
 
 bool ballot_is_kin(const struct ballot *b, size_t i)
@@ -168,7 +173,7 @@ static bool may_live(const struct ballot *b, const char *id)
         return true;
     }
     for (size_t i = 0; i < b->in->count; i++) {
-        if (ballot_claims(b, i) && strcmp(seen(b, i)->lineage.id, id) == 0) {
+        if (ballot_says_primary(b, i) && strcmp(seen(b, i)->lineage.id, id) == 0) {
             return true;
         }
     }

@@ -30,6 +30,9 @@ struct ballot {
 struct ballot ballot_open(const struct election_input *in, const struct election_memory *memory);
 
 /* Server `i` says that it is the primary and could take writes. */
+bool ballot_says_primary(const struct ballot *b, size_t i);
+
+/* The same, and the operator has not taken it out. */
 bool ballot_claims(const struct ballot *b, size_t i);
 
 /* Nothing says that server `i` has other data than the elected one: PostgreSQL's system identifier,

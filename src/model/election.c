@@ -59,7 +59,7 @@ static void remember_server(struct round *r, size_t i)
         return;
     }
     server->proven = true;
-    if (ballot_claims(&r->ballot, i)) {
+    if (ballot_says_primary(&r->ballot, i)) {
         remember_claim(r->memory, server, o);
         if (r->memory->incumbent == (int)i && r->ballot.standing == STANDING_HOLDS) {
             round_remember_data(r->memory, o);

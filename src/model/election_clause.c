@@ -55,6 +55,8 @@ static void add_answer(struct words *w, const struct observation *o)
         clause_add(w, " is a secondary of its group");
     } else if (o->claim == CLAIM_REPLICA) {
         clause_add(w, " is a replica of %s", clause_whom(o));
+    } else if (o->claim == CLAIM_PRIMARY && o->usable && o->barred) {
+        clause_add(w, " is taken out by the operator");
     } else if (o->claim == CLAIM_PRIMARY) {
         clause_add(w,
                    o->usable ? " claims to be the primary" : " claims, but can take no writes now");
@@ -106,7 +108,7 @@ size_t clause_names(struct words *w, const struct ballot *b,
 
 bool clause_is_beside(const struct ballot *b, size_t i)
 {
-    return b->memory->incumbent != (int)i && ballot_claims(b, i);
+    return b->memory->incumbent != (int)i && ballot_says_primary(b, i);
 }
 
 /* "the Sentinels" -> "Sentinels"; others have no article. */

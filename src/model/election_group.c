@@ -43,9 +43,14 @@ static void wait(struct round *r)
 
 /* ---- Group Replication ---- */
 
+static bool says_group_primary(const struct ballot *b, size_t i)
+{
+    return ballot_says_primary(b, i) && seen(b, i)->part == PART_GROUP && is_of_elected(b, i);
+}
+
 static bool is_group_primary(const struct ballot *b, size_t i)
 {
-    return ballot_claims(b, i) && seen(b, i)->part == PART_GROUP && is_of_elected(b, i);
+    return says_group_primary(b, i) && ballot_claims(b, i);
 }
 
 /* `i` claims in a later view of the same group than `other`, who was asked again since. */
@@ -57,10 +62,11 @@ static bool is_after(const struct ballot *b, size_t i, size_t other)
            two->asked > b->memory->servers[i].claimed_since;
 }
 
+/* Whoever the operator has taken out may be the one that the group has elected all the same. */
 static bool is_latest(const struct ballot *b, size_t i)
 {
     for (size_t other = 0; other < b->in->count; other++) {
-        if (other != i && is_group_primary(b, other) && !is_after(b, i, other)) {
+        if (other != i && says_group_primary(b, other) && !is_after(b, i, other)) {
             return false;
         }
     }
@@ -106,9 +112,14 @@ void election_of_group(struct round *r)
 
 /* ---- Galera ---- */
 
+static bool is_synced(const struct ballot *b, size_t i)
+{
+    return ballot_says_primary(b, i) && seen(b, i)->part == PART_GALERA && is_of_elected(b, i);
+}
+
 static bool is_writer(const struct ballot *b, size_t i)
 {
-    return ballot_claims(b, i) && seen(b, i)->part == PART_GALERA && is_of_elected(b, i);
+    return is_synced(b, i) && ballot_claims(b, i);
 }
 
 static bool is_listed_before(const struct ballot *b, size_t i, size_t other)
@@ -118,12 +129,12 @@ static bool is_listed_before(const struct ballot *b, size_t i, size_t other)
     return one->backup == two->backup ? one->id < two->id : two->backup;
 }
 
-/* How many writers are in the cluster of server `i`. */
+/* How many that could write are in the cluster of server `i`. */
 static size_t company(const struct ballot *b, size_t i)
 {
     size_t count = 0;
     for (size_t other = 0; other < b->in->count; other++) {
-        count += is_writer(b, other) && strcmp(seen(b, other)->group, seen(b, i)->group) == 0;
+        count += is_synced(b, other) && strcmp(seen(b, other)->group, seen(b, i)->group) == 0;
     }
     return count;
 }
@@ -132,7 +143,7 @@ static size_t company(const struct ballot *b, size_t i)
 static bool is_outnumbered(const struct ballot *b, size_t i)
 {
     for (size_t other = 0; other < b->in->count; other++) {
-        if (is_writer(b, other) && strcmp(seen(b, other)->group, seen(b, i)->group) != 0 &&
+        if (is_synced(b, other) && strcmp(seen(b, other)->group, seen(b, i)->group) != 0 &&
             company(b, other) >= company(b, i)) {
             return true;
         }

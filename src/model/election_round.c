@@ -16,7 +16,7 @@ static void lose_others(struct round *r)
     const struct election_input *in = r->ballot.in;
     for (size_t i = 0; i < in->count; i++) {
         struct server_memory *server = &r->memory->servers[i];
-        if (r->memory->incumbent != (int)i && ballot_claims(&r->ballot, i)) {
+        if (r->memory->incumbent != (int)i && ballot_says_primary(&r->ballot, i)) {
             lineage_lose(&r->memory->histories, in->seen[i].lineage.id);
             memcpy(server->lost_id, in->seen[i].lineage.id, REPLID_MAX);
             server->lost_since = server->claimed_since;
@@ -45,6 +45,10 @@ static void adopt(struct election_memory *memory, int i, const struct observatio
 
 void round_seat(struct round *r, int i)
 {
+    if (r->ballot.in->seen[i].barred) {
+        round_hold(r);
+        return;
+    }
     adopt(r->memory, i, &r->ballot.in->seen[i]);
     lose_others(r);
     conclude(r, VERDICT_PRIMARY);
@@ -74,7 +78,7 @@ static bool is_deserted(const struct ballot *b)
 
 void round_stale(struct round *r)
 {
-    if (is_deserted(&r->ballot)) {
+    if (is_deserted(&r->ballot) || r->ballot.in->seen[r->memory->incumbent].barred) {
         round_hold(r);
         return;
     }
@@ -117,12 +121,14 @@ static void keep(struct round *r)
     }
 }
 
-/* Not if its data was made anew: the others have what it had. */
+/* Not if its data was made anew: the others have what it had. Nor if the operator has taken it out.
+ */
 static bool can_be_kept(const struct ballot *b)
 {
     bool stands = b->standing == STANDING_HOLDS || b->standing == STANDING_RETURNED ||
                   b->standing == STANDING_DENIED;
-    return stands && ballot_is_kin(b, (size_t)b->memory->incumbent);
+    size_t i = (size_t)b->memory->incumbent;
+    return stands && ballot_is_kin(b, i) && !b->in->seen[i].barred;
 }
 
 /* A claim that may lack writes of the incumbent, or of another claim: writes wait until more is
@@ -146,10 +152,21 @@ void round_contest(struct round *r)
 
 /* ---- questions ---- */
 
+/* The operator has taken the incumbent out, and whoever is to succeed it may lack its last writes:
+ * that is worth waiting for, as with every promotion. Then the operator's word counts. */
+static bool is_out_for_good(const struct ballot *b)
+{
+    const struct election_input *in = b->in;
+    uint64_t since = b->memory->contested_since_ms;
+    return in->seen[b->memory->incumbent].barred && in->on_conflict == CONFLICT_KEEP && since > 0 &&
+           in->now_ms >= since + in->conflict_timeout_ms;
+}
+
 /* All of `set` but `i`, and the incumbent while it holds, have nothing that `i` has not. */
 static bool supersedes_all(const struct ballot *b, size_t i, ballot_pick set)
 {
-    if (b->standing == STANDING_HOLDS && !ballot_supersedes(b, i, (size_t)b->memory->incumbent)) {
+    if (b->standing == STANDING_HOLDS && !is_out_for_good(b) &&
+        !ballot_supersedes(b, i, (size_t)b->memory->incumbent)) {
         return false;
     }
     for (size_t other = 0; other < b->in->count; other++) {

@@ -19,7 +19,8 @@ struct round {
 
 typedef bool (*ballot_pick)(const struct ballot *b, size_t i);
 
-/* Server `i` is the primary, by its own word. */
+/* Server `i` is the primary, by its own word; an incumbent that the operator has taken out is only
+ * kept until another one is. */
 void round_seat(struct round *r, int i);
 /* The same, from now on: `merit` is remembered. */
 void round_elect(struct round *r, int i, enum words_merit merit);

@@ -142,6 +142,8 @@ static void add_objections(struct words *w, const struct ballot *b, int i)
     const struct observation *o = &b->in->seen[i];
     if (!ballot_is_kin(b, (size_t)i)) {
         clause_why(w, o);
+    } else if (o->barred) {
+        clause_add(w, ", but is taken out by the operator");
     } else if (o->part == PART_GALERA) {
         clause_add(w, ", and follows when that has failed often enough");
     } else if (clause_is_unheard(b)) {

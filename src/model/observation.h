@@ -66,6 +66,8 @@ struct observation {
     enum part part;
     bool probation;            /* set for the election: not up yet (probe_rise), so its claim does
                                 * not count */
+    bool barred;               /* set for the election: the operator has taken it out, so its claim
+                                * does not count */
     enum claim claim;          /* what it says it is; valid if reach is ANSWERED */
     bool usable;               /* CLAIM_PRIMARY: could take writes now (not loading, no failover) */
     bool link_up;              /* CLAIM_REPLICA: master_link_status:up */

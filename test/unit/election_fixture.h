@@ -17,6 +17,7 @@ struct electorate {
     char names[FIXTURE_SERVERS][32];
     struct server_config servers[FIXTURE_SERVERS];
     struct observation seen[FIXTURE_SERVERS];
+    bool barred[FIXTURE_SERVERS]; /* by the server's number: the operator has taken it out */
     struct server_memory server_memory[FIXTURE_SERVERS];
     struct election_memory memory;
     struct election_input in;
@@ -84,7 +85,14 @@ static inline void electorate_observe(struct electorate *e, size_t server, struc
     o.successes = o.reach == REACH_ANSWERED ? old->successes + 1 : 0;
     o.asked = ++e->stamp;
     o.answered = ++e->stamp;
+    o.barred = e->barred[server];
     *old = o;
+}
+
+static inline void electorate_bar(struct electorate *e, size_t server, bool barred)
+{
+    e->barred[server] = barred;
+    electorate_seen(e, server)->barred = barred;
 }
 
 /* Runs an election; the primary is given as the server's number, not as its place. */

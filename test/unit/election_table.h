@@ -12,6 +12,7 @@
  *                               heard
  *     mean 0 1 0                so many of it promote server 0, 1, 2, and do not name it yet
  *     elect 1                   the operator's word
+ *     out 1, in 1               the operator takes server 1 out, and lets it in again
  * Servers of other families: election_family.h.
  *     alone                     nobody else is asked in this step
  * An election runs after each observation, as in the router; then all other servers are asked
@@ -175,6 +176,10 @@ static inline struct verdict play_step(struct electorate *e, const char *text)
             hear_intentions(e, part + 4);
         } else if (strncmp(part, "elect", 5) == 0) {
             choose(e, part + 5);
+        } else if (strncmp(part, "out", 3) == 0) {
+            electorate_bar(e, strtoul(part + 3, NULL, 10), true);
+        } else if (strncmp(part, "in", 2) == 0) {
+            electorate_bar(e, strtoul(part + 2, NULL, 10), false);
         } else {
             asked[see(e, part)] = true;
             electorate_run(e);

@@ -202,6 +202,7 @@ static void check_form(const struct draw *d)
     if (v->kind == VERDICT_PRIMARY) {
         promise(d, v->stale ? o->reach == REACH_DENIED : claims(o),
                 "a primary that does not claim");
+        promise(d, !o->barred, "a primary that the operator has taken out");
     }
 }
 
@@ -224,7 +225,7 @@ static void check_unseated(struct draw *d, size_t winner, size_t old)
     } else if (d->family == GROUP) {
         promise(d, new->term > had->term, "unseated by one of no later view");
     } else if (d->family == GALERA) {
-        promise(d, e->in.failback && winner < old, "the writer has not stayed");
+        promise(d, (e->in.failback && winner < old) || had->barred, "the writer has not stayed");
     }
 }
 
@@ -342,7 +343,8 @@ static void elect(struct draw *d)
     }
     check_stable(d);
     /* What the workers do of it: see test_election_generated.c. */
-    bool contested = d->v.kind == VERDICT_CONTESTED;
+    bool contested =
+        d->v.kind == VERDICT_CONTESTED || (d->v.kind == VERDICT_HOLD && e->barred[d->v.primary]);
     e->in.paused = !contested ? UINT64_MAX : e->in.paused == UINT64_MAX ? ++e->stamp : e->in.paused;
 }
 
@@ -369,6 +371,9 @@ static void play(uint64_t seed)
             draw_words(&d);
         }
         d.e.in.now_ms += roll(&d, 8) == 0 ? 6000 : 50;
+        if (roll(&d, d.e.barred[server] ? 4 : 160) == 0) {
+            electorate_bar(&d.e, server, !d.e.barred[server]);
+        }
         elect(&d);
     }
 }

@@ -32,6 +32,7 @@ static void check_form(const struct play *p)
     if (v->kind == VERDICT_PRIMARY) {
         promise(p, v->stale ? o->reach == REACH_DENIED : claims(o),
                 "a primary that does not claim");
+        promise(p, !o->barred, "a primary that the operator has taken out");
     }
 }
 
@@ -104,8 +105,10 @@ static void check_succession(const struct play *p, const struct election_memory 
     int old = electorate_server_at(&p->electorate, before->incumbent);
     const struct observation *o = seen(p, old);
     bool claimed = claims(o);
-    bool old_held =
-        claimed && !p->stepped_down && strcmp(o->identity, before->elected_identity) == 0;
+    bool given_up = o->barred && before->contested_since_ms > 0 &&
+                    p->electorate.in.now_ms >= before->contested_since_ms + 2000;
+    bool old_held = claimed && !p->stepped_down && !given_up &&
+                    strcmp(o->identity, before->elected_identity) == 0;
     bool known = claimed || p->stepped_down || o->reach == REACH_DENIED;
     promise(p, known || !was_lost(p, winner), "a loser won by the winner's silence");
     if (strstr(p->verdict.reason, promotion)) {
@@ -172,11 +175,16 @@ static void note_observation(struct play *p, size_t i)
     }
 }
 
+static bool is_taken_out(const struct play *p)
+{
+    return p->verdict.kind == VERDICT_HOLD && p->electorate.barred[p->verdict.primary];
+}
+
 /* What the workers do of the verdict: paused sessions write no more, and that is acknowledged. */
 static void obey(struct play *p)
 {
     struct electorate *e = &p->electorate;
-    bool contested = p->verdict.kind == VERDICT_CONTESTED;
+    bool contested = p->verdict.kind == VERDICT_CONTESTED || is_taken_out(p);
     if (!contested) {
         e->in.paused = UINT64_MAX;
     } else if (e->in.paused == UINT64_MAX) {
@@ -238,8 +246,8 @@ static void probe(struct play *p, size_t i)
 /* A client behind the router writes. Where writes are held, only a session that lives already. */
 static void client_write(struct play *p)
 {
-    bool open =
-        p->verdict.kind == VERDICT_PRIMARY || (p->verdict.kind == VERDICT_HOLD && roll(p, 4) == 0);
+    bool open = p->verdict.kind == VERDICT_PRIMARY ||
+                (p->verdict.kind == VERDICT_HOLD && !is_taken_out(p) && roll(p, 4) == 0);
     if (!open) {
         return;
     }
@@ -322,6 +330,11 @@ static void happen(struct play *p)
     case 13:
         world_replicate(w, i, 1 + roll(p, 3));
         break;
+    case 14:
+        if (roll(p, p->electorate.barred[i] ? 2 : 12) == 0) {
+            electorate_bar(&p->electorate, i, !p->electorate.barred[i]);
+        }
+        break;
     default:
         probe(p, i);
         break;
@@ -336,6 +349,7 @@ static void make_peace(struct play *p)
     for (size_t i = 0; i < w->count; i++) {
         world_restart(w, i, DISK_RDB, true);
         w->servers[i].stopped = w->servers[i].loading = w->servers[i].denied = false;
+        electorate_bar(&p->electorate, i, false);
     }
     world_promote(w, chosen);
     for (size_t i = 0; i < w->count; i++) {
