@@ -1,12 +1,16 @@
 #include "base/address.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
+
+#define NAME_BYTES_MAX  253 /* RFC 1035, section 2.3.4, as text */
+#define LABEL_BYTES_MAX 63
 
 static const char unix_prefix[] = "unix:";
 static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -93,6 +97,46 @@ int address_parse(struct address *out, const char *text)
     memcpy(host, text, len);
     host[len] = '\0';
     return bracketed ? parse_v6(out, host, (uint16_t)port) : parse_v4(out, host, (uint16_t)port);
+}
+
+static bool is_label(const char *s, size_t len)
+{
+    static const char bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    return len > 0 && len <= LABEL_BYTES_MAX && strspn(s, bytes) >= len && s[0] != '-';
+}
+
+/* An address with a slip in it is no name: no top-level domain is a number (RFC 3696, section 2).
+ */
+static bool is_name(const char *s, size_t len)
+{
+    size_t last = 0;
+    len -= len > 0 && s[len - 1] == '.';
+    for (size_t at = 0; at <= len; at += last + 1) {
+        last = strcspn(s + at, ".:");
+        if (!is_label(s + at, last)) {
+            return false;
+        }
+    }
+    return len <= NAME_BYTES_MAX && strspn(s + len - last, "0123456789") < last;
+}
+
+int address_parse_name(const char *text, char name[ADDRESS_NAME_MAX], unsigned *port)
+{
+    size_t len = strcspn(text, ":");
+    if (text[len] != ':' || !is_name(text, len) ||
+        parse_number(text + len + 1, UINT16_MAX, port) != 0 || *port == 0) {
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < len; i++) {
+        name[i] = (char)tolower((unsigned char)text[i]);
+    }
+    name[len] = '\0';
+    return 0;
+}
+
+bool address_is_set(const struct address *a)
+{
+    return a->len > 0;
 }
 
 /* IPv4 as it is or mapped into IPv6 (RFC 4291, section 2.5.5.2): its four bytes, else NULL. */

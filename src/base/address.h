@@ -1,5 +1,5 @@
-/* Socket addresses: numeric parsing and printing, CIDR ranges, the key by which a client counts
- * and is hashed. Plain data, no look-ups. */
+/* Socket addresses: numeric parsing and printing, names that stand for them, CIDR ranges, the key
+ * by which a client counts and is hashed. Plain data, no look-ups. */
 #ifndef ROUTER_BASE_ADDRESS_H
 #define ROUTER_BASE_ADDRESS_H
 
@@ -10,6 +10,8 @@
 #include <sys/un.h>
 
 #define ADDRESS_TEXT_MAX 128 /* "[v6]:port" or "unix:/path" with its NUL */
+#define ADDRESS_NAME_MAX 255 /* a name of DNS as text, with the dot at its end and its NUL */
+#define ADDRESS_HOST_MAX 264 /* such a name, ":" and a port */
 
 struct address {
     union {
@@ -30,6 +32,12 @@ struct cidr {
 /* Parses "a.b.c.d:port", "[v6]:port", ":port" (dual) or "unix:/path"; ports are 1 to 65535. 0 or
  * -EINVAL. */
 int address_parse(struct address *out, const char *text);
+/* Parses "NAME:port", where NAME is a name of DNS or of the hosts file and no address: letters,
+ * digits, "-" and "_" in labels of at most 63 bytes, the last one not all of digits, perhaps a dot
+ * behind it. It comes in lower case. 0 or -EINVAL. */
+int address_parse_name(const char *text, char name[ADDRESS_NAME_MAX], unsigned *port);
+/* Whether it is one at all: a name that was not looked up yet has none. */
+bool address_is_set(const struct address *a);
 /* Always ends in NUL; returns out. Mapped IPv4 is printed as IPv4. */
 const char *address_print(const struct address *a, char out[ADDRESS_TEXT_MAX]);
 /* The same without port and brackets; "localhost" for a unix path. */

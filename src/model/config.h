@@ -71,8 +71,11 @@ struct rename_list {
 };
 
 struct sentinel_config {
-    struct address address;
-    char *text; /* as written */
+    struct address address; /* not set while the name is not resolved */
+    char *text;             /* for people: the address, or as written while there is none */
+    char *host;             /* the name that is looked up; NULL: the address is numeric */
+    unsigned port;
+    size_t line; /* which of the file's it comes from: a name with several addresses is several */
 };
 
 struct sentinel_list {
@@ -101,10 +104,13 @@ struct sni_list {
 };
 
 struct server_config {
-    char *name; /* unique in its backend */
-    struct address address;
-    char *address_text;
-    unsigned weight;          /* 1..256 */
+    char *name;             /* unique in its backend */
+    struct address address; /* not set while the name is not resolved: never connected to */
+    char *address_text;     /* for people: the address, or as written while there is none */
+    char *host;             /* the name that is looked up for it; NULL: it is numeric */
+    unsigned port;          /* of a host */
+    size_t discovered; /* 1 + which of the backend's discovers found it; 0: a line of its own */
+    unsigned weight;   /* 1..256 */
     unsigned max_connections; /* 0 = none; the backend's value where the line has none */
     bool own_max_connections; /* the line has one */
     bool backup;
@@ -113,6 +119,22 @@ struct server_config {
 
 struct server_list {
     struct server_config *items;
+    size_t count;
+};
+
+/* Each address that the name has becomes a server (model/discovery.h). */
+struct discover_config {
+    char *host;
+    char *text; /* as written */
+    unsigned port;
+    unsigned weight; /* these as in server_config, for each of its servers */
+    unsigned max_connections;
+    bool own_max_connections;
+    bool backup;
+};
+
+struct discover_list {
+    struct discover_config *items;
     size_t count;
 };
 

@@ -11,6 +11,14 @@ static unsigned server_line(const struct config *c, const struct backend_config 
     return origin_item_line(c->origin, SECTION_BACKEND, b->index, "server", i);
 }
 
+static bool same_place(const struct server_config *one, const struct server_config *two)
+{
+    if (one->host != NULL && two->host != NULL) {
+        return strcmp(one->host, two->host) == 0 && one->port == two->port;
+    }
+    return address_equal(&one->address, &two->address); /* not of a name: it has none yet */
+}
+
 /* Two names for one server would give it twice its cap, and a primary two votes. */
 static void check_server_pair(const struct config *c, const struct backend_config *b, size_t first,
                               size_t second, struct config_errors *errors)
@@ -21,7 +29,7 @@ static void check_server_pair(const struct config *c, const struct backend_confi
         config_error(errors, server_line(c, b, second),
                      "there is another server \"%s\" in [backend %s], in line %u", two->name,
                      b->name, server_line(c, b, first));
-    } else if (address_equal(&one->address, &two->address)) {
+    } else if (same_place(one, two)) {
         config_error(errors, server_line(c, b, second),
                      "server \"%s\" has the address of server \"%s\" in line %u", two->name,
                      one->name, server_line(c, b, first));
@@ -35,6 +43,29 @@ static void check_servers(const struct config *c, const struct backend_config *b
         for (size_t j = 0; j < i; j++) {
             check_server_pair(c, b, j, i, errors);
         }
+    }
+}
+
+static void check_discovers(const struct config *c, const struct backend_config *b,
+                            struct config_errors *errors)
+{
+    const struct discover_list *list = &b->discovers;
+    for (size_t i = 0; i < list->count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(list->items[i].host, list->items[j].host) == 0 &&
+                list->items[i].port == list->items[j].port) {
+                config_error(errors,
+                             origin_item_line(c->origin, SECTION_BACKEND, b->index, "discover", i),
+                             "%s is discovered twice", list->items[i].text);
+            }
+        }
+    }
+    if (origin_find(c->origin, SECTION_BACKEND, b->index, "server") == NULL &&
+        origin_find(c->origin, SECTION_BACKEND, b->index, "discover") == NULL) {
+        const struct option *o = config_find_option(SECTION_BACKEND, "server");
+        config_error(errors, origin_section(c->origin, SECTION_BACKEND, b->index)->line,
+                     "this [backend] needs \"server\" or \"discover\", for example: server = %s",
+                     o->example);
     }
 }
 
@@ -173,6 +204,14 @@ static void check_session_tls(const struct config *c, const struct backend_confi
     }
 }
 
+static bool same_sentinel(const struct sentinel_config *one, const struct sentinel_config *two)
+{
+    if (one->host != NULL && two->host != NULL) {
+        return strcmp(one->host, two->host) == 0 && one->port == two->port;
+    }
+    return address_equal(&one->address, &two->address);
+}
+
 static void check_sentinels(const struct config *c, const struct backend_config *b,
                             struct config_errors *errors)
 {
@@ -180,7 +219,7 @@ static void check_sentinels(const struct config *c, const struct backend_config 
     for (size_t i = 0; i < list->count; i++) {
         for (size_t j = 0; j < i; j++) {
             /* It would have two votes. */
-            if (address_equal(&list->items[i].address, &list->items[j].address)) {
+            if (same_sentinel(&list->items[i], &list->items[j])) {
                 config_error(errors,
                              origin_item_line(c->origin, SECTION_BACKEND, b->index, "sentinel", i),
                              "sentinel %s is there twice", list->items[i].text);
@@ -205,6 +244,12 @@ static void finish_servers(struct config *c, struct backend_config *b)
             s->max_connections = b->server_max_connections;
         }
     }
+    for (size_t i = 0; i < b->discovers.count; i++) {
+        struct discover_config *d = &b->discovers.items[i];
+        if (!d->own_max_connections) {
+            d->max_connections = b->server_max_connections;
+        }
+    }
 }
 
 void config_check_backends(struct config *c, struct config_errors *errors)
@@ -213,6 +258,7 @@ void config_check_backends(struct config *c, struct config_errors *errors)
         struct backend_config *b = &c->backends[i];
         if (!origin_section(c->origin, SECTION_BACKEND, i)->repeated) {
             check_servers(c, b, errors);
+            check_discovers(c, b, errors);
             check_passwords(c, b, errors);
             check_probe_user(c, b, errors);
             check_lag(c, b, errors);

@@ -140,16 +140,15 @@ static uint64_t most_sessions(const struct config *c, size_t backend, size_t *us
     return sum;
 }
 
-static void print_server(const struct config *c, const struct backend_config *b,
-                         const struct server_config *s, FILE *out)
+static void print_most(const struct config *c, const struct backend_config *b,
+                       unsigned max_connections, FILE *out)
 {
     size_t users;
     uint64_t sessions = most_sessions(c, b->index, &users);
-    fprintf(out, ";   %s/%s: ", b->name, s->name);
     if (users == 0) {
         fputs("0 (no frontend uses it)", out);
-    } else if (s->max_connections > 0 && (sessions == 0 || s->max_connections <= sessions)) {
-        fprintf(out, "%u (server_max_connections)", s->max_connections);
+    } else if (max_connections > 0 && (sessions == 0 || max_connections <= sessions)) {
+        fprintf(out, "%u (server_max_connections)", max_connections);
     } else if (sessions > 0) {
         fprintf(out, "%llu (max_sessions)", (unsigned long long)sessions);
     } else {
@@ -174,7 +173,12 @@ void config_dump(const struct config *config, FILE *out)
     for (size_t i = 0; i < config->backend_count; i++) {
         const struct backend_config *b = &config->backends[i];
         for (size_t j = 0; j < b->servers.count; j++) {
-            print_server(config, b, &b->servers.items[j], out);
+            fprintf(out, ";   %s/%s: ", b->name, b->servers.items[j].name);
+            print_most(config, b, b->servers.items[j].max_connections, out);
+        }
+        for (size_t j = 0; j < b->discovers.count; j++) {
+            fprintf(out, ";   %s, each that %s finds: ", b->name, b->discovers.items[j].text);
+            print_most(config, b, b->discovers.items[j].max_connections, out);
         }
     }
 }

@@ -143,6 +143,14 @@ void parse_expected(struct parse *p, const char *text);
 int parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out);
 /* An address; says what is wrong with it. */
 bool parse_address(struct parse *p, const char *text, struct address *out);
+/* A numeric address, or a name to look up (`host`, owned) and its port; says what is wrong. */
+struct place {
+    struct address address;
+    char *host;
+    unsigned port;
+};
+
+bool parse_place(struct parse *p, const char *text, struct place *out);
 /* Room for one more item of `size` bytes in the list that `items` points to; false if it is full.
  */
 bool parse_grow(struct parse *p, void *items, size_t count, size_t size);

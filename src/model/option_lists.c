@@ -1,4 +1,4 @@
-/* Parsers and printers of addresses and servers, and of what else repeats: each line adds an item.
+/* Parsers and printers of addresses to listen on, and what all lists share: each line adds an item.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,8 +9,6 @@
 #include "model/config_internal.h"
 
 #define ADDRESS_WHY_MAX 320
-#define WEIGHT_MAX      256
-#define CONNECTIONS_MAX 10000000
 
 bool parse_grow(struct parse *p, void *items, size_t count, size_t size)
 {
@@ -57,11 +55,14 @@ static bool all_of(const char *s, size_t len, const char *bytes)
     return strspn(s, bytes) >= len;
 }
 
-/* A word of letters that is no numeric address. */
-static const char *host_why(const char *host, size_t len, char why[ADDRESS_WHY_MAX])
+/* A word of letters that is no numeric address, and no name where one would do. */
+static const char *host_why(const char *text, size_t len, char why[ADDRESS_WHY_MAX])
 {
+    const char *host = text;
     char name[SHOWN_MAX];
     char shown[SHOWN_MAX];
+    char parsed[ADDRESS_NAME_MAX];
+    unsigned port;
     snprintf(name, sizeof(name), "%.*s", (int)len, host);
     config_shown(name, shown);
     if (memchr(host, ':', len) != NULL) {
@@ -69,12 +70,13 @@ static const char *host_why(const char *host, size_t len, char why[ADDRESS_WHY_M
     } else if (host[0] == '[' || all_of(host, len, "0123456789.")) {
         snprintf(why, ADDRESS_WHY_MAX, "%s is no IP address", shown);
     } else if (strcmp(name, "localhost") == 0) {
-        snprintf(why, ADDRESS_WHY_MAX, "names are not looked up, write 127.0.0.1 or [::1]");
-    } else {
         snprintf(why, ADDRESS_WHY_MAX,
-                 "%s is a host name; names are not looked up, addresses are "
-                 "numeric",
+                 "an address to listen on is numeric, write 127.0.0.1 or [::1]");
+    } else if (address_parse_name(text, parsed, &port) == 0) {
+        snprintf(why, ADDRESS_WHY_MAX, "%s is a host name; an address to listen on is numeric",
                  shown);
+    } else {
+        snprintf(why, ADDRESS_WHY_MAX, "%s is neither an IP address nor a host name", shown);
     }
     return why;
 }
@@ -114,6 +116,17 @@ bool parse_address(struct parse *p, const char *text, struct address *out)
     }
     parse_error(p, text, ": %s", address_why(text, why));
     return false;
+}
+
+bool parse_place(struct parse *p, const char *text, struct place *out)
+{
+    char name[ADDRESS_NAME_MAX];
+    *out = (struct place){0};
+    if (address_parse_name(text, name, &out->port) == 0) {
+        out->host = xstrdup(name);
+        return true;
+    }
+    return parse_address(p, text, &out->address);
 }
 
 bool parse_ADMIN(struct parse *p, char **out)
@@ -199,127 +212,4 @@ void release_ACCESS(struct access_list *value)
 {
     free(value->items);
     *value = (struct access_list){0};
-}
-
-/* Servers ----------------------------------------------------------------------------------- */
-
-/* The value of "name=value" in `word`, NULL if it is another name. */
-static const char *value_of(const char *word, const char *name)
-{
-    size_t len = strlen(name);
-    return strncmp(word, name, len) == 0 && word[len] == '=' ? word + len + 1 : NULL;
-}
-
-static bool parse_server_number(struct parse *p, const char *word, const char *text, unsigned max,
-                                unsigned *out)
-{
-    uint64_t n;
-    if (parse_count(text, 1, max, &n) != 0) {
-        parse_error(p, word, ": expected a number from 1 to %u", max);
-        return false;
-    }
-    *out = (unsigned)n;
-    return true;
-}
-
-static bool parse_server_word(struct parse *p, char *word, struct server_config *s)
-{
-    static const char *const words[] = {"weight", "server_max_connections", "backup"};
-    const char *value;
-    if (strcmp(word, "backup") == 0) {
-        s->backup = true;
-        return true;
-    }
-    if ((value = value_of(word, "weight")) != NULL) {
-        return parse_server_number(p, word, value, WEIGHT_MAX, &s->weight);
-    }
-    if ((value = value_of(word, "server_max_connections")) != NULL) {
-        s->own_max_connections = true;
-        if (strcmp(value, "none") == 0) {
-            s->max_connections = 0;
-            return true;
-        }
-        return parse_server_number(p, word, value, CONNECTIONS_MAX, &s->max_connections);
-    }
-    char name[SHOWN_MAX];
-    char suggestion[SUGGESTION_MAX];
-    snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
-    struct nearest near = {.word = name};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        nearest_try(&near, words[i]);
-    }
-    if (near.best != NULL) {
-        parse_error(p, word, "%s", nearest_words(&near, suggestion));
-    } else {
-        parse_expected(p, word);
-    }
-    return false;
-}
-
-/* All words are looked at, so that one run tells everything. */
-static bool parse_server_words(struct parse *p, struct server_config *s)
-{
-    char *rest = p->value;
-    char *name = parse_next_word(&rest);
-    char *address = parse_next_word(&rest);
-    if (name == NULL || address == NULL) {
-        parse_expected(p, p->value);
-        return false;
-    }
-    bool ok = true;
-    if (!config_name_valid(name)) {
-        struct address a;
-        parse_error(p, name,
-                    address_parse(&a, name) == 0
-                        ? ": a name comes first, then the address"
-                        : ": a name has letters, digits, \"_\", \".\" and \"-\", at most "
-                          "63 of them");
-        ok = false;
-    }
-    ok = parse_address(p, address, &s->address) && ok;
-    if (ok && s->address.dual) {
-        parse_error(p, address, ": a server needs a host");
-        ok = false;
-    }
-    for (char *word; (word = parse_next_word(&rest)) != NULL;) {
-        ok = parse_server_word(p, word, s) && ok;
-    }
-    s->name = ok ? xstrdup(name) : NULL;
-    s->address_text = ok ? xstrdup(address) : NULL;
-    return ok;
-}
-
-bool parse_SERVER(struct parse *p, struct server_list *out)
-{
-    struct server_config s = {.weight = 1};
-    if (!parse_grow(p, &out->items, out->count, sizeof(*out->items)) ||
-        !parse_server_words(p, &s)) {
-        return false;
-    }
-    out->items[out->count++] = s;
-    return true;
-}
-
-void print_SERVER(struct text *out, const struct server_list *value, size_t item)
-{
-    const struct server_config *s = &value->items[item];
-    text_add(out, "%s %s", s->name, s->address_text);
-    if (s->weight != 1) {
-        text_add(out, " weight=%u", s->weight);
-    }
-    if (s->own_max_connections) {
-        text_add(out, " server_max_connections=");
-        print_COUNT(out, &s->max_connections, 0);
-    }
-    text_add(out, "%s", s->backup ? " backup" : "");
-}
-
-void release_SERVER(struct server_list *value)
-{
-    for (size_t i = 0; i < value->count; i++) {
-        free(value->items[i].name);
-        free(value->items[i].address_text);
-    }
-    free(value->items);
-    *value = (struct server_list){0};
 }

@@ -70,40 +70,6 @@ void release_RENAME(struct rename_list *value)
     *value = (struct rename_list){0};
 }
 
-/* Sentinels --------------------------------------------------------------------------------- */
-
-bool parse_SENTINEL(struct parse *p, struct sentinel_list *out)
-{
-    struct sentinel_config s = {0};
-    if (!parse_address(p, p->value, &s.address)) {
-        return false;
-    }
-    if (s.address.dual || s.address.sa.any.sa_family == AF_UNIX) {
-        parse_expected(p, p->value);
-        return false;
-    }
-    if (!parse_grow(p, &out->items, out->count, sizeof(*out->items))) {
-        return false;
-    }
-    s.text = xstrdup(p->value);
-    out->items[out->count++] = s;
-    return true;
-}
-
-void print_SENTINEL(struct text *out, const struct sentinel_list *value, size_t item)
-{
-    text_add(out, "%s", value->items[item].text);
-}
-
-void release_SENTINEL(struct sentinel_list *value)
-{
-    for (size_t i = 0; i < value->count; i++) {
-        free(value->items[i].text);
-    }
-    free(value->items);
-    *value = (struct sentinel_list){0};
-}
-
 /* HTTP requests ----------------------------------------------------------------------------- */
 
 /* No byte of it may end the request's first line, or be taken for a part of it. */

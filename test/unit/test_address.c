@@ -285,6 +285,55 @@ static void the_hash_never_changes(void **state)
     assert_true(client_key_hash(&b) == UINT64_C(0x7d58df79c46fa8d2));
 }
 
+static void a_name_is_what_dns_knows_and_no_address(void **state)
+{
+    static const char *const good[][2] = {
+        {"localhost:1", "localhost"},
+        {"Redis-0.Redis_headless.NS.svc:6379", "redis-0.redis_headless.ns.svc"},
+        {"a.b.:65535", "a.b."},
+        {"1.2.3.4a:1", "1.2.3.4a"},
+        {"10-0-0-1:1", "10-0-0-1"},
+    };
+    static const char *const bad[] = {
+        "",          ":",           ":1",     "a",      "a:",    "a:0",     "a:65536",
+        "a:1x",      ".:1",         "a..b:1", ".a:1",   "-a:1",  "a b:1",   "a/b:1",
+        "1.2.3.4:1", "1.2.3.400:1", "10:1",   "a.10:1", "::1:1", "[::1]:1", "a:b:1",
+        "unix:/x",   "unix:/x:1",   "a,b:1",  "a.\n:1", "a*:1",
+    };
+    char name[ADDRESS_NAME_MAX];
+    char long_one[300];
+    unsigned port;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        assert_int_equal(address_parse_name(good[i][0], name, &port), 0);
+        assert_string_equal(name, good[i][1]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(address_parse_name(bad[i], name, &port), -EINVAL);
+    }
+    for (size_t i = 0; i < 254; i++) {
+        long_one[i] = i % 60 == 59 ? '.' : 'a';
+    }
+    memcpy(long_one + 253, ":1", 3);
+    assert_int_equal(address_parse_name(long_one, name, &port), 0);
+    assert_int_equal(strlen(name), 253);
+    memcpy(long_one + 253, "a:1", 4);
+    assert_int_equal(address_parse_name(long_one, name, &port), -EINVAL);
+    memset(long_one, 'a', 64);
+    memcpy(long_one + 64, ":1", 3);
+    assert_int_equal(address_parse_name(long_one, name, &port), -EINVAL);
+}
+
+static void an_address_is_set_once_it_was_parsed(void **state)
+{
+    struct address none = {0};
+    struct address some = parse("127.0.0.1:1");
+    (void)state;
+    assert_false(address_is_set(&none));
+    assert_true(address_is_set(&some));
+    assert_false(address_equal(&none, &none));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +352,8 @@ int main(void)
         cmocka_unit_test(bits_behind_the_mask_are_told_and_cleared),
         cmocka_unit_test(a_client_is_an_ipv4_address_or_an_ipv6_network),
         cmocka_unit_test(the_hash_never_changes),
+        cmocka_unit_test(a_name_is_what_dns_knows_and_no_address),
+        cmocka_unit_test(an_address_is_set_once_it_was_parsed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,10 +97,9 @@ static void an_open_admin_address_must_be_meant(void **state)
         snprintf(text, sizeof(text), "[router]\nadmin = %s\n%s", closed[i], SHORTEST);
         config_free(load(text));
     }
-    assert_errors(
-        "[router]\nadmin = localhost:1\n" SHORTEST,
-        "r.ini:2: bad value \"localhost:1\" for \"admin\": names are not looked up, write "
-        "127.0.0.1 or [::1]\n");
+    assert_errors("[router]\nadmin = localhost:1\n" SHORTEST,
+                  "r.ini:2: bad value \"localhost:1\" for \"admin\": an address to listen on is "
+                  "numeric, write 127.0.0.1 or [::1]\n");
 }
 
 /* Passwords --------------------------------------------------------------------------------- */

@@ -162,12 +162,14 @@ static void a_lag_says_whether_it_is_time_or_bytes(void **state)
     check(cases, ARRAY_LEN(cases));
 }
 
-static void addresses_are_numeric_and_say_what_they_lack(void **state)
+static void addresses_say_what_they_lack(void **state)
 {
     static const char *const cases[][2] = {
-        {"example.com:1",
-         "example.com is a host name; names are not looked up, addresses are numeric"},
-        {"localhost:6379", "names are not looked up, write 127.0.0.1 or [::1]"},
+        {"example..com:1", "example..com is neither an IP address nor a host name"},
+        {"-x.example:6379", "-x.example is neither an IP address nor a host name"},
+        {"ex/ample:6379", "ex/ample is neither an IP address nor a host name"},
+        {"example.com", "expected host:port, [host]:port or unix:/path"},
+        {"example.com:0", "the port is a number from 1 to 65535"},
         {"10.0.0.1", "it has no port"},
         {"[::1]", "it has no port"},
         {"10.0.0.1:0", "the port is a number from 1 to 65535"},
@@ -189,6 +191,20 @@ static void addresses_are_numeric_and_say_what_they_lack(void **state)
                  cases[i][0], cases[i][1]);
         assert_errors(file, expected);
     }
+}
+
+static void who_listens_needs_an_address(void **state)
+{
+    static const struct mistake cases[] = {
+        {FILE_WITH("bind = localhost:1\n", ""),
+         "r.ini:4: bad value \"localhost:1\" for \"bind\": an address to listen on is numeric, "
+         "write 127.0.0.1 or [::1]\n"},
+        {FILE_WITH("bind = a.example:1\n", ""),
+         "r.ini:4: bad value \"a.example:1\" for \"bind\": a.example is a host name; an address to "
+         "listen on is numeric\n"},
+    };
+    (void)state;
+    check(cases, ARRAY_LEN(cases));
 }
 
 static void servers_are_checked_word_by_word(void **state)
@@ -245,8 +261,8 @@ static void what_is_required_is_asked_for(void **state)
          "r.ini:1: this [frontend] needs \"bind\", for example: bind = 127.0.0.1:6379\n"
          "r.ini:1: this [frontend] needs \"backend\", for example: backend = redis\n"
          "r.ini:2: this [backend] needs \"protocol\", for example: protocol = redis\n"
-         "r.ini:2: this [backend] needs \"server\", for example: server = redis-0 10.0.0.2:6379 "
-         "weight=1 server_max_connections=256\n"},
+         "r.ini:2: this [backend] needs \"server\" or \"discover\", for example: server = redis-0 "
+         "10.0.0.2:6379 weight=1 server_max_connections=256\n"},
     };
     (void)state;
     check(cases, ARRAY_LEN(cases));
@@ -360,7 +376,8 @@ int main(void)
         cmocka_unit_test(numbers_are_checked_with_their_range),
         cmocka_unit_test(durations_are_checked_with_their_range),
         cmocka_unit_test(a_lag_says_whether_it_is_time_or_bytes),
-        cmocka_unit_test(addresses_are_numeric_and_say_what_they_lack),
+        cmocka_unit_test(addresses_say_what_they_lack),
+        cmocka_unit_test(who_listens_needs_an_address),
         cmocka_unit_test(servers_are_checked_word_by_word),
         cmocka_unit_test(two_binds_of_one_address_are_told),
         cmocka_unit_test(what_is_required_is_asked_for),

@@ -162,14 +162,16 @@ static void topologies_are_known(void **state)
 
 /* Sentinels --------------------------------------------------------------------------------- */
 
-static void sentinels_are_numeric_addresses_and_each_is_there_once(void **state)
+static void sentinels_have_addresses_or_names_and_each_is_there_once(void **state)
 {
     static const char master[] = REDIS("sentinel_master = m\nsentinel = 10.0.0.1:1\n");
     (void)state;
     assert_bad(master, FIRST + 2, "sentinel", "unix:/x", "expected host:port or [host]:port");
     assert_bad(master, FIRST + 2, "sentinel", ":26379", "expected host:port or [host]:port");
-    assert_bad(master, FIRST + 2, "sentinel", "s.example:26379",
-               "s.example is a host name; names are not looked up, addresses are numeric");
+    assert_bad(master, FIRST + 2, "sentinel", "s..example:26379",
+               "s..example is neither an IP address nor a host name");
+    assert_errors(REDIS("sentinel = s.example:1\nsentinel = S.example:1\nsentinel_master = m\n"),
+                  "r.ini:9: sentinel S.example:1 is there twice\n");
     assert_errors(REDIS("sentinel = 10.0.0.1:1\nsentinel = 10.0.0.2:1\nsentinel = 10.0.0.1:1\n"
                         "sentinel_master = m\n"),
                   "r.ini:10: sentinel 10.0.0.1:1 is there twice\n");
@@ -432,7 +434,7 @@ int main(void)
         cmocka_unit_test(a_check_is_a_method_and_a_path),
         cmocka_unit_test(what_is_expected_are_status_codes),
         cmocka_unit_test(topologies_are_known),
-        cmocka_unit_test(sentinels_are_numeric_addresses_and_each_is_there_once),
+        cmocka_unit_test(sentinels_have_addresses_or_names_and_each_is_there_once),
         cmocka_unit_test(an_account_at_the_sentinels_has_a_password_once),
         cmocka_unit_test(mysql_and_postgresql_need_an_account),
         cmocka_unit_test(a_password_file_is_read_when_it_is_loaded),
