@@ -198,6 +198,16 @@ const char *address_print_host(const struct address *a, char out[ADDRESS_TEXT_MA
     return out;
 }
 
+const char *address_peer_name(const struct address *a, const char *host, char out[ADDRESS_NAME_MAX])
+{
+    char numeric[ADDRESS_TEXT_MAX] = "";
+    if (host == NULL && a->sa.any.sa_family != AF_UNIX) {
+        address_print_host(a, numeric);
+    }
+    snprintf(out, ADDRESS_NAME_MAX, "%s", host != NULL ? host : numeric);
+    return out;
+}
+
 struct address address_with_port(const struct address *a, unsigned port)
 {
     struct address other = *a;

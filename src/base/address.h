@@ -42,6 +42,10 @@ bool address_is_set(const struct address *a);
 const char *address_print(const struct address *a, char out[ADDRESS_TEXT_MAX]);
 /* The same without port and brackets; "localhost" for a unix path. */
 const char *address_print_host(const struct address *a, char out[ADDRESS_TEXT_MAX]);
+/* Whom a certificate must name there: the name that was looked up, where there is one, or the
+ * numeric address; "" for a unix path. Returns out. */
+const char *address_peer_name(const struct address *a, const char *host,
+                              char out[ADDRESS_NAME_MAX]);
 /* The same host at another port; a unix path stays as it is. */
 struct address address_with_port(const struct address *a, unsigned port);
 bool address_is_loopback(const struct address *a); /* unix paths are */

@@ -27,8 +27,8 @@ static size_t build_header(enum send_proxy wanted, const struct session *s,
 static int secure(struct worker *w, size_t backend, size_t server, struct conn *c)
 {
     const struct server_config *config = config_of(w, backend, server);
-    char host[ADDRESS_TEXT_MAX];
-    address_print_host(&config->address, host);
+    char host[ADDRESS_NAME_MAX];
+    address_peer_name(&config->address, config->host, host);
     struct tls *tls = tls_connect(w->backends[backend]->tls, host, &w->servers[config->id]->resume);
     if (tls == NULL) {
         return UV_ENOMEM;

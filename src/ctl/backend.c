@@ -428,7 +428,8 @@ int backend_init(struct backend_control *b, struct control *c, const struct back
     }
     for (size_t i = 0; i < count; i++) {
         b->servers[i].config = &config->servers.items[i];
-        b->servers[i].up = config->probe == PROBE_OFF;
+        b->servers[i].up =
+            config->probe == PROBE_OFF && address_is_set(&config->servers.items[i].address);
     }
     authority_init(b);
     probes_init(&b->probes, config, &c->certificates->probe_tls[config->index],

@@ -143,11 +143,9 @@ static void fail_dialogue(struct probe *p)
 
 static void begin_tls(struct probe *p, bool upgrade)
 {
-    char host[ADDRESS_TEXT_MAX];
     p->upgrade = upgrade;
     p->state = PROBE_SHAKE;
-    address_print_host(&p->target.address, host);
-    struct tls *tls = tls_connect(*p->target.tls, host, NULL);
+    struct tls *tls = tls_connect(*p->target.tls, p->target.peer, NULL);
     if (tls == NULL) {
         fail(p, REACH_DENIED, "TLS cannot be begun with it: no tls_server_name, or no memory");
         return;

@@ -17,6 +17,7 @@ struct tls_context;
 /* Whom to ask, and how. All that it points to is borrowed and outlives the probe. */
 struct probe_target {
     struct address address;
+    char peer[ADDRESS_NAME_MAX];           /* whom its certificate must name */
     const struct probe_dialogue *dialogue; /* NULL: only connect */
     const struct probe_setup *setup;       /* may change between two questions */
     struct tls_context *const *tls;        /* where the current one is, or NULL */

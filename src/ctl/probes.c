@@ -32,12 +32,12 @@ static const struct probe_dialogue *dialogue_of(const struct backend_config *b)
 
 /* Whom a request is for (RFC 9110, section 7.2). Under TLS that is who the certificate must name:
  * servers answer 421 to another one (section 7.4). */
-static void write_host(const struct backend_config *b, const struct address *server,
+static void write_host(const struct backend_config *b, const struct server_config *server,
                        char out[HOST_FIELD_MAX])
 {
     bool check = b->http_check.method != NULL;
     unsigned port = check ? b->probe_port : b->patroni;
-    struct address at = port > 0 ? address_with_port(server, port) : *server;
+    struct address at = port > 0 ? address_with_port(&server->address, port) : server->address;
     char text[ADDRESS_TEXT_MAX];
     if (at.sa.any.sa_family == AF_UNIX) {
         address_print_host(&at, text);
@@ -45,8 +45,10 @@ static void write_host(const struct backend_config *b, const struct address *ser
         address_print(&at, text);
     }
     const char *colon = strrchr(text, ':'); /* before the port */
-    if ((check || b->patroni_tls) && b->tls_server_name != NULL) {
-        snprintf(out, HOST_FIELD_MAX, "%s%s", b->tls_server_name, colon != NULL ? colon : "");
+    bool secure = (check || b->patroni_tls) && b->tls_server_name != NULL;
+    const char *name = secure ? b->tls_server_name : server->host;
+    if (name != NULL) {
+        snprintf(out, HOST_FIELD_MAX, "%s%s", name, colon != NULL ? colon : "");
     } else {
         snprintf(out, HOST_FIELD_MAX, "%s", text);
     }
@@ -58,7 +60,7 @@ static void set_up(struct probes *p, size_t server)
     const struct backend_config *b = p->config;
     const struct address *at = &b->servers.items[server].address;
     struct server_probes *s = &p->servers[server];
-    write_host(b, at, s->host);
+    write_host(b, &b->servers.items[server], s->host);
     s->setup = (struct probe_setup){
         .user = b->probe_user,
         .password = p->secret.value,
@@ -121,31 +123,44 @@ static unsigned proxy_of(enum send_proxy wanted)
     return wanted == SEND_PROXY_NO ? 0 : wanted == SEND_PROXY_V1 ? PROXY_V1 : PROXY_V2;
 }
 
+/* Nobody is asked where a name has no address yet. */
+static void start_server(struct probes *p, struct loop *l, size_t server,
+                         const struct probes_events *events, void *context, uint64_t *stamp)
+{
+    const struct backend_config *b = p->config;
+    const struct server_config *config = &b->servers.items[server];
+    const struct address *at = &config->address;
+    struct server_probes *s = &p->servers[server];
+    struct probe_target target = {
+        .address = b->probe_port > 0 ? address_with_port(at, b->probe_port) : *at,
+        .dialogue = dialogue_of(b),
+        .setup = &s->setup,
+        .tls = p->tls,
+        .proxy = b->probe_port > 0 ? 0 : proxy_of(b->send_proxy),
+        .keep = b->probe_keep,
+        .timeout_ms = b->probe_timeout,
+        .fast_interval_ms = b->probe_fast_interval,
+        .tcp = {keepalive_of(b), b->tcp_user_timeout},
+    };
+    if (!address_is_set(at)) {
+        return;
+    }
+    address_peer_name(at, config->host, target.peer);
+    s->probe = start_one(l, &target, server, &events->role, context, stamp);
+    if (b->patroni > 0 && target.dialogue == b->protocol->dialogue && target.dialogue != NULL) {
+        target.address = address_with_port(at, b->patroni);
+        target.dialogue = &patroni_probe;
+        target.tls = p->word_tls;
+        target.proxy = 0;
+        s->witness = start_one(l, &target, server, &events->witness, context, stamp);
+    }
+}
+
 void probes_start(struct probes *p, struct loop *l, const struct probes_events *events,
                   void *context, uint64_t *stamp)
 {
-    const struct backend_config *b = p->config;
-    for (size_t i = 0; i < b->servers.count; i++) {
-        const struct address *at = &b->servers.items[i].address;
-        struct probe_target target = {
-            .address = b->probe_port > 0 ? address_with_port(at, b->probe_port) : *at,
-            .dialogue = dialogue_of(b),
-            .setup = &p->servers[i].setup,
-            .tls = p->tls,
-            .proxy = b->probe_port > 0 ? 0 : proxy_of(b->send_proxy),
-            .keep = b->probe_keep,
-            .timeout_ms = b->probe_timeout,
-            .fast_interval_ms = b->probe_fast_interval,
-            .tcp = {keepalive_of(b), b->tcp_user_timeout},
-        };
-        p->servers[i].probe = start_one(l, &target, i, &events->role, context, stamp);
-        if (b->patroni > 0 && target.dialogue == b->protocol->dialogue && target.dialogue != NULL) {
-            target.address = address_with_port(at, b->patroni);
-            target.dialogue = &patroni_probe;
-            target.tls = p->word_tls;
-            target.proxy = 0;
-            p->servers[i].witness = start_one(l, &target, i, &events->witness, context, stamp);
-        }
+    for (size_t i = 0; i < p->config->servers.count; i++) {
+        start_server(p, l, i, events, context, stamp);
     }
 }
 

@@ -250,7 +250,7 @@ static void start(struct sentinels *s, size_t i)
     struct sentinel *one = &s->items[i];
     const struct conn_tcp tcp = {.keepalive_ms = b->tcp_keepalive,
                                  .user_timeout_ms = b->tcp_user_timeout};
-    const struct probe_target target = {
+    struct probe_target target = {
         .address = one->config->address,
         .dialogue = &sentinel_probe,
         .setup = s->setup.login,
@@ -260,7 +260,7 @@ static void start(struct sentinels *s, size_t i)
         .fast_interval_ms = b->probe_fast_interval,
         .tcp = tcp,
     };
-    const struct sentinel_watch_target watch = {
+    struct sentinel_watch_target watch = {
         .address = one->config->address,
         .setup = s->setup.login,
         .tls = s->setup.tls,
@@ -269,6 +269,12 @@ static void start(struct sentinels *s, size_t i)
         .pause_ms = b->probe_interval,
         .label = one->label,
     };
+    if (!address_is_set(&one->config->address)) {
+        snprintf(one->why, sizeof one->why, "its name is not resolved");
+        return;
+    }
+    address_peer_name(&target.address, one->config->host, target.peer);
+    memcpy(watch.peer, target.peer, sizeof watch.peer);
     one->probe = probe_new(s->setup.loop, &target, i, &probe_events, s, s->setup.stamp);
     one->watch = sentinel_watch_new(s->setup.loop, &watch, i, &watch_events, s);
     if (one->probe == NULL || one->watch == NULL) {

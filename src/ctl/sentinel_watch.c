@@ -119,14 +119,12 @@ static void on_secured(struct conn *c)
 static void on_connected(struct conn *c)
 {
     struct sentinel_watch *w = container_of(c, struct sentinel_watch, conn);
-    char host[ADDRESS_TEXT_MAX];
     if (w->target.tls == NULL || *w->target.tls == NULL) {
         on_secured(c);
         return;
     }
     set_state(w, WATCH_SHAKE, w->target.timeout_ms);
-    address_print_host(&w->target.address, host);
-    struct tls *tls = tls_connect(*w->target.tls, host, NULL);
+    struct tls *tls = tls_connect(*w->target.tls, w->target.peer, NULL);
     int rc = tls != NULL ? conn_secure(c, tls, NULL, 0) : UV_ENOMEM;
     if (rc != 0) {
         drop_status(w, "cannot begin TLS", rc);

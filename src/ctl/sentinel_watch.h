@@ -17,6 +17,7 @@ struct tls_context;
 /* All that it points to is borrowed until sentinel_watch_close(). */
 struct sentinel_watch_target {
     struct address address;
+    char peer[ADDRESS_NAME_MAX];     /* whom its certificate must name */
     const struct probe_setup *setup; /* read anew at each login */
     struct tls_context *const *tls;  /* where the current one, or NULL, is; NULL: in the clear */
     struct conn_tcp tcp;

@@ -2,6 +2,7 @@
  * meanwhile the loop's desk is this session's, and no owner is called. */
 #include "net/tls.h"
 
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "base/address.h"
 #include "base/macros.h"
 #include "net/conn.h"
 #include "net/tls_context.h"
@@ -71,15 +73,42 @@ struct tls *tls_accept(struct tls_context *c, struct tls_tickets *tickets)
     return t;
 }
 
+static bool is_address(const char *host)
+{
+    struct in6_addr bytes;
+    return inet_pton(AF_INET, host, &bytes) == 1 || inet_pton(AF_INET6, host, &bytes) == 1;
+}
+
+static bool expect_named(struct tls *t, const char *name)
+{
+    return SSL_set_tlsext_host_name(t->ssl, name) == 1 &&
+           (!t->context->verify ||
+            X509_VERIFY_PARAM_set1_host(SSL_get0_param(t->ssl), name, 0) == 1);
+}
+
+/* An address is not sent (RFC 6066, section 3), and of a name not the dot at its end. Of an empty
+ * one OpenSSL would think that any will do. */
 static bool expect_name(struct tls *t, const char *host)
 {
     const struct tls_context *c = t->context;
-    X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
-    if (c->name == NULL) {
-        return !c->verify || X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
+    char name[ADDRESS_NAME_MAX];
+    if (c->name != NULL) {
+        return expect_named(t, c->name);
     }
-    return SSL_set_tlsext_host_name(t->ssl, c->name) == 1 &&
-           (!c->verify || X509_VERIFY_PARAM_set1_host(param, c->name, 0) == 1);
+    if (host[0] == '\0') {
+        return !c->verify;
+    }
+    if (is_address(host)) {
+        return !c->verify || X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), host) == 1;
+    }
+    size_t len = (size_t)snprintf(name, sizeof name, "%s", host);
+    if (len >= sizeof name) {
+        return false;
+    }
+    if (name[len - 1] == '.') {
+        name[len - 1] = '\0';
+    }
+    return expect_named(t, name);
 }
 
 /* A session that was made in another context was verified by other rules. */

@@ -77,8 +77,9 @@ struct tls_resume {
 
 void tls_resume_release(struct tls_resume *r); /* may be used again */
 
-/* One that will be given to conn_secure(), or to tls_free(). NULL: memory, or for a client also a
- * `host` (the server's numeric address) that is none where the setup names nobody. `tickets` is the
+/* One that will be given to conn_secure(), or to tls_free(). NULL: memory, or for a client also an
+ * empty `host` (the server's name or numeric address: what its certificate must carry where the
+ * setup names nobody). `tickets` is the
  * worker's, outlives the session; NULL = no tickets. `slot` may be NULL. */
 struct tls *tls_accept(struct tls_context *c, struct tls_tickets *tickets);
 struct tls *tls_connect(struct tls_context *c, const char *host, struct tls_resume *slot);

@@ -189,11 +189,26 @@ static void the_name_is_sent_and_an_address_is_not(void **state)
     done(s);
 }
 
-static void what_is_no_address_cannot_be_verified_without_a_name(void **state)
+static void a_server_that_was_looked_up_must_carry_its_name(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        int v = versions[i];
+        struct stage *s = attempt(&(struct attempt){&good, NAME ".", NULL, true, false, v});
+        TURN_UNTIL(s->loop, s->server.ready == 1);
+        assert_string_equal(SSL_get_servername(s->server.conn.tls->ssl, TLSEXT_NAMETYPE_host_name),
+                            NAME);
+        done(s);
+        assert_refused(&(struct attempt){&good, "other.example", NULL, true, false, v},
+                       "its certificate is not accepted: hostname mismatch");
+    }
+}
+
+static void who_has_neither_name_nor_address_cannot_be_verified(void **state)
 {
     struct tls_context *c = trusting_client(ca);
     (void)state;
-    assert_null(tls_connect(c, "localhost", NULL));
+    assert_null(tls_connect(c, "", NULL));
     tls_context_unref(c);
     tls_free(NULL);
 }
@@ -368,7 +383,8 @@ int main(void)
         cmocka_unit_test(nobody_but_the_authority_may_sign_and_only_for_a_time),
         cmocka_unit_test(a_handshake_may_be_ended_with_who_is_not_trusted),
         cmocka_unit_test(the_name_is_sent_and_an_address_is_not),
-        cmocka_unit_test(what_is_no_address_cannot_be_verified_without_a_name),
+        cmocka_unit_test(a_server_that_was_looked_up_must_carry_its_name),
+        cmocka_unit_test(who_has_neither_name_nor_address_cannot_be_verified),
         cmocka_unit_test(a_session_outlives_its_context),
         cmocka_unit_test(a_byte_turned_over_anywhere_ends_the_handshake),
         cmocka_unit_test(only_a_client_whom_the_authority_knows_is_let_in),

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define DAY       (24 * 3600L)
-#define FILES_MAX 64
+#define FILES_MAX 128
 #define PATH_SIZE 64
 
 struct identity {
