@@ -316,7 +316,7 @@ BAD = {
     "a missing variable": ("balance = first", "balance = ${NOT_THERE_1}", 10, "NOT_THERE_1"),
     "a secret that cannot be read": ("balance = first", "probe_password_file = /not/there", 10,
                                      "/not/there"),
-    "a host name": ("one 127.0.0.1:1", "one example.com:1", 8, "example.com:1"),
+    "no host name": ("one 127.0.0.1:1", "one example..com:1", 8, "example..com:1"),
     "a later issue's option": ("balance = first", "pool_mode = session", 10, "pool_mode"),
     "the probe off and a route by role": ("backend = b", "backend = b\nroute = primary", None,
                                           "route"),
