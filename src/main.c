@@ -31,7 +31,7 @@ static void print_version(void)
 /* A core file of a process that knows passwords or private keys would hold them. */
 static void protect_secrets(const struct config *c)
 {
-    bool knows = false;
+    bool knows = c->router.admin_password != NULL;
     for (size_t i = 0; i < c->backend_count; i++) {
         const struct backend_config *b = &c->backends[i];
         knows = knows || b->probe_password != NULL || b->sentinel_password != NULL ||

@@ -2,8 +2,7 @@
  * sent already waits in `rest` while reading is paused. Such pipelined requests are answered one in
  * each turn of the loop, so that probes and elections never stand behind them.
  *
- * The listener is watched only while there is room, or somebody idle who can make room; the others
- * wait in the kernel's queue. */
+ * Who gets a place is in admin_room.c. */
 #include "ctl/admin.h"
 
 #include <assert.h>
@@ -12,97 +11,20 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
+#include "ctl/admin_client.h"
 #include "ctl/answer.h"
 #include "ctl/control.h"
-#include "net/conn.h"
-#include "net/deadline.h"
-#include "net/listener.h"
-#include "proto/http_request.h"
 
-#define REQUEST_MS   10000 /* from the wish for a request to the last byte of its answer */
 #define LINGER_MS    1000  /* for the last answer to arrive */
 #define LINGER_BYTES 65536 /* thrown away meanwhile */
 #define REST_MS      100   /* after running out of descriptors */
-
-struct admin {
-    struct control *control; /* borrowed */
-    struct listener listener;
-    bool watching;                 /* the listener is polled */
-    uv_idle_t turn;                /* runs while `pending` is not empty */
-    struct list pending;           /* of struct client.pending */
-    struct list clients;           /* of struct client.node, also those that are closing */
-    unsigned open;                 /* clients that are not closing */
-    unsigned handles;              /* of libuv, until their close callbacks */
-    struct deadline_list requests; /* CLIENT_READ, CLIENT_WRITE */
-    struct deadline_list lingers;  /* CLIENT_LINGER */
-    struct deadline_list rests;
-    struct deadline rest; /* armed: no descriptors, the listener rests */
-    bool closing;
-};
-
-enum client_state {
-    CLIENT_READ,   /* waits for a request */
-    CLIENT_WRITE,  /* waits for the kernel to take the answer */
-    CLIENT_LINGER, /* waits for the client to see the end and to close */
-    CLIENT_CLOSED, /* waits for the close callback */
-};
-
-struct client {
-    struct list node;    /* in admin.clients */
-    struct list pending; /* in admin.pending: CLIENT_READ with a `rest` */
-    struct admin *admin; /* borrowed */
-    struct conn conn;
-    struct deadline deadline;
-    enum client_state state;
-    bool answered; /* at least once */
-    bool last;     /* CLIENT_WRITE: no request follows this answer */
-    char *rest;    /* owned; bytes behind the request that is being answered, or NULL */
-    size_t rest_at;
-    size_t rest_len;
-    size_t discarded; /* CLIENT_LINGER */
-    struct http_request request;
-};
+#define LOOK_MS      100   /* how often it is looked whether somebody has become slow */
 
 static struct client *client_of(struct conn *c)
 {
     return container_of(c, struct client, conn);
-}
-
-/* Room -------------------------------------------------------------------------------------- */
-
-static bool is_idle(const struct client *client)
-{
-    return client->state == CLIENT_READ && client->answered && client->rest == NULL &&
-           !http_request_begun(&client->request);
-}
-
-/* Who waits longest for its next request; NULL if nobody is idle. */
-static struct client *longest_idle(struct admin *a)
-{
-    struct client *found = NULL;
-    LIST_EACH(it, &a->clients)
-    {
-        struct client *client = container_of(it, struct client, node);
-        if (is_idle(client) &&
-            (found == NULL || client->deadline.due_ms < found->deadline.due_ms)) {
-            found = client;
-        }
-    }
-    return found;
-}
-
-/* Called after everything that makes or takes room. */
-static void watch(struct admin *a)
-{
-    bool rests = deadline_is_armed(&a->rest);
-    bool wanted = !a->closing && !rests && (a->open < ADMIN_CONNECTIONS || longest_idle(a) != NULL);
-    if (wanted && !a->watching) {
-        listener_resume(&a->listener);
-    } else if (!wanted && a->watching) {
-        uv_poll_stop(&a->listener.poll);
-    }
-    a->watching = wanted;
 }
 
 /* The end of a client ----------------------------------------------------------------------- */
@@ -113,21 +35,34 @@ static void release(struct admin *a)
         deadline_list_remove(&a->requests);
         deadline_list_remove(&a->lingers);
         deadline_list_remove(&a->rests);
+        deadline_list_remove(&a->looks);
+        authorizer_release(&a->authorizer);
         free(a);
     }
 }
 
 static void forget_rest(struct client *client)
 {
+    if (client->rest != NULL) {
+        wipe(client->rest, client->rest_len); /* passwords may be in it */
+    }
     free(client->rest);
     client->rest = NULL;
     list_remove(&client->pending);
+}
+
+/* Not in CLIENT_WRITE any more. */
+static void was_read(struct client *client)
+{
+    client->admin->unsent -= client->unsent;
+    client->unsent = 0;
 }
 
 /* No call may follow for this client but on_closed. */
 static void leave(struct client *client)
 {
     struct admin *a = client->admin;
+    was_read(client);
     deadline_disarm(client->state == CLIENT_LINGER ? &a->lingers : &a->requests, &client->deadline);
     forget_rest(client);
     client->state = CLIENT_CLOSED;
@@ -147,6 +82,7 @@ static void on_closed(struct conn *c)
     struct client *client = client_of(c);
     struct admin *a = client->admin;
     list_remove(&client->node);
+    http_request_forget(&client->request);
     free(client);
     release(a);
 }
@@ -181,14 +117,34 @@ static void answer_later(struct client *client)
 /* The answer has left. */
 static void next_request(struct client *client)
 {
+    was_read(client);
     if (client->last) {
         linger(client);
         return;
     }
     client->state = CLIENT_READ;
     client->answered = true;
-    http_request_init(&client->request);
     deadline_arm(&client->admin->requests, &client->deadline);
+}
+
+/* The kernel did not take all of an answer. Those that stall together would hold answers without
+ * bound, so the slowest of them go. */
+static void wait_for_reader(struct client *client)
+{
+    struct admin *a = client->admin;
+    client->state = CLIENT_WRITE;
+    conn_pause(&client->conn, PAUSE_PEER_FULL);
+    client->unsent = conn_queued(&client->conn);
+    a->unsent += client->unsent;
+    while (a->unsent > ADMIN_UNSENT_BYTES && a->unsent > client->unsent) {
+        struct client *victim = admin_slowest(a, CLIENT_WRITE, 0);
+        assert(victim != NULL); /* `client` is one of them */
+        leave(victim);
+        conn_reset(&victim->conn);
+        if (victim == client) {
+            return;
+        }
+    }
 }
 
 /* Takes the answer's memory. */
@@ -201,8 +157,7 @@ static void send_answer(struct client *client, struct text *answer)
     } else if (conn_queued(&client->conn) == 0) {
         next_request(client);
     } else {
-        client->state = CLIENT_WRITE;
-        conn_pause(&client->conn, PAUSE_PEER_FULL);
+        wait_for_reader(client);
     }
 }
 
@@ -214,6 +169,23 @@ static void refuse(struct client *client, int status)
     send_answer(client, &answer);
 }
 
+static void answer(struct client *client)
+{
+    struct admin *a = client->admin;
+    const struct http_request *r = &client->request;
+    struct text answer = {0};
+    int refusal = 0;
+    client->last = !r->keep_alive;
+    if (!answer_is_open(a->control, r)) {
+        refusal = authorizer_check(&a->authorizer, r, &client->from, client->trusted,
+                                   loop_now_ms(&a->control->loop));
+        client->trusted = client->trusted || refusal == 0;
+    }
+    answer_request(a->control, r, refusal, &answer);
+    http_request_forget(&client->request);
+    send_answer(client, &answer);
+}
+
 /* At most one request; returns the bytes used. */
 static size_t take_request(struct client *client, const char *data, size_t len)
 {
@@ -222,10 +194,7 @@ static size_t take_request(struct client *client, const char *data, size_t len)
     if (step == HTTP_STEP_BAD) {
         refuse(client, client->request.status);
     } else if (step == HTTP_STEP_DONE) {
-        struct text answer = {0};
-        client->last = !client->request.keep_alive;
-        answer_request(client->admin->control, &client->request, &answer);
-        send_answer(client, &answer);
+        answer(client);
     }
     return used;
 }
@@ -272,7 +241,7 @@ static void on_turn(uv_idle_t *turn)
         struct client *client = container_of(a->pending.next, struct client, pending);
         list_remove(&client->pending);
         take_rest(client);
-        watch(a);
+        admin_watch(a);
     }
     if (list_empty(&a->pending)) {
         uv_idle_stop(&a->turn);
@@ -296,13 +265,13 @@ static void on_data(struct conn *c, const char *data, size_t len)
             keep_rest(client, data + used, len - used);
         }
     }
-    watch(client->admin);
+    admin_watch(client->admin);
 }
 
 static void on_eof(struct conn *c)
 {
     close_client(client_of(c)); /* nothing is queued: else it would not be read */
-    watch(client_of(c)->admin);
+    admin_watch(client_of(c)->admin);
 }
 
 static void on_drained(struct conn *c)
@@ -317,14 +286,14 @@ static void on_drained(struct conn *c)
     } else if (client->state == CLIENT_READ) {
         conn_resume(c, PAUSE_PEER_FULL);
     }
-    watch(client->admin);
+    admin_watch(client->admin);
 }
 
 static void on_error(struct conn *c, int status)
 {
     (void)status;
     close_client(client_of(c));
-    watch(client_of(c)->admin);
+    admin_watch(client_of(c)->admin);
 }
 
 static const struct conn_ops client_ops = {
@@ -346,34 +315,40 @@ static void on_request_expired(struct deadline *d)
     } else {
         close_client(client);
     }
-    watch(client->admin);
+    admin_watch(client->admin);
 }
 
 static void on_linger_expired(struct deadline *d)
 {
     struct client *client = container_of(d, struct client, deadline);
     close_client(client);
-    watch(client->admin);
+    admin_watch(client->admin);
 }
 
 static void on_rested(struct deadline *d)
 {
-    watch(container_of(d, struct admin, rest));
+    admin_watch(container_of(d, struct admin, rest));
+}
+
+static void on_look(struct deadline *d)
+{
+    admin_watch(container_of(d, struct admin, look));
 }
 
 static void on_accept(struct listener *l, int fd, const struct address *from)
 {
     struct admin *a = container_of(l, struct admin, listener);
     struct client *client = a->closing ? NULL : calloc(1, sizeof(*client));
-    (void)from;
     if (client == NULL) {
         close(fd);
         return;
     }
     if (a->open >= ADMIN_CONNECTIONS) {
-        close_client(longest_idle(a)); /* there is one, else the listener were not watched */
+        close_client(
+            admin_who_makes_room(a)); /* there is one, else the listener were not watched */
     }
     client->admin = a;
+    client->from = *from;
     list_append(&a->clients, &client->node);
     list_init(&client->pending);
     deadline_init(&client->deadline);
@@ -386,7 +361,7 @@ static void on_accept(struct listener *l, int fd, const struct address *from)
     }
     deadline_arm(&a->requests, &client->deadline);
     conn_start(&client->conn);
-    watch(a);
+    admin_watch(a);
 }
 
 static void on_exhausted(struct listener *l, int status)
@@ -431,11 +406,24 @@ struct admin *admin_new(struct control *c, int fd)
     a->handles = 2;
     list_init(&a->pending);
     list_init(&a->clients);
-    deadline_list_init(&a->requests, &c->loop, REQUEST_MS, on_request_expired);
+    deadline_list_init(&a->requests, &c->loop, ADMIN_REQUEST_MS, on_request_expired);
     deadline_list_init(&a->lingers, &c->loop, LINGER_MS, on_linger_expired);
     deadline_list_init(&a->rests, &c->loop, REST_MS, on_rested);
+    deadline_list_init(&a->looks, &c->loop, LOOK_MS, on_look);
     deadline_init(&a->rest);
+    deadline_init(&a->look);
+    admin_adopt(a);
     return a;
+}
+
+void admin_adopt(struct admin *a)
+{
+    authorizer_set(&a->authorizer, &a->control->config->router);
+}
+
+void admin_look_at_files(struct admin *a)
+{
+    authorizer_look(&a->authorizer);
 }
 
 void admin_close(struct admin *a)
@@ -445,6 +433,7 @@ void admin_close(struct admin *a)
     }
     a->closing = true;
     deadline_disarm(&a->rests, &a->rest);
+    deadline_disarm(&a->looks, &a->look);
     LIST_EACH(it, &a->clients)
     {
         close_client(container_of(it, struct client, node));

@@ -24,6 +24,8 @@ static const char *phrase(int status)
     switch (status) {
     case 200:
         return "OK";
+    case 401:
+        return "Unauthorized";
     case 404:
         return "Not Found";
     case 405:
@@ -32,6 +34,8 @@ static const char *phrase(int status)
         return "Request Timeout";
     case 413:
         return "Content Too Large";
+    case 429:
+        return "Too Many Requests";
     case 431:
         return "Request Header Fields Too Large";
     case 503:
@@ -107,25 +111,62 @@ static void write_readyz(const struct control *c, const struct http_request *r, 
                            : "the first election round is not over");
 }
 
-static const struct {
+/* Orchestrators and load balancers know no password. */
+static bool always(const struct control *c)
+{
+    (void)c;
+    return true;
+}
+
+static bool metrics_open(const struct control *c)
+{
+    return c->config->router.metrics_open;
+}
+
+struct path {
     const char *path;
     void (*write)(const struct control *c, const struct http_request *r, struct answer *a);
-} paths[] = {
-    {"/", write_page},           {"/stats.json", write_json}, {"/metrics", write_metrics},
-    {"/healthz", write_healthz}, {"/readyz", write_readyz},
+    bool (*open)(const struct control *c); /* NULL = never */
 };
 
-static void write_path(const struct control *c, const struct http_request *r, struct answer *a)
+static const struct path paths[] = {
+    {"/", write_page, NULL},
+    {"/stats.json", write_json, NULL},
+    {"/metrics", write_metrics, metrics_open},
+    {"/healthz", write_healthz, always},
+    {"/readyz", write_readyz, always},
+};
+
+/* NULL if there is no such path. */
+static const struct path *find_path(const struct http_request *r)
 {
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         if (strlen(paths[i].path) == r->path_len &&
             memcmp(paths[i].path, r->path, r->path_len) == 0) {
-            paths[i].write(c, r, a);
-            return;
+            return &paths[i];
         }
+    }
+    return NULL;
+}
+
+static void write_path(const struct control *c, const struct http_request *r, struct answer *a)
+{
+    const struct path *path = find_path(r);
+    if (path != NULL) {
+        path->write(c, r, a);
+        return;
     }
     a->status = 404;
     text_add(&a->body, "nothing here; try / /stats.json /metrics /healthz /readyz\n");
+}
+
+bool answer_is_open(const struct control *c, const struct http_request *r)
+{
+    if (r->method == HTTP_METHOD_OTHER) {
+        return true; /* it is refused to all alike */
+    }
+    const struct path *path = find_path(r);
+    return path != NULL && path->open != NULL && path->open(c);
 }
 
 /* The head ---------------------------------------------------------------------------------- */
@@ -154,6 +195,12 @@ static void add_head(const struct answer *a, bool keep_alive, struct text *out)
     if (a->status == 405) {
         text_add(out, "Allow: GET, HEAD\r\n");
     }
+    if (a->status == 401) { /* RFC 7617, section 2 */
+        text_add(out, "WWW-Authenticate: Basic realm=\"router\", charset=\"UTF-8\"\r\n");
+    }
+    if (a->status == 429) {
+        text_add(out, "Retry-After: 1\r\n");
+    }
     if (a->is_page) {
         char policy[PAGE_POLICY_MAX];
         page_policy(policy);
@@ -162,10 +209,14 @@ static void add_head(const struct answer *a, bool keep_alive, struct text *out)
     text_add(out, "\r\n");
 }
 
-void answer_request(const struct control *c, const struct http_request *r, struct text *out)
+void answer_request(const struct control *c, const struct http_request *r, int refusal,
+                    struct text *out)
 {
     struct answer a = {.status = 200, .type = plain_text};
-    if (r->method == HTTP_METHOD_OTHER) {
+    if (refusal != 0) {
+        a.status = refusal;
+        text_add(&a.body, "%s\n", refusal == 401 ? "user and password, please" : "not so fast");
+    } else if (r->method == HTTP_METHOD_OTHER) {
         a.status = 405;
         text_add(&a.body, "only GET and HEAD\n");
     } else {

@@ -141,6 +141,9 @@ static void on_files_look(uv_timer_t *timer)
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_look_at_files(c->backends[i]);
     }
+    if (c->admin != NULL) {
+        admin_look_at_files(c->admin);
+    }
 }
 
 int control_init(struct control *c, const struct control_setup *setup)

@@ -29,26 +29,6 @@ static void check_required(const struct config *c, struct config_errors *errors)
     }
 }
 
-/* [router] ---------------------------------------------------------------------------------- */
-
-static void check_admin(struct config *c, struct config_errors *errors)
-{
-    struct router_config *r = &c->router;
-    const struct origin_setting *s = origin_find(c->origin, SECTION_ROUTER, 0, "admin");
-    struct address at;
-    r->admin_written = s != NULL;
-    if (s == NULL || !s->ok || r->admin == NULL || address_parse(&at, r->admin) != 0) {
-        return;
-    }
-    if (!address_is_loopback(&at) && !r->admin_open &&
-        config_sound(c, SECTION_ROUTER, 0, "admin_open")) {
-        config_error(errors, s->line,
-                     "admin = %s is open to other machines and asks for no password: write "
-                     "\"admin_open = yes\" if that is meant, or a loopback address",
-                     r->admin);
-    }
-}
-
 /* Frontends --------------------------------------------------------------------------------- */
 
 bool config_find_backend(const struct config *c, const char *name, size_t *index)
@@ -244,7 +224,7 @@ static void check_binds(const struct config *c, struct config_errors *errors)
 void config_check(struct config *c, struct config_errors *errors)
 {
     check_required(c, errors);
-    check_admin(c, errors);
+    config_check_admin(c, errors);
     for (size_t i = 0; i < c->frontend_count; i++) {
         struct frontend_config *f = &c->frontends[i];
         f->route_auto = f->route == ROUTE_AUTO;

@@ -71,29 +71,21 @@ static void check_discovers(const struct config *c, const struct backend_config 
 
 /* Passwords --------------------------------------------------------------------------------- */
 
-/* The keys of one account. */
-struct account {
-    const char *user;
-    const char *password;
-    const char *file;
-    bool needs_password; /* with a user */
-};
-
-static void check_password(const struct config *c, const struct backend_config *b,
+void config_check_password(const struct config *c, enum section_kind kind, size_t index,
                            const struct account *keys, char **password,
                            struct config_errors *errors)
 {
     const struct config_origin *o = c->origin;
-    const struct origin_setting *file = origin_find(o, SECTION_BACKEND, b->index, keys->file);
-    const struct origin_setting *plain = origin_find(o, SECTION_BACKEND, b->index, keys->password);
-    const struct origin_setting *user = origin_find(o, SECTION_BACKEND, b->index, keys->user);
+    const struct origin_setting *file = origin_find(o, kind, index, keys->file);
+    const struct origin_setting *plain = origin_find(o, kind, index, keys->password);
+    const struct origin_setting *user = origin_find(o, kind, index, keys->user);
     bool has_file = file != NULL && file->ok;
     bool has_plain = plain != NULL && plain->ok;
     if (has_file && has_plain) {
         config_error(errors, file->line, "\"%s\" and \"%s\" (line %u) are both set", keys->file,
                      keys->password, plain->line);
     } else if (has_file) {
-        const char *path = *(char **)config_member(c, file->option, b->index);
+        const char *path = *(char **)config_member(c, file->option, index);
         char why[SECRET_WHY_MAX];
         char shown[SHOWN_MAX];
         *password = secret_read(path, why);
@@ -114,8 +106,8 @@ static void check_passwords(const struct config *c, struct backend_config *b,
     struct account probe = {"probe_user", "probe_password", "probe_password_file", redis};
     struct account sentinel = {"sentinel_user", "sentinel_password", "sentinel_password_file",
                                true};
-    check_password(c, b, &probe, &b->probe_password, errors);
-    check_password(c, b, &sentinel, &b->sentinel_password, errors);
+    config_check_password(c, SECTION_BACKEND, b->index, &probe, &b->probe_password, errors);
+    config_check_password(c, SECTION_BACKEND, b->index, &sentinel, &b->sentinel_password, errors);
 }
 
 /* Probes ------------------------------------------------------------------------------------ */

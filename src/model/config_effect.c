@@ -197,6 +197,17 @@ static bool frontend_effect(const struct config *c, const struct option *o, size
     return true;
 }
 
+static bool router_effect(const struct config *c, const struct option *o, char why[EFFECT_WHY_MAX])
+{
+    if ((o->flags & OPTION_ADMIN) != 0 && c->router.admin == NULL) {
+        snprintf(why, EFFECT_WHY_MAX, "admin = off");
+        return !config_sound(c, SECTION_ROUTER, 0, "admin");
+    }
+    snprintf(why, EFFECT_WHY_MAX, "no \"admin_password\"");
+    return (o->flags & OPTION_PASSWORD) == 0 || c->router.admin_password != NULL ||
+           c->router.admin_password_file != NULL;
+}
+
 bool config_has_effect(const struct config *c, const struct option *o, size_t index,
                        char why[EFFECT_WHY_MAX])
 {
@@ -206,6 +217,7 @@ bool config_has_effect(const struct config *c, const struct option *o, size_t in
     case SECTION_BACKEND:
         return backend_effect(c, o, index, why);
     case SECTION_ROUTER:
+        return router_effect(c, o, why);
     case SECTION_KINDS:
         break;
     }

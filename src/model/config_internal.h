@@ -79,6 +79,8 @@ enum option_flag {
     OPTION_TERMINATED = 65536,
     OPTION_EDGE = 131072,
     OPTION_PATRONI = 262144,
+    OPTION_ADMIN = 524288,
+    OPTION_PASSWORD = 1048576,
 };
 
 struct parse;
@@ -251,7 +253,7 @@ bool config_sound(const struct config *c, enum section_kind kind, size_t index, 
 extern const char *const config_route_words[ROUTE_COUNT];
 extern const char *const config_probe_words[];
 
-/* The whole (config_check.c, config_check_edge.c, config_check_backend.c) -------------------- */
+/* The whole (config_check*.c) ---------------------------------------------------------------- */
 
 /* Finds backends, reads secrets, resolves auto, numbers servers, and adds what is wrong. */
 void config_check(struct config *c, struct config_errors *errors);
@@ -259,6 +261,18 @@ void config_check(struct config *c, struct config_errors *errors);
  * frontend's own backend was. */
 void config_check_edge(const struct config *c, struct frontend_config *f, bool found,
                        struct config_errors *errors);
+void config_check_admin(struct config *c, struct config_errors *errors);
+/* The keys of one account. */
+struct account {
+    const char *user;
+    const char *password;
+    const char *file;
+    bool needs_password; /* with a user */
+};
+/* Reads the password's file, if there is one, into *password. */
+void config_check_password(const struct config *c, enum section_kind kind, size_t index,
+                           const struct account *keys, char **password,
+                           struct config_errors *errors);
 void config_check_backends(struct config *c, struct config_errors *errors);
 bool config_find_backend(const struct config *c, const char *name, size_t *index);
 void config_tell_no_backend(const struct config *c, const char *name, unsigned line,

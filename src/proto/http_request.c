@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/mem.h"
+
 void http_request_init(struct http_request *r)
 {
     /* Not the whole struct: `head` is valid up to `len` only. */
@@ -22,6 +24,12 @@ void http_request_init(struct http_request *r)
 bool http_request_begun(const struct http_request *r)
 {
     return r->len > 0;
+}
+
+void http_request_forget(struct http_request *r)
+{
+    wipe(r->head, r->len);
+    http_request_init(r);
 }
 
 static enum http_step refuse(struct http_request *r, int status)
@@ -176,6 +184,11 @@ static int take_field(struct http_request *r, const char *s, size_t len)
         take_connection(r, value, (size_t)(end - value));
     } else if (equals(s, name_len, "content-length")) {
         return take_length(r, value, (size_t)(end - value));
+    } else if (equals(s, name_len, "authorization")) {
+        bool repeated = r->authorization != NULL;
+        r->authorization = value;
+        r->authorization_len = (size_t)(end - value);
+        return repeated ? 400 : 0;
     } else if (equals(s, name_len, "transfer-encoding")) {
         return 400;
     }

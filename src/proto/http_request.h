@@ -27,6 +27,8 @@ struct http_request {
     size_t path_len;
     const char *query; /* behind the '?'; NULL if there is none */
     size_t query_len;
+    const char *authorization; /* the value of that field, a secret; NULL if there is none */
+    size_t authorization_len;
     bool keep_alive; /* the client may send another request on this connection */
     int status;      /* HTTP_STEP_BAD: 400, 413, 431 or 505 */
 
@@ -50,5 +52,7 @@ enum http_step http_request_feed(struct http_request *r, const char *data, size_
                                  size_t *used);
 /* Whether a byte of a request was taken; empty lines before it do not count. */
 bool http_request_begun(const struct http_request *r);
+/* Wipes what was read: there may have been a password in it. */
+void http_request_forget(struct http_request *r);
 
 #endif

@@ -85,13 +85,21 @@ static void an_open_admin_address_must_be_meant(void **state)
     for (size_t i = 0; i < ARRAY_LEN(open); i++) {
         snprintf(text, sizeof(text), "[router]\nadmin = %s\n%s", open[i], SHORTEST);
         snprintf(expected, sizeof(expected),
-                 "r.ini:2: admin = %s is open to other machines and asks for no password: write "
-                 "\"admin_open = yes\" if that is meant, or a loopback address\n",
+                 "r.ini:2: admin = %s is open to other machines and asks for no password: set "
+                 "\"admin_user\" and \"admin_password\", or write \"admin_open = yes\" if that is "
+                 "meant, or a loopback address\n",
                  open[i]);
         assert_errors(text, expected);
         snprintf(text, sizeof(text), "[router]\nadmin = %s\nadmin_open = yes\n%s", open[i],
                  SHORTEST);
         config_free(load(text));
+        snprintf(text, sizeof(text), "[router]\nadmin = %s\nadmin_user = a\nadmin_password = b\n%s",
+                 open[i], SHORTEST);
+        config_free(load(text));
+        /* A variable of the environment that is empty is no password. */
+        snprintf(text, sizeof(text), "[router]\nadmin = %s\nadmin_password = ${NONE:-}\n%s",
+                 open[i], SHORTEST);
+        assert_errors(text, expected);
     }
     for (size_t i = 0; i < ARRAY_LEN(closed); i++) {
         snprintf(text, sizeof(text), "[router]\nadmin = %s\n%s", closed[i], SHORTEST);
@@ -100,6 +108,24 @@ static void an_open_admin_address_must_be_meant(void **state)
     assert_errors("[router]\nadmin = localhost:1\n" SHORTEST,
                   "r.ini:2: bad value \"localhost:1\" for \"admin\": an address to listen on is "
                   "numeric, write 127.0.0.1 or [::1]\n");
+}
+
+static void the_admin_password_needs_all_its_parts(void **state)
+{
+    (void)state;
+    assert_errors("[router]\nadmin_user = ops\n" SHORTEST,
+                  "r.ini:2: \"admin_user\" needs \"admin_password\" or \"admin_password_file\"\n");
+    assert_errors("[router]\nadmin_user = ops\nadmin_password = ${NONE:-}\n" SHORTEST,
+                  "r.ini:2: \"admin_user\" needs \"admin_password\" or \"admin_password_file\"\n");
+    assert_errors("[router]\nadmin_password = x\n" SHORTEST,
+                  "r.ini:2: \"admin_password\" needs \"admin_user\"\n");
+    assert_errors("[router]\nadmin_user = a:b\nadmin_password = x\n" SHORTEST,
+                  "r.ini:2: \"admin_user\" has a colon in it\n");
+    assert_errors("[router]\nmetrics_open = yes\n" SHORTEST,
+                  "r.ini:2: \"metrics_open\" has no effect with no \"admin_password\"\n");
+    assert_errors("[router]\nadmin = off\nadmin_user = a\n" SHORTEST,
+                  "r.ini:3: \"admin_user\" needs \"admin_password\" or \"admin_password_file\"\n"
+                  "r.ini:3: \"admin_user\" has no effect with admin = off\n");
 }
 
 /* Passwords --------------------------------------------------------------------------------- */
@@ -312,6 +338,7 @@ int main(void)
         cmocka_unit_test(options_without_an_effect_are_refused),
         cmocka_unit_test(a_route_by_role_needs_somebody_who_asks_for_roles),
         cmocka_unit_test(an_open_admin_address_must_be_meant),
+        cmocka_unit_test(the_admin_password_needs_all_its_parts),
         cmocka_unit_test(a_password_is_given_once_and_can_be_read),
         cmocka_unit_test(a_password_file_holds_a_password),
         cmocka_unit_test(no_message_shows_a_password),
