@@ -9,7 +9,6 @@
 
 #include "base/list.h"
 #include "ctl/certificates.h"
-#include "ctl/drain.h"
 #include "ctl/events.h"
 #include "ctl/probes.h"
 #include "ctl/recorder.h"
@@ -94,6 +93,16 @@ struct backend_control {
     unsigned chosen; /* 1 + the server that the operator elects with the next election; 0 = none */
     bool first_round_over;
     uint64_t held_since_ms; /* writes wait since; 0 = they do not */
+};
+
+/* The end of a router in steps (drain.c): /readyz says 503 and everything else goes on
+ * (shutdown_delay); no listener accepts any more, sessions finish, servers are probed and fenced as
+ * ever (drain_timeout); what is left is closed and counted; the workers end, then the loop. */
+struct drain {
+    uv_timer_t timer;  /* the end of shutdown_delay; then looks whether the drain is over */
+    uint64_t until_ms; /* loop time */
+    bool doors_closed; /* topologies say that nobody new comes in */
+    bool timed_out;    /* drain_timeout is over, and sessions were left */
 };
 
 struct control {
@@ -200,6 +209,12 @@ void changes_fenced(struct backend_control *b); /* no worker writes to the old p
 void changes_published(struct backend_control *b); /* the workers are told about the primary */
 void changes_written(struct backend_control *b);   /* a client's bytes went to it */
 struct record_counts changes_counts(const struct backend_control *b);
+
+/* drain.c ------------------------------------------------------------------------------------ */
+void drain_init(struct control *c);
+/* All workers have ended: says how many sessions of which frontend drain_timeout has closed. */
+void drain_tell(struct control *c);
+void drain_end(struct control *c); /* closes the timer */
 
 /* lag.c */
 /* Samples closer than gap_ms are thinned out, so that the memory reaches back far enough. */

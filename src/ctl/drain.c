@@ -1,5 +1,4 @@
-#include "ctl/drain.h"
-
+/* control_drain() and what follows from it; see struct drain. */
 #include "base/macros.h"
 #include "base/mem.h"
 #include "ctl/control.h"

@@ -1,5 +1,5 @@
-"""Promise: with a password nobody sees numbers without it, guessing it is slow, and neither disturbs
-those who know it, nor probes of an orchestrator."""
+"""Promise: with a password nobody sees numbers without it, and guessing it is slow; neither
+disturbs those who know it, nor probes of an orchestrator."""
 import base64
 import http.client
 import os
