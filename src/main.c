@@ -49,13 +49,15 @@ static int run(const struct config *config)
 {
     char why[512];
     struct router *r;
-    log_set_level(config->router.log_level);
-    if (router_start(&r, config, why, sizeof why) != 0) {
+    const struct log_setup log = {config->router.log, config->router.log_format,
+                                  config->router.log_level};
+    if (log_configure(&log, why) != 0 || router_start(&r, config, why, sizeof why) != 0) {
         fprintf(stderr, "router: %s\n", why);
         return 1;
     }
     int rc = router_run(r);
     router_free(r);
+    log_close();
     if (rc != 0) {
         fprintf(stderr, "router: a handle was left open at the end: %s\n", uv_strerror(rc));
     }

@@ -42,6 +42,7 @@ struct router {
     int admin_fd;
     uv_signal_t term;
     uv_signal_t interrupt;
+    uv_signal_t reopen;
     bool signalled;
     struct message drain;
     atomic_bool drain_posted; /* the message is not ours any more */
@@ -222,16 +223,26 @@ static void on_signal(uv_signal_t *handle, int number)
     control_drain(&r->control);
 }
 
+static void on_reopen(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    (void)number;
+    log_reopen();
+}
+
 static void watch_signals(struct router *r)
 {
     uv_signal_init(&r->control.loop.uv, &r->term);
     uv_signal_init(&r->control.loop.uv, &r->interrupt);
+    uv_signal_init(&r->control.loop.uv, &r->reopen);
     r->term.data = r;
     r->interrupt.data = r;
     uv_signal_start(&r->term, on_signal, SIGTERM);
     uv_signal_start(&r->interrupt, on_signal, SIGINT);
+    uv_signal_start(&r->reopen, on_reopen, SIGUSR1);
     uv_unref((uv_handle_t *)&r->term);
     uv_unref((uv_handle_t *)&r->interrupt);
+    uv_unref((uv_handle_t *)&r->reopen);
 }
 
 static int init_certificates(struct router *r)
@@ -340,8 +351,10 @@ static int finish(struct router *r)
     }
     uv_close((uv_handle_t *)&r->term, NULL);
     uv_close((uv_handle_t *)&r->interrupt, NULL);
+    uv_close((uv_handle_t *)&r->reopen, NULL);
     signal(SIGTERM, SIG_IGN); /* it ends already: another one would leave the socket files behind */
     signal(SIGINT, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
     loop_run(&r->control.loop);
     int control_rc = loop_release(&r->control.loop);
     control_release(&r->control);

@@ -45,9 +45,9 @@ void text_add(struct text *t, const char *fmt, ...)
     t->len += (size_t)need;
 }
 
-/* Length of the well-formed UTF-8 sequence at `s` (RFC 3629, section 4), 0 if there is none. */
-static size_t utf8_sequence(const unsigned char *s)
+size_t text_utf8_sequence(const char *bytes)
 {
+    const unsigned char *s = (const unsigned char *)bytes;
     size_t len;
     uint32_t point;
     if (s[0] < 0x80) {
@@ -79,7 +79,7 @@ void text_add_json(struct text *t, const char *s)
 {
     text_add_bytes(t, "\"", 1);
     for (const unsigned char *p = (const unsigned char *)s; *p != '\0';) {
-        size_t len = utf8_sequence(p);
+        size_t len = text_utf8_sequence((const char *)p);
         if (len == 0) {
             text_add_bytes(t, "?", 1);
             p++;

@@ -19,4 +19,8 @@ void text_add_bytes(struct text *t, const void *bytes, size_t len);
 void text_add_json(struct text *t, const char *s);
 void text_free(struct text *t);
 
+/* Length of the well-formed UTF-8 sequence at `s` (RFC 3629, section 4), 0 if there is none. `s`
+ * ends in NUL. */
+size_t text_utf8_sequence(const char *s);
+
 #endif

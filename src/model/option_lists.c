@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log_target.h"
 #include "base/mem.h"
 #include "model/config_internal.h"
 
@@ -151,6 +152,28 @@ void release_ADMIN(char **value)
 {
     free(*value);
     *value = NULL;
+}
+
+bool parse_LOG_TARGET(struct parse *p, char **out)
+{
+    struct log_target target;
+    int rc = log_target_parse(&target, p->value);
+    log_target_release(&target);
+    if (rc != 0) {
+        parse_expected(p, p->value);
+        return false;
+    }
+    return parse_TEXT(p, out);
+}
+
+void print_LOG_TARGET(struct text *out, char *const *value, size_t item)
+{
+    print_TEXT(out, value, item);
+}
+
+void release_LOG_TARGET(char **value)
+{
+    release_TEXT(value);
 }
 
 bool parse_BIND(struct parse *p, struct bind_list *out)

@@ -111,6 +111,8 @@ static void print_word(struct text *out, const struct word *words, size_t count,
     }
 
 WORDS_TYPE(BOOL, bool, {"yes", true}, {"no", false})
+WORDS_TYPE(LOG_FORMAT, enum log_format, {"text", LOG_FORMAT_TEXT}, {"json", LOG_FORMAT_JSON},
+           {"haproxy", LOG_FORMAT_HAPROXY})
 WORDS_TYPE(LOG_LEVEL, enum log_level, {"error", LOG_LEVEL_ERROR}, {"warn", LOG_LEVEL_WARN},
            {"info", LOG_LEVEL_INFO}, {"debug", LOG_LEVEL_DEBUG})
 WORDS_TYPE(LOG_SESSIONS, enum log_sessions, {"no", LOG_SESSIONS_NO},

@@ -17,7 +17,7 @@ from lib.waiting import until
 
 pytestmark = pytest.mark.sanitize
 
-STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
+STAMP = r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
 NOBODY = 65534
 
 
@@ -47,7 +47,7 @@ def test_what_is_wrong_with_a_certificate_is_told_at_the_start_and_does_not_prev
                                                                                      wrong):
     leaf = place.authority.leaf(names=[HUB], **WRONG[wrong])
     router, port = place.router(tls_cert=leaf.pem)
-    line = f"warn frontend=f certificate {leaf.pem} ({HUB}): {WORDS[wrong]}\n"
+    line = f"level=warn msg=\"frontend=f certificate {leaf.pem} ({HUB}): {WORDS[wrong]}\"\n"
     assert re.match(STAMP + re.escape(line), router.log), router.log
     certificate, = tls_of(router)["certificates"]
     assert certificate["problem"] == WORDS[wrong]
@@ -63,7 +63,7 @@ def test_names_of_sni_without_a_certificate_are_told(place):
         f"{HUB} b", "*.relay.example.com b", "a.relay.example.com b", "chat.example.com b",
         "*.example.com b"])
     words = "no certificate is for chat.example.com, *.example.com"
-    assert f"warn frontend=f {words}\n" in router.log
+    assert f"level=warn msg=\"frontend=f {words}\"\n" in router.log
     assert tls_of(router)["problem"] == words
     assert words in run("-t", "-c", router.path).stderr
 

@@ -18,7 +18,7 @@ from lib.waiting import SLOW, until
 
 pytestmark = pytest.mark.sanitize
 
-STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
+STAMP = r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
 
 
 @pytest.fixture
@@ -149,8 +149,8 @@ def test_a_renewed_certificate_is_shown_to_new_clients_and_sessions_live_on(plac
         certificate, = tls_of(router)["certificates"]
         assert certificate["days_left"] == 90
         assert tls_of(router)["problem"] is None
-        line = f"info frontend=f its TLS files were read again: {live.cert} " \
-               f"({HUB} more.example.com; 90 days left)\n"
+        line = f"level=info msg=\"frontend=f its TLS files were read again: {live.cert} " \
+               f"({HUB} more.example.com; 90 days left)\"\n"
         assert router.log.count(line) == 1, router.log
         live.put(old)
         until(lambda: shown_to_new(place, port) == old.fingerprint, "the old one again", 10)
@@ -255,8 +255,8 @@ def test_a_file_that_is_named_by_a_descriptor_will_not_be_seen_to_change(place):
     with open(leaf.key, "rb") as key:
         done = run("-t", "-c", path, stdin=key)
     assert done.stdout == f"{path}: ok\n"
-    assert re.fullmatch(STAMP + "warn frontend=f /dev/fd/0 is an open file: one that takes its "
-                        "place will not be read again\n", done.stderr), done.stderr
+    assert re.fullmatch(STAMP + "level=warn msg=\"frontend=f /dev/fd/0 is an open file: one that "
+                        "takes its place will not be read again\"\n", done.stderr), done.stderr
 
 
 # --- to servers ---
@@ -311,4 +311,4 @@ def test_the_certificate_that_is_shown_to_servers_is_read_again(place, whose):
     until(lambda: last() == old.fingerprint, "the certificate to be shown", 10)
     live.put(new)
     until(lambda: last() == new.fingerprint, "the new one to be shown", 10)
-    assert f"info backend=b its TLS files were read again: {live.cert} " in router.log
+    assert f"level=info msg=\"backend=b its TLS files were read again: {live.cert} " in router.log

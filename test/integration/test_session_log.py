@@ -12,8 +12,9 @@ from lib.resp import connect
 from lib.sockets import local, read_all
 from lib.waiting import Clock, until
 
-LINE = re.compile(r'^\S+Z info session end="([\w ]+)" frontend=(\S+) backend=(\S+) server=(\S+)'
-                  r" ms=(\d+) in=(\d+) out=(\d+)$", re.M)
+LINE = re.compile(r'^time=\S+Z level=info msg="session end=\\"([\w ]+)\\" frontend=(\S+)'
+                  r' backend=(\S+) server=(\S+)'
+                  r' ms=(\d+) in=(\d+) out=(\d+)"$', re.M)
 
 
 def echo_or_reset(server, sock):

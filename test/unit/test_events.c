@@ -105,9 +105,9 @@ static void every_event_is_a_line_of_the_log(void **state)
     log_set_level(LOG_LEVEL_INFO);
     size_t len = logged(*state, line, sizeof(line));
     log_set_level(LOG_LEVEL_ERROR);
-    assert_non_null(strstr(line, " info "));
+    assert_non_null(strstr(line, " level=info "));
     assert_non_null(strstr(line, "redis"));
-    assert_non_null(strstr(line, "redis-1 was fenced\n"));
+    assert_non_null(strstr(line, "redis-1 was fenced\"\n"));
     assert_ptr_equal(strchr(line, '\n'), line + len - 1);
 }
 

@@ -201,13 +201,13 @@ static void the_log_tells_it_once_and_shows_no_password(void **state)
     assert_string_equal(line, "");
     replace(p, "hunter2");
     logged(p, line, sizeof(line));
-    assert_non_null(strstr(line, " info "));
+    assert_non_null(strstr(line, " level=info "));
     assert_non_null(strstr(line, "backend=b the password in "));
     assert_non_null(strstr(line, "has changed"));
     assert_null(strstr(line, "hunter2"));
     replace(p, "");
     logged(p, line, sizeof(line));
-    assert_non_null(strstr(line, " warn "));
+    assert_non_null(strstr(line, " level=warn "));
     assert_non_null(strstr(line, "cannot be read again (it is empty): the old one stays in use"));
     unlink(p->file);
     logged(p, line, sizeof(line));

@@ -1,0 +1,482 @@
+/* A line of the log is one line, valid in its format whatever is in it, and leaves at once or not
+ * at all: nothing that a target does stops who writes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/log_line.h"
+#include "base/log_target.h"
+
+struct place {
+    char directory[64];
+    char path[128];
+    char target[160];
+};
+
+static int set_up(void **state)
+{
+    struct place *p = calloc(1, sizeof *p);
+    snprintf(p->directory, sizeof p->directory, "/tmp/test_log.XXXXXX");
+    assert_non_null(mkdtemp(p->directory));
+    snprintf(p->path, sizeof p->path, "%s/log", p->directory);
+    snprintf(p->target, sizeof p->target, "file:%s", p->path);
+    *state = p;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *p = *state;
+    char moved[128];
+    log_close();
+    log_set_level(LOG_LEVEL_INFO);
+    unlink(p->path);
+    snprintf(moved, sizeof moved, "%s/moved", p->directory);
+    unlink(moved);
+    assert_int_equal(rmdir(p->directory), 0);
+    free(p);
+    return 0;
+}
+
+static void configure(const char *target, enum log_format format)
+{
+    char why[LOG_WHY_MAX] = "";
+    const struct log_setup setup = {target, format, LOG_LEVEL_INFO};
+    if (log_configure(&setup, why) != 0) {
+        fail_msg("%s", why);
+    }
+}
+
+static const char *content(const char *path)
+{
+    static char data[1 << 20];
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    size_t len = fread(data, 1, sizeof data - 1, file);
+    data[len] = '\0';
+    fclose(file);
+    return data;
+}
+
+/* How a line looks ---------------------------------------------------------------------------- */
+
+static const char *made(const char *words, enum log_format format)
+{
+    static struct log_line l;
+    const struct log_words w = {.level = LOG_LEVEL_WARN, .words = words};
+    log_line_make(&l, &w, format, false);
+    assert_true(l.len < sizeof l.data);
+    l.data[l.len] = '\0';
+    return l.data;
+}
+
+static void text_is_logfmt(void **state)
+{
+    (void)state;
+    const char *line = made("it is \"down\"", LOG_FORMAT_TEXT);
+    assert_memory_equal(line, "time=20", 7);
+    assert_string_equal(strstr(line, " level="), " level=warn msg=\"it is \\\"down\\\"\"\n");
+    line = made("down", LOG_FORMAT_TEXT);
+    assert_string_equal(strstr(line, " level="), " level=warn msg=down\n");
+}
+
+static void json_names_what_a_line_is_about(void **state)
+{
+    (void)state;
+    const char *line = made("backend=b server=one is down", LOG_FORMAT_JSON);
+    assert_memory_equal(line, "{\"time\":\"20", 11);
+    assert_string_equal(strstr(line, ",\"level\""),
+                        ",\"level\":\"warn\",\"backend\":\"b\",\"server\":\"one\","
+                        "\"msg\":\"backend=b server=one is down\"}\n");
+}
+
+static void haproxy_is_a_notice(void **state)
+{
+    (void)state;
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "[WARNING]  (%d) : one is down\n", (int)getpid());
+    assert_string_equal(made("one is down", LOG_FORMAT_HAPROXY), wanted);
+}
+
+static void no_byte_breaks_out_of_its_line(void **state)
+{
+    (void)state;
+    const char *evil = "a\nb\"c\\d\x01\x7f\xff\xc3(\xe2\x82\xac";
+    assert_string_equal(
+        strstr(made(evil, LOG_FORMAT_JSON), "\"msg\""),
+        "\"msg\":\"a\\u000ab\\\"c\\\\d\\u0001\\u007f\xef\xbf\xbd\xef\xbf\xbd(\xe2\x82"
+        "\xac\"}\n");
+    assert_string_equal(
+        strstr(made(evil, LOG_FORMAT_TEXT), "msg="),
+        "msg=\"a\\u000ab\\\"c\\\\d\\u0001\\u007f\xef\xbf\xbd\xef\xbf\xbd(\xe2\x82\xac"
+        "\"\n");
+    assert_string_equal(strstr(made("a\nb\r", LOG_FORMAT_HAPROXY), "a"), "a?b?\n");
+}
+
+/* Six bytes for each of the words: more than a line holds. What does not fit is cut where a
+ * character ends, and the line is closed. */
+static void what_is_too_long_is_cut_and_the_line_closed(void **state)
+{
+    (void)state;
+    char words[LOG_WORDS_MAX];
+    memset(words, '\x01', sizeof words - 1);
+    words[sizeof words - 1] = '\0';
+    const struct log_field fields[] = {{"first", "x", 0}, {"second", NULL, 7}};
+    const struct log_words w = {LOG_LEVEL_INFO, words, fields, 2, false};
+    static const char *const ends[] = {[LOG_FORMAT_TEXT] = "u0001\"\n",
+                                       [LOG_FORMAT_JSON] = "u0001\"}\n",
+                                       [LOG_FORMAT_HAPROXY] = "? first=x second=7\n"};
+    for (enum log_format f = LOG_FORMAT_TEXT; f <= LOG_FORMAT_HAPROXY; f++) {
+        struct log_line l;
+        log_line_make(&l, &w, f, false);
+        size_t end = strlen(ends[f]);
+        assert_true(l.len <= sizeof l.data);
+        assert_memory_equal(l.data + l.len - end, ends[f], end);
+        assert_ptr_equal(memchr(l.data, '\n', l.len), l.data + l.len - 1);
+    }
+}
+
+static void fields_are_values_of_their_own(void **state)
+{
+    (void)state;
+    struct log_line l;
+    const struct log_field fields[] = {{"end", "client left", 0}, {"ms", NULL, 12}};
+    const struct log_words w = {LOG_LEVEL_INFO, "session", fields, 2, false};
+    log_line_make(&l, &w, LOG_FORMAT_TEXT, false);
+    l.data[l.len] = '\0';
+    assert_string_equal(strstr(l.data, "msg="), "msg=session end=\"client left\" ms=12\n");
+    log_line_make(&l, &w, LOG_FORMAT_JSON, false);
+    l.data[l.len] = '\0';
+    assert_string_equal(strstr(l.data, "\"msg\""),
+                        "\"msg\":\"session\",\"end\":\"client left\",\"ms\":12}\n");
+}
+
+/* Targets ------------------------------------------------------------------------------------- */
+
+static void targets_are_as_the_manual_says(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"stderr",           "file:/var/log/router.log",
+                                       "syslog",           "syslog:10.0.0.1:514",
+                                       "syslog:[::1]:514", "syslog:unix:/run/log"};
+    static const char *const bad[] = {
+        "",      "stdout",          "file:",   "syslog:",     "syslogx", "syslog:log:514",
+        "udp:x", "syslog:10.0.0.1", "stderr:", "syslog::514", "/var/log"};
+    struct log_target t;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(log_target_parse(&t, good[i]), 0);
+        log_target_release(&t);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(log_target_parse(&t, bad[i]), -EINVAL);
+        log_target_release(&t);
+    }
+}
+
+static void a_file_is_appended_to_and_not_for_everybody(void **state)
+{
+    struct place *p = *state;
+    struct stat about;
+    configure(p->target, LOG_FORMAT_TEXT);
+    log_info("one");
+    configure(p->target, LOG_FORMAT_TEXT);
+    log_info("two");
+    log_debug("not wanted");
+    const char *data = content(p->path);
+    assert_non_null(strstr(data, "msg=one\n"));
+    assert_non_null(strstr(data, "msg=two\n"));
+    assert_null(strstr(data, "not wanted"));
+    assert_int_equal(stat(p->path, &about), 0);
+    assert_int_equal(about.st_mode & 007, 0);
+}
+
+static void a_file_that_was_moved_away_is_opened_again_by_its_name(void **state)
+{
+    struct place *p = *state;
+    char moved[128];
+    snprintf(moved, sizeof moved, "%s/moved", p->directory);
+    configure(p->target, LOG_FORMAT_TEXT);
+    log_info("one");
+    assert_int_equal(rename(p->path, moved), 0);
+    log_info("two");
+    log_reopen();
+    log_info("three");
+    assert_non_null(strstr(content(moved), "msg=two\n"));
+    assert_null(strstr(content(moved), "three"));
+    assert_non_null(strstr(content(p->path), "msg=three\n"));
+}
+
+static void one_that_cannot_be_opened_again_is_told_in_the_old_one(void **state)
+{
+    struct place *p = *state;
+    char moved[128];
+    snprintf(moved, sizeof moved, "%s/moved", p->directory);
+    configure(p->target, LOG_FORMAT_TEXT);
+    assert_int_equal(rename(p->path, moved), 0);
+    assert_int_equal(mkdir(p->path, 0700), 0);
+    log_reopen();
+    log_info("three");
+    assert_non_null(strstr(content(moved), "cannot open the log file"));
+    assert_non_null(strstr(content(moved), "msg=three\n"));
+    assert_int_equal(rmdir(p->path), 0);
+}
+
+static void what_cannot_be_used_leaves_what_is(void **state)
+{
+    struct place *p = *state;
+    char why[LOG_WHY_MAX];
+    configure(p->target, LOG_FORMAT_JSON);
+    static const char *const wrong[] = {"file:/nowhere/at/all", "syslog:unix:/nowhere/log", "x"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const struct log_setup setup = {wrong[i], LOG_FORMAT_TEXT, LOG_LEVEL_ERROR};
+        assert_true(log_configure(&setup, why) < 0);
+        assert_non_null(strstr(why, wrong[i]));
+    }
+    log_info("still here");
+    assert_non_null(strstr(content(p->path), "\"msg\":\"still here\"}"));
+}
+
+/* What is not taken --------------------------------------------------------------------------- */
+
+static void a_full_disk_loses_lines_and_says_so_later(void **state)
+{
+    struct place *p = *state;
+    uint64_t before = log_dropped();
+    configure("file:/dev/full", LOG_FORMAT_TEXT);
+    for (unsigned i = 0; i < 5; i++) {
+        log_info("lost");
+    }
+    assert_int_equal(log_dropped() - before, 5);
+    configure(p->target, LOG_FORMAT_TEXT);
+    log_info("taken");
+    log_info("taken too");
+    const char *lost = strstr(content(p->path), "msg=\"5 lines of the log were lost\"\n");
+    assert_non_null(lost);
+    assert_non_null(strstr(lost, "msg=taken\n"));
+    assert_null(strstr(strchr(lost, '\n'), "were lost"));
+    assert_int_equal(log_dropped() - before, 5);
+}
+
+/* A line of which the disk took half is followed by one that begins anew. */
+static void half_a_line_does_not_spoil_the_next(void **state)
+{
+    struct place *p = *state;
+    configure(p->target, LOG_FORMAT_TEXT);
+    log_info("whole");
+    struct rlimit old;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    struct stat about;
+    assert_int_equal(stat(p->path, &about), 0);
+    struct rlimit tight = {(rlim_t)about.st_size + 30, old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    log_info("torn");
+    log_info("not at all");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    log_info("whole again");
+    const char *data = content(p->path);
+    assert_null(strstr(data, "torn\n"));
+    const char *lost = strstr(data, "2 lines of the log were lost");
+    assert_non_null(lost);
+    while (lost > data && lost[-1] != '\n') {
+        lost--;
+    }
+    assert_memory_equal(lost, "time=", 5);
+    assert_non_null(strstr(lost, "\ntime="));
+    assert_non_null(strstr(lost, "whole again"));
+}
+
+/* Standard error is a pipe that nobody reads: whoever started us has the same one. */
+static void a_full_pipe_loses_lines_and_stays_as_it_was(void **state)
+{
+    (void)state;
+    int ends[2];
+    int saved = dup(STDERR_FILENO);
+    uint64_t before = log_dropped();
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[1], STDERR_FILENO);
+    configure("stderr", LOG_FORMAT_TEXT);
+    for (unsigned i = 0; i < 5000; i++) { /* 64 KiB fit */
+        log_info("a line of which there are many");
+    }
+    bool blocking = (fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK) == 0;
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    assert_true(blocking);
+    uint64_t lost = log_dropped() - before;
+    assert_in_range(lost, 1000, 4999);
+    char data[65536];
+    ssize_t got = read(ends[0], data, sizeof data);
+    assert_true(got > 0);
+    assert_int_equal(data[got - 1], '\n'); /* whole lines */
+    log_info("and on");
+    got = read(ends[0], data, sizeof data - 1);
+    assert_true(got > 0);
+    data[got] = '\0';
+    char words[64];
+    snprintf(words, sizeof words, "\"%llu lines of the log were lost\"", (unsigned long long)lost);
+    assert_non_null(strstr(data, words));
+    assert_non_null(strstr(data, "msg=\"and on\"\n"));
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static int syslog_at(const char *path)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+static void a_syslog_that_does_not_read_loses_lines(void **state)
+{
+    struct place *p = *state;
+    char target[160];
+    char data[LOG_LINE_MAX];
+    uint64_t before = log_dropped();
+    int fd = syslog_at(p->path);
+    snprintf(target, sizeof target, "syslog:unix:%s", p->path);
+    configure(target, LOG_FORMAT_HAPROXY);
+    for (unsigned i = 0; i < 1000; i++) {
+        log_warn("one of many");
+    }
+    uint64_t lost = log_dropped() - before;
+    assert_in_range(lost, 1, 999);
+    ssize_t got = recv(fd, data, sizeof data - 1, 0);
+    assert_true(got > 0);
+    data[got] = '\0';
+    assert_memory_equal(data, "<132>", 5); /* local0, warning */
+    char tag[64];
+    snprintf(tag, sizeof tag, " haproxy[%d]: one of many", (int)getpid());
+    assert_string_equal(data + got - strlen(tag), tag);
+    while (recv(fd, data, sizeof data, MSG_DONTWAIT) > 0) {
+    }
+    close(fd);
+    log_info("nobody is there");
+    unlink(p->path);
+    fd = syslog_at(p->path); /* it was started again */
+    log_info("somebody is");
+    got = recv(fd, data, sizeof data - 1, 0);
+    data[got] = '\0';
+    snprintf(tag, sizeof tag, "%llu lines of the log were lost", (unsigned long long)lost + 1);
+    assert_non_null(strstr(data, tag));
+    got = recv(fd, data, sizeof data - 1, 0);
+    data[got] = '\0';
+    assert_non_null(strstr(data, ": somebody is"));
+    close(fd);
+}
+
+/* Many threads, and one that changes where their lines go. */
+#define WRITERS 3
+#define LINES   2000
+
+static void *write_lines(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < LINES; i++) {
+        log_info("a line of a thread");
+    }
+    return NULL;
+}
+
+static void threads_do_not_mix_their_lines_nor_lose_any_while_files_change(void **state)
+{
+    struct place *p = *state;
+    char moved[128];
+    snprintf(moved, sizeof moved, "%s/moved", p->directory);
+    pthread_t threads[WRITERS];
+    uint64_t before = log_dropped();
+    configure(p->target, LOG_FORMAT_TEXT);
+    for (unsigned i = 0; i < WRITERS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, write_lines, NULL), 0);
+    }
+    assert_int_equal(rename(p->path, moved), 0);
+    for (unsigned i = 0; i < 50; i++) {
+        configure(p->target, LOG_FORMAT_TEXT);
+    }
+    for (unsigned i = 0; i < WRITERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    assert_int_equal(log_dropped(), before);
+    unsigned count = 0;
+    const char *paths[] = {moved, p->path};
+    for (unsigned i = 0; i < 2; i++) {
+        const char *line = content(paths[i]);
+        for (; *line != '\0'; line = strchr(line, '\n') + 1, count++) {
+            assert_memory_equal(line, "time=", 5);
+            assert_memory_equal(strchr(line, '\n') - 24, "msg=\"a line of a thread\"", 24);
+        }
+    }
+    assert_int_equal(count, WRITERS * LINES);
+}
+
+/* Gates --------------------------------------------------------------------------------------- */
+
+static void a_gate_counts_what_it_holds_back_and_tells_it(void **state)
+{
+    struct place *p = *state;
+    struct log_gate gate = {0};
+    uint64_t before = log_left_out();
+    configure(p->target, LOG_FORMAT_TEXT);
+    for (unsigned i = 0; i < 2000; i++) {
+        log_limited(&gate, 3, LOG_LEVEL_INFO, "again");
+    }
+    uint64_t held = log_left_out() - before;
+    assert_in_range(held, 2000 - 3 * 20, 1997); /* however slow this machine is */
+    unsigned waiting = gate.suppressed;
+    gate.window_s = 1;
+    log_limited(&gate, 3, LOG_LEVEL_INFO, "last");
+    char words[64];
+    snprintf(words, sizeof words, "msg=\"last (%u like this left out)\"\n", waiting);
+    assert_true(waiting > 0);
+    assert_non_null(strstr(content(p->path), words));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_is_logfmt),
+        cmocka_unit_test(json_names_what_a_line_is_about),
+        cmocka_unit_test(haproxy_is_a_notice),
+        cmocka_unit_test(no_byte_breaks_out_of_its_line),
+        cmocka_unit_test(what_is_too_long_is_cut_and_the_line_closed),
+        cmocka_unit_test(fields_are_values_of_their_own),
+        cmocka_unit_test(targets_are_as_the_manual_says),
+        cmocka_unit_test_setup_teardown(a_file_is_appended_to_and_not_for_everybody, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_file_that_was_moved_away_is_opened_again_by_its_name,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_cannot_be_opened_again_is_told_in_the_old_one,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_be_used_leaves_what_is, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_disk_loses_lines_and_says_so_later, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(half_a_line_does_not_spoil_the_next, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_pipe_loses_lines_and_stays_as_it_was, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_syslog_that_does_not_read_loses_lines, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            threads_do_not_mix_their_lines_nor_lose_any_while_files_change, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_gate_counts_what_it_holds_back_and_tells_it, set_up,
+                                        tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
