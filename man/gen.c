@@ -1,6 +1,7 @@
 /* Prints a manual page: the file named, with what the tables know in the place of these lines:
  *
  *   .\" OPTIONS             every option, from model/options.def
+ *   .\" COMMANDS            the runtime commands, from the tables of ctl/command_*.c
  *   .\" METRICS FRONTEND    the metrics of a frontend or a server, from model/metrics.def
  *   .\" METRICS SERVER
  */
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/command.h"
 #include "model/config.h"
 #include "model/metrics.h"
 
@@ -24,6 +26,8 @@ static void print_line(const char *line)
 {
     if (strcmp(line, ".\\\" OPTIONS\n") == 0) {
         config_manual(stdout);
+    } else if (strcmp(line, ".\\\" COMMANDS\n") == 0) {
+        command_manual(stdout);
     } else if (strcmp(line, ".\\\" METRICS FRONTEND\n") == 0) {
         print_metrics(frontend_metric_words, FRONTEND_METRIC_COUNT);
     } else if (strcmp(line, ".\\\" METRICS SERVER\n") == 0) {

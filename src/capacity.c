@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "core/cancel.h"
 #include "ctl/admin.h"
+#include "ctl/control_socket.h"
 #include "model/config.h"
 #include "net/loop.h"
 #include "router_proto.h"
@@ -28,6 +29,16 @@ bool capacity_knows_cancelling(const struct config *config)
     return false;
 }
 
+bool capacity_limits_by_address(const struct config *c)
+{
+    for (size_t i = 0; i < c->frontend_count; i++) {
+        if (c->frontends[i].max_sessions_per_ip > 0 || c->frontends[i].session_rate_per_ip > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static uint64_t session_bytes(const struct config *config)
 {
     bool clients = false;
@@ -41,14 +52,17 @@ static uint64_t session_bytes(const struct config *config)
     return SESSION_BYTES_MAX + (uint64_t)TLS_BYTES_MAX * ((unsigned)clients + (unsigned)servers);
 }
 
-/* Each loop holds a few descriptors, each server a probe, the admin address its connections; a
- * request to cancel holds its client's and one to a server. */
+/* Each loop holds a few descriptors, each server a probe, the admin address and the control sockets
+ * their connections; a request to cancel holds its client's and one to a server. */
 static uint64_t reserved(const struct capacity *c, const struct config *config,
                          uint64_t descriptors)
 {
     uint64_t reserve = 16 + (uint64_t)(c->workers + 1) * 4 + c->sockets + config->server_count +
                        (uint64_t)c->refusing_max * c->workers;
     reserve += capacity_knows_cancelling(config) ? 2 * (uint64_t)CANCELS_MAX * c->workers : 0;
+    if (config->router.controls.count > 0) {
+        reserve += config->router.controls.count + (descriptors > 1024 ? CONTROL_CONNECTIONS : 4);
+    }
     return reserve + (descriptors > 1024 ? ADMIN_CONNECTIONS : 4);
 }
 

@@ -18,5 +18,7 @@ struct capacity {
 int capacity_find(struct capacity *c, const struct config *config, char *why, size_t why_size);
 /* Whether a protocol in use has requests to cancel. */
 bool capacity_knows_cancelling(const struct config *config);
+/* Whether a frontend limits by client address. */
+bool capacity_limits_by_address(const struct config *config);
 
 #endif

@@ -17,6 +17,7 @@
 #include "core/worker.h"
 #include "ctl/admin.h"
 #include "ctl/control.h"
+#include "ctl/control_socket.h"
 #include "ctl/probe_once.h"
 #include "router_proto.h"
 
@@ -30,6 +31,7 @@ struct router {
     struct client_table *clients;
     struct cancel_table *cancels;
     struct certificates certificates;
+    struct control_sockets *sockets;
     struct control control;
     bool control_ready;
     struct worker *workers;
@@ -201,16 +203,6 @@ static int init_workers(struct router *r)
     return rc;
 }
 
-static bool limits_by_address(const struct config *c)
-{
-    for (size_t i = 0; i < c->frontend_count; i++) {
-        if (c->frontends[i].max_sessions_per_ip > 0 || c->frontends[i].session_rate_per_ip > 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct router *r = handle->data;
@@ -263,7 +255,7 @@ static int init_control(struct router *r)
     if (r->shared == NULL) {
         return explain(r, UV_ENOMEM, "out of memory");
     }
-    if (limits_by_address(r->config)) {
+    if (capacity_limits_by_address(r->config)) {
         /* Its parts fill unevenly, and the fullest one refuses first. */
         r->clients = client_table_new((size_t)max_sessions * 2 + CLIENT_TABLE_SLACK);
         if (r->clients == NULL) {
@@ -278,6 +270,7 @@ static int init_control(struct router *r)
         .shared = r->shared,
         .tell = &worker_inbox,
         .certificates = &r->certificates,
+        .sockets = r->sockets,
         .worker_count = r->worker_count,
     };
     int rc = control_init(&r->control, &setup);
@@ -308,8 +301,10 @@ static int prepare(struct router *r)
     rc = rc != 0 ? rc : init_certificates(r);
     rc = rc != 0 ? rc : bind_all(r);
     rc = rc != 0 ? rc : bind_admin(r);
+    rc = rc != 0 ? rc : control_sockets_bind(&r->sockets, r->config, r->why, r->why_size);
     rc = rc != 0 ? rc : init_control(r);
-    return rc != 0 ? rc : init_workers(r);
+    rc = rc != 0 ? rc : init_workers(r);
+    return rc != 0 ? rc : control_sockets_start(r->sockets, &r->control);
 }
 
 /* Undoes prepare(), however far it came. */
@@ -332,6 +327,7 @@ static void free_parts(struct router *r)
 {
     client_table_free(r->clients);
     cancel_table_free(r->cancels);
+    control_sockets_release(r->sockets);
     shared_free(r->shared);
     certificates_release(&r->certificates);
     free(r->workers);

@@ -6,6 +6,7 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "ctl/admin.h"
+#include "ctl/control_socket.h"
 #include "net/mailbox.h"
 
 #define FILES_LOOK_MS 1000
@@ -71,6 +72,7 @@ void control_end(struct control *c)
         admin_close(c->admin);
         c->admin = NULL;
     }
+    control_sockets_close(c->sockets);
     uv_close((uv_handle_t *)&c->start_timer, NULL);
     drain_end(c);
     uv_close((uv_handle_t *)&c->files_timer, NULL);
@@ -154,6 +156,7 @@ int control_init(struct control *c, const struct control_setup *setup)
         .shared = setup->shared,
         .tell = setup->tell,
         .certificates = setup->certificates,
+        .sockets = setup->sockets,
         .worker_count = setup->worker_count,
         .workers = xcalloc(setup->worker_count, sizeof *c->workers),
         .published = topology_new(config),

@@ -21,6 +21,7 @@
 #include "net/loop.h"
 
 struct admin;
+struct control_sockets;
 
 #define LAG_SAMPLES 64
 
@@ -122,9 +123,10 @@ struct control {
     struct backend_control **backends; /* owned, by index */
     struct events events;
     struct recorder recorder;
-    struct admin *admin; /* owned; NULL if off */
-    uint64_t stamp;      /* counts questions and answers of probes */
-    uint64_t started_ms; /* loop time */
+    struct admin *admin;             /* owned; NULL if off */
+    struct control_sockets *sockets; /* borrowed */
+    uint64_t stamp;                  /* counts questions and answers of probes */
+    uint64_t started_ms;             /* loop time */
     uint64_t started_unix;
     bool draining;   /* it was told to end: /readyz says so */
     bool start_over; /* start_timeout has passed */
@@ -135,6 +137,7 @@ struct control_setup {
     struct shared *shared;
     const struct worker_inbox *tell;
     struct certificates *certificates;
+    struct control_sockets *sockets;
     unsigned worker_count;
 };
 

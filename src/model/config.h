@@ -31,6 +31,9 @@ enum tls_mode { TLS_MODE_NO, TLS_MODE_YES, TLS_MODE_REQUIRED };
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
 enum send_proxy { SEND_PROXY_NO, SEND_PROXY_V1, SEND_PROXY_V2 };
 
+/* What who connects to a control socket may do; each may do what the ones before it may. */
+enum control_level { CONTROL_USER, CONTROL_OPERATOR, CONTROL_ADMIN };
+
 struct demotion {
     uint64_t drain_ms; /* 0 = close */
 };
@@ -80,6 +83,18 @@ struct sentinel_config {
 
 struct sentinel_list {
     struct sentinel_config *items;
+    size_t count;
+};
+
+struct control_config {
+    struct address address; /* of a unix socket */
+    char *path;
+    unsigned mode; /* of the file, see chmod(2) */
+    enum control_level level;
+};
+
+struct control_list {
+    struct control_config *items;
     size_t count;
 };
 

@@ -1,6 +1,7 @@
 /* The options as mdoc(7), for router.ini(5). */
 #include <string.h>
 
+#include "base/manual.h"
 #include "model/config_internal.h"
 
 static const char *const headings[SECTION_KINDS] = {
@@ -8,35 +9,6 @@ static const char *const headings[SECTION_KINDS] = {
     [SECTION_FRONTEND] = "A section [frontend NAME]",
     [SECTION_BACKEND] = "A section [backend NAME]",
 };
-
-/* Plain text in mdoc: no escapes, no requests. */
-static void put_text(const char *text, size_t len, FILE *out)
-{
-    if (len > 0 && (text[0] == '.' || text[0] == '\'')) {
-        fputs("\\&", out);
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '\\') {
-            fputs("\\e", out);
-        } else if (text[i] == '"') {
-            fputs("\\(dq", out);
-        } else {
-            fputc(text[i], out);
-        }
-    }
-}
-
-/* Each sentence on a line of its own, as mdoc(7) wants it. */
-static void put_sentences(const char *text, FILE *out)
-{
-    while (*text != '\0') {
-        const char *end = strstr(text, ". ");
-        size_t len = end != NULL ? (size_t)(end - text) + 1 : strlen(text);
-        put_text(text, len, out);
-        fputc('\n', out);
-        text += len + (end != NULL);
-    }
-}
 
 /* Where the option has an effect, by its flags. */
 static const struct {
@@ -78,12 +50,12 @@ static void put_option(const struct option *o, FILE *out)
     option_words(&words, o);
     fprintf(out, ".It Ic %s No = ", o->key);
     const char *value = o->default_[0] != '\0' ? o->default_ : o->example;
-    put_text(value, strlen(value), out);
+    manual_text(value, strlen(value), out);
     fputc('\n', out);
-    put_sentences(o->help, out);
+    manual_sentences(o->help, out);
     fputs(".Pp\n", out);
     fputs("Takes ", out);
-    put_text(words.data, words.len, out);
+    manual_text(words.data, words.len, out);
     if ((o->flags & OPTION_REQUIRED) != 0) {
         fputs("; required", out);
     } else {

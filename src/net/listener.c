@@ -133,6 +133,30 @@ int listener_bind(const struct address *at, const struct conn_tcp *tcp, int *fds
     return rc;
 }
 
+/* Linux makes the file with the mode of the socket, so that there is no moment in which others may
+ * connect; what the umask took away is given afterwards. */
+int listener_bind_path(const struct address *at, unsigned mode, int *fd)
+{
+    int rc = remove_stale_path(at);
+    if (rc != 0) {
+        return rc;
+    }
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (*fd < 0) {
+        return -errno;
+    }
+    if (fchmod(*fd, mode) != 0 || bind(*fd, &at->sa.any, at->len) != 0) {
+        rc = -errno;
+    } else if (chmod(at->sa.path.sun_path, mode) != 0 || listen(*fd, BACKLOG) != 0) {
+        rc = -errno;
+        unlink(at->sa.path.sun_path);
+    }
+    if (rc != 0) {
+        close(*fd);
+    }
+    return rc;
+}
+
 struct listener_path listener_path_of(const struct address *at)
 {
     struct stat st;

@@ -16,6 +16,9 @@ struct loop;
  * the kernel spreads connections), for a unix path one shared by duplicates. Another program on the
  * address, a second router included, is UV_EADDRINUSE. 0 or a UV_* code; then nothing is open. */
 int listener_bind(const struct address *at, const struct conn_tcp *tcp, int *fds, size_t count);
+/* The same for one unix socket whose file has these permissions from its beginning (chmod(2)). A
+ * file that nobody listens on is replaced. */
+int listener_bind_path(const struct address *at, unsigned mode, int *fd);
 /* The socket file that a bind has made; zero for TCP. Somebody else may replace it meanwhile, so it
  * is known by its inode (stat(2)). */
 struct listener_path {
