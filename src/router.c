@@ -18,6 +18,7 @@
 #include "ctl/admin.h"
 #include "ctl/control.h"
 #include "ctl/control_socket.h"
+#include "ctl/operate.h"
 #include "ctl/probe_once.h"
 #include "router_proto.h"
 

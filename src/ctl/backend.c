@@ -135,6 +135,7 @@ static void run_election(struct backend_control *b, struct verdict *out)
     for (size_t i = 0; i < count; i++) {
         seen[i] = b->servers[i].told;
         seen[i].probation = !b->servers[i].up;
+        seen[i].barred = b->servers[i].admin != ADMIN_READY;
         authority_add_word(b, &b->servers[i], &seen[i]);
     }
     struct election_input in = {

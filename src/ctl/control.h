@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "ctl/admin_state.h"
 #include "ctl/certificates.h"
 #include "ctl/events.h"
 #include "ctl/probes.h"
@@ -58,11 +59,13 @@ struct server_control {
     struct server_fence fence;
     enum role role; /* as published last */
     enum access access;
-    bool suspect;       /* a worker could not connect; no new sessions until the next probe */
-    uint64_t suspected; /* stamp when that was */
-    bool up;            /* by probe_rise and probe_fall */
-    bool stale;         /* cannot be asked; keeps what it was */
-    bool rival;         /* that it claims beside the primary was told */
+    enum admin_state admin;
+    uint64_t admin_since_ms; /* when that was said, loop time */
+    bool suspect;            /* a worker could not connect; no new sessions until the next probe */
+    uint64_t suspected;      /* stamp when that was */
+    bool up;                 /* by probe_rise and probe_fall */
+    bool stale;              /* cannot be asked; keeps what it was */
+    bool rival;              /* that it claims beside the primary was told */
     uint64_t rival_told_ms;
     uint64_t changed_ms;              /* when its published state last changed, loop time */
     char reason[ELECTION_REASON_MAX]; /* why it is in the published state, for people */
@@ -175,16 +178,6 @@ bool backend_ready(const struct backend_control *b);
 void backend_decide(struct backend_control *b);
 /* A Sentinel's or Patroni's word has changed; `news`: something happens, all are asked. */
 void backend_word_changed(struct backend_control *b, bool news);
-
-/* operate.c: what an operator may do -------------------------------------------------------- */
-enum order {
-    ORDER_PAUSE, /* all that may go on stands still: new sessions wait, living ones are not read */
-    ORDER_RESUME,
-    ORDER_ELECT, /* a server that claims becomes the primary, whoever else claims has lost */
-};
-/* Any thread. `server` is for ORDER_ELECT. What becomes of it is told in the events; 0, UV_ENOENT
- * if there is no such backend or server, or UV_ENOMEM. */
-int operate(struct control *c, enum order order, const char *backend, const char *server);
 
 /* authority.c: who decides about primaries beside the servers ------------------------------- */
 void authority_init(struct backend_control *b);

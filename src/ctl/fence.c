@@ -136,6 +136,19 @@ static void judge_other(struct backend_control *b, struct server_control *s,
 
 /* The primary ------------------------------------------------------------------------------- */
 
+static bool is_taken_out(const struct server_control *s)
+{
+    return s->admin != ADMIN_READY;
+}
+
+/* Who is to stand still because the operator has taken the primary out does not do so for longer
+ * than a client may wait. */
+static bool is_out_of_patience(const struct backend_control *b, const struct server_control *s)
+{
+    return is_taken_out(s) && b->verdict.kind != VERDICT_PRIMARY &&
+           loop_now_ms(&b->control->loop) >= s->admin_since_ms + b->config->queue_timeout;
+}
+
 static enum access primary_access(const struct backend_control *b)
 {
     switch (b->verdict.kind) {
@@ -144,7 +157,7 @@ static enum access primary_access(const struct backend_control *b)
     case VERDICT_CONTESTED:
         return ACCESS_PAUSE;
     case VERDICT_HOLD:
-        return ACCESS_QUIET;
+        return is_taken_out(&b->servers[b->verdict.primary]) ? ACCESS_PAUSE : ACCESS_QUIET;
     case VERDICT_NOBODY:
         break;
     }
@@ -181,6 +194,9 @@ static void compose_roles(struct backend_control *b, struct topology_backend *ou
 {
     int elected = b->verdict.kind == VERDICT_NOBODY ? ELECTION_NOBODY : b->verdict.primary;
     bool old_one_out = false;
+    if (elected != ELECTION_NOBODY && is_out_of_patience(b, &b->servers[elected])) {
+        elected = ELECTION_NOBODY;
+    }
     for (size_t i = 0; i < b->config->servers.count; i++) {
         if ((int)i != elected) {
             judge_other(b, &b->servers[i], &out->servers[i]);
@@ -220,6 +236,22 @@ static void compose_plain(struct backend_control *b, struct topology_backend *ou
 }
 
 /* By the operator's hand ---------------------------------------------------------------------- */
+
+/* Nobody new comes to a server that is taken out, or that has no weight. */
+static void keep_out(struct backend_control *b, struct topology_backend *out)
+{
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        struct server_control *s = &b->servers[i];
+        bool out_by_hand = is_taken_out(s);
+        if (out->servers[i].access != ACCESS_OPEN || (!out_by_hand && s->config->weight > 0)) {
+            continue;
+        }
+        out->servers[i].access = ACCESS_QUIET;
+        explain(s, !out_by_hand              ? "its weight is 0"
+                   : s->admin == ADMIN_DRAIN ? "drained by the operator"
+                                             : "in maintenance by the operator's word");
+    }
+}
 
 /* Whoever may go on stands still instead. */
 static void stand_still(const struct backend_control *b, struct topology_backend *out)
@@ -323,6 +355,7 @@ static void compose(struct control *c, struct topology *t)
         } else {
             compose_plain(b, &t->backends[i]);
         }
+        keep_out(b, &t->backends[i]);
         stand_still(b, &t->backends[i]);
         note_fence(b, was_fencing);
         note_pause(b, t);

@@ -64,6 +64,7 @@ struct shared_backend {
 struct shared_frontend {
     _Alignas(CACHE_LINE) atomic_uint sessions;
     _Atomic uint64_t rate_tat_ns; /* session_rate: when the bucket is empty again (GCRA) */
+    atomic_bool disabled;         /* by the operator: nobody new comes in; the control thread's */
 };
 
 struct shared_router {
