@@ -21,6 +21,7 @@ enum refusal {
     REFUSED_LEFT,       /* the client ended its sending side while it waited */
     REFUSED_SHUTDOWN,   /* the router stops */
     REFUSED_FENCED,     /* the server lost its role before the client was logged in */
+    REFUSED_DISABLED,   /* the operator has disabled the frontend */
     REFUSED_LOGIN,      /* the client broke its login, or did not go on with it in time */
 };
 

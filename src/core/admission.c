@@ -78,6 +78,10 @@ enum admission_verdict admission_enter(struct worker *w, const struct frontend_c
     if (!may_connect(&f->access, from)) {
         return ADMISSION_DENIED;
     }
+    if (atomic_load_explicit(&shared->disabled, memory_order_relaxed)) {
+        *words = "this frontend is disabled by its operator";
+        return ADMISSION_DISABLED;
+    }
     *words = "too many connections";
     a->router = shared_claim(&w->shared->router->sessions, w->shared->max_sessions);
     if (!a->router) {
@@ -98,6 +102,13 @@ enum admission_verdict admission_enter(struct worker *w, const struct frontend_c
         return ADMISSION_RATE;
     }
     return ADMITTED;
+}
+
+enum frontend_metric admission_counter(enum admission_verdict verdict)
+{
+    return verdict == ADMISSION_RATE       ? FRONTEND_REFUSED_RATE
+           : verdict == ADMISSION_DISABLED ? FRONTEND_REFUSED_DISABLED
+                                           : FRONTEND_REFUSED_SESSIONS;
 }
 
 /* Who speaks for others was let in by the rules; those it speaks for may still be denied. */

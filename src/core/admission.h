@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/address.h"
+#include "model/metrics.h"
 
 struct worker;
 struct frontend_config;
@@ -23,7 +24,11 @@ enum admission_verdict {
     ADMISSION_DENIED,   /* allow and deny: closed without a word */
     ADMISSION_SESSIONS, /* a cap on sessions */
     ADMISSION_RATE,     /* a cap on new sessions a second */
+    ADMISSION_DISABLED, /* the frontend, by the operator */
 };
+
+/* What a client that is not admitted, and is told so, counts as. */
+enum frontend_metric admission_counter(enum admission_verdict verdict);
 
 /* On any verdict `a` holds what was taken. `words` says which cap, for the client. With
  * accept_proxy `from` only speaks for others: the caps of its client are left to

@@ -82,9 +82,7 @@ static bool keep_to_be_told(struct session *s, enum admission_verdict verdict)
 {
     struct worker *w = s->worker;
     if (w->refusing >= w->refusing_max) {
-        bool rate = verdict == ADMISSION_RATE;
-        metric_add(&counters_of(s)->at[rate ? FRONTEND_REFUSED_RATE : FRONTEND_REFUSED_SESSIONS],
-                   1);
+        metric_add(&counters_of(s)->at[admission_counter(verdict)], 1);
         session_kill(s, END_REFUSED);
         return false;
     }

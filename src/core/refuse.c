@@ -15,6 +15,7 @@ static void count_refusal(struct session *s, enum refusal why)
         [REFUSED_QUEUE_FULL] = FRONTEND_REFUSED_QUEUE,  [REFUSED_TIMEOUT] = FRONTEND_REFUSED_QUEUE,
         [REFUSED_CONNECT] = FRONTEND_REFUSED_CONNECT,   [REFUSED_LEFT] = FRONTEND_LEFT_WAITING,
         [REFUSED_SHUTDOWN] = FRONTEND_REFUSED_QUEUE,    [REFUSED_LOGIN] = FRONTEND_REFUSED_LOGIN,
+        [REFUSED_DISABLED] = FRONTEND_REFUSED_DISABLED,
     };
     if (why != REFUSED_FENCED) { /* the server counts these */
         metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[counter[why]], 1);

@@ -36,6 +36,7 @@ static const char *const end_words[] = {
     [END_DONE] = "done",       [END_CLIENT] = "client failed", [END_SERVER] = "server failed",
     [END_REFUSED] = "refused", [END_LEFT] = "client left",     [END_IDLE] = "idle",
     [END_FENCED] = "fenced",   [END_SHUTDOWN] = "shutdown",    [END_MEMORY] = "out of memory",
+    [END_KILLED] = "killed",
 };
 
 /* Times ------------------------------------------------------------------------------------- */
@@ -298,6 +299,7 @@ static struct session *session_new(struct worker *w, const struct frontend_confi
         return NULL;
     }
     s->worker = w;
+    s->number = ++w->session_numbers;
     s->frontend = f;
     s->backend = &w->config->backends[f->backend];
     s->route = (uint8_t)f->route;
@@ -329,6 +331,8 @@ void session_admit(struct session *s, enum admission_verdict verdict, const char
         begin(s);
     } else if (verdict == ADMISSION_SESSIONS) {
         session_refuse(s, REFUSED_SESSIONS, words);
+    } else if (verdict == ADMISSION_DISABLED) {
+        session_refuse(s, REFUSED_DISABLED, words);
     } else {
         session_refuse(s, REFUSED_RATE, words);
     }

@@ -60,6 +60,7 @@ enum session_end {
     END_FENCED,   /* its server lost the role */
     END_SHUTDOWN, /* drain_timeout was over */
     END_MEMORY,
+    END_KILLED, /* by the operator */
 };
 
 /* The connection to a server. Its own block of memory, so that a failed connect can close while the
@@ -108,6 +109,7 @@ struct session {
     struct session_times times;
     uint64_t bytes_in;
     uint64_t bytes_out;
+    uint32_t number; /* of the worker's sessions, from 1 on; see session_id() */
     uint32_t ahead_len;
     uint32_t discarded;
     uint16_t tried[ROUTE_TRIED_MAX];
@@ -127,6 +129,12 @@ struct login {
     char words[128];
     max_align_t state[]; /* the dialogue's */
 };
+
+/* How a session is known outside, over all workers: "show sess", "shutdown session". */
+static inline uint64_t session_id(const struct session *s)
+{
+    return (uint64_t)s->worker->index << 32 | s->number;
+}
 
 /* Takes over an accepted socket: admits or refuses it, and routes it. */
 void session_accept(struct worker *w, const struct frontend_config *f, int fd,

@@ -4,6 +4,7 @@
 
 #include "base/macros.h"
 #include "base/mem.h"
+#include "core/kill.h"
 #include "core/parts.h"
 #include "core/session.h"
 #include "router_proto.h"
@@ -162,7 +163,7 @@ static void on_topology(struct message *m, void *worker)
 /* All sessions, listeners and waiters have come back: nothing else is posted to this thread. */
 void worker_maybe_stop(struct worker *w)
 {
-    if (!w->stopping || w->stopped || !list_empty(&w->sessions) || w->waiters > 0 ||
+    if (!w->stopping || w->stopped || !list_empty(&w->sessions) || w->waiters > 0 || w->kills > 0 ||
         finisher_any(w)) {
         return;
     }
@@ -200,7 +201,8 @@ static void on_tls(struct message *m, void *worker)
     free(mt);
 }
 
-const struct worker_inbox worker_inbox = {.topology = on_topology, .tls = on_tls, .stop = on_stop};
+const struct worker_inbox worker_inbox = {
+    .topology = on_topology, .tls = on_tls, .kill = kill_sessions, .stop = on_stop};
 
 /* Beginning and end ------------------------------------------------------------------------- */
 

@@ -73,9 +73,11 @@ struct worker {
     size_t frontend_count;
     size_t backend_count;
     size_t server_count;
-    struct list sessions; /* all of them: struct session.node */
-    size_t waiters;       /* lent to control */
-    unsigned refusing;    /* sessions in SESSION_REFUSE */
+    struct list sessions;     /* all of them: struct session.node */
+    uint32_t session_numbers; /* the last one that was given */
+    unsigned kills;           /* orders to end sessions that are being carried out (kill.c) */
+    size_t waiters;           /* lent to control */
+    unsigned refusing;        /* sessions in SESSION_REFUSE */
     unsigned refusing_max;
     struct list cancelling; /* struct cancel.node */
     unsigned cancels_open;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ctl/control.h"
+#include "ctl/drill.h"
 #include "router_proto.h"
 
 #define CONTEST_NEWS_MS 200
@@ -126,18 +127,26 @@ static void log_first_failure(const struct backend_control *b, const struct serv
 
 /* Who is the primary ------------------------------------------------------------------------ */
 
-static void run_election(struct backend_control *b, struct verdict *out)
+/* What the servers have told, for an election. */
+static struct observation *gather(const struct backend_control *b)
 {
-    const struct control *c = b->control;
     size_t count = b->config->servers.count;
     struct observation *seen = xcalloc(count, sizeof *seen);
-    unsigned *words = xcalloc(count, sizeof *words);
     for (size_t i = 0; i < count; i++) {
         seen[i] = b->servers[i].told;
         seen[i].probation = !b->servers[i].up;
         seen[i].barred = b->servers[i].admin != ADMIN_READY;
         authority_add_word(b, &b->servers[i], &seen[i]);
     }
+    return seen;
+}
+
+static void run_election(const struct backend_control *b, struct observation *seen,
+                         struct election_memory *memory, struct verdict *out)
+{
+    const struct control *c = b->control;
+    size_t count = b->config->servers.count;
+    unsigned *words = xcalloc(count, sizeof *words);
     struct election_input in = {
         .servers = b->config->servers.items,
         .seen = seen,
@@ -152,12 +161,22 @@ static void run_election(struct backend_control *b, struct verdict *out)
         .on_conflict = b->config->on_conflict,
         .paused = b->paused,
     };
-    election_run(&in, &b->memory, out);
-    for (size_t i = 0; i < count; i++) {
-        b->servers[i].seen = seen[i];
-    }
+    election_run(&in, memory, out);
     free(words);
+}
+
+void backend_rehearse(struct backend_control *b, size_t lost, struct verdict *out)
+{
+    size_t count = b->config->servers.count;
+    struct election_memory memory = b->memory;
+    memory.servers = xcalloc(count, sizeof *memory.servers);
+    memcpy(memory.servers, b->memory.servers, count * sizeof *memory.servers);
+    struct observation *seen = gather(b);
+    observation_fail(&seen[lost], REACH_REFUSED, "a drill");
+    seen[lost].failures = b->config->probe_fall;
+    run_election(b, seen, &memory, out);
     free(seen);
+    free(memory.servers);
 }
 
 static const char *kind_word(const struct verdict *v)
@@ -289,12 +308,18 @@ static void note_change(struct backend_control *b, struct server_control *s,
 static void decide(struct backend_control *b)
 {
     struct verdict v;
-    run_election(b, &v);
+    struct observation *seen = gather(b);
+    run_election(b, seen, &b->memory, &v);
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        b->servers[i].seen = seen[i];
+    }
+    free(seen);
     bool doubt = !v.settled;
     bool contest = v.kind == VERDICT_CONTESTED && b->verdict.kind != VERDICT_CONTESTED;
     bool new_doubt = (doubt && b->verdict.settled) || contest;
     bool watch = loop_now_ms(&b->control->loop) < b->watch_until_ms;
     note_verdict(b, &v);
+    drill_elected(b);
     if (v.kind == VERDICT_PRIMARY && b->servers[v.primary].seen.reach == REACH_ANSWERED) {
         lag_record(&b->lag, loop_now_ms(&b->control->loop),
                    b->servers[v.primary].seen.lineage.offset,
@@ -460,4 +485,5 @@ void backend_stop(struct backend_control *b)
 {
     probes_stop(&b->probes);
     authority_stop(b);
+    drill_abandon(b);
 }

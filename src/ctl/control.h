@@ -23,6 +23,7 @@
 
 struct admin;
 struct control_sockets;
+struct drill;
 
 #define LAG_SAMPLES 64
 
@@ -94,6 +95,8 @@ struct backend_control {
     uint64_t paused_in; /* generation that paused a contested primary; 0 = it is not */
     uint64_t paused;    /* stamp when all had acknowledged that; see election_input */
     bool paused_by_hand;
+    struct drill *drill; /* owned; NULL = none */
+    unsigned drills;     /* how many there were */
     unsigned chosen; /* 1 + the server that the operator elects with the next election; 0 = none */
     bool first_round_over;
     uint64_t held_since_ms; /* writes wait since; 0 = they do not */
@@ -176,6 +179,8 @@ bool backend_ready(const struct backend_control *b);
 
 /* Decides anew and publishes. */
 void backend_decide(struct backend_control *b);
+/* What would be decided now if this server were gone. Nothing is changed. */
+void backend_rehearse(struct backend_control *b, size_t lost, struct verdict *out);
 /* A Sentinel's or Patroni's word has changed; `news`: something happens, all are asked. */
 void backend_word_changed(struct backend_control *b, bool news);
 

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "ctl/control.h"
+#include "ctl/drill.h"
 #include "net/mailbox.h"
 
 uint64_t fence_acked_by_all(const struct control *c)
@@ -356,6 +357,7 @@ static void compose(struct control *c, struct topology *t)
             compose_plain(b, &t->backends[i]);
         }
         keep_out(b, &t->backends[i]);
+        drill_compose(b, &t->backends[i]);
         stand_still(b, &t->backends[i]);
         note_fence(b, was_fencing);
         note_pause(b, t);

@@ -6,6 +6,7 @@
 
 #include "base/macros.h"
 #include "ctl/control.h"
+#include "ctl/drill.h"
 #include "net/mailbox.h"
 
 const char *const admin_state_names[] = {
@@ -30,6 +31,11 @@ static struct by by(const char *who)
 
 bool operate_pause(struct backend_control *b, bool paused, const char *who)
 {
+    if (!paused && drill_is_on(b)) {
+        drill_stop(b, "resumed by the operator");
+        fence_publish(b->control);
+        return true;
+    }
     if (b->paused_by_hand == paused) {
         return false;
     }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ctl/admin_state.h"
 
@@ -33,5 +34,14 @@ bool operate_admin(struct backend_control *b, size_t server, enum admin_state st
 /* New clients of a frontend that is not enabled are refused; those that are there stay. False: it
  * was that already. */
 bool operate_frontend(struct control *c, size_t frontend, bool enabled, const char *who);
+
+/* Ends one session, by the number that "show sess" gives it, or all on a server that are there now.
+ * `done` is called from the loop with how many it were; exactly once. UV_ENOENT (there can be no
+ * such session) or UV_ESHUTDOWN: it is not called. */
+typedef void (*operate_killed)(void *context, unsigned killed);
+int operate_kill_session(struct control *c, uint64_t id, const char *who, operate_killed done,
+                         void *context);
+int operate_kill_on(struct backend_control *b, size_t server, const char *who, operate_killed done,
+                    void *context);
 
 #endif

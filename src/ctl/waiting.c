@@ -3,6 +3,7 @@
  * the waiter's behalf, so the count is right at every moment. */
 #include "base/macros.h"
 #include "ctl/control.h"
+#include "ctl/drill.h"
 #include "net/mailbox.h"
 
 static void dequeue(struct backend_control *b, struct waiter *w)
@@ -10,6 +11,7 @@ static void dequeue(struct backend_control *b, struct waiter *w)
     struct shared_backend *shared = b->control->shared->backends[b->config->index];
     list_remove(&w->node);
     w->queued = false;
+    drill_served(b, w);
     shared_release(&shared->waiting[w->request.route]);
     shared_release(&shared->waiting[ROUTE_AUTO]);
 }
@@ -105,6 +107,8 @@ void waiting_add(struct backend_control *b, struct waiter *w)
         w->turn = ++b->last_turn;
         list_append(queue, &w->node);
     }
+    w->since_ms = loop_now_ms(&b->control->loop);
+    drill_waits(b, w);
     waiting_serve(b);
 }
 

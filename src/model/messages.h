@@ -15,6 +15,7 @@ struct tls_context;
 struct worker_inbox {
     void (*topology)(struct message *m, void *worker); /* struct message_topology */
     void (*tls)(struct message *m, void *worker);      /* struct message_tls */
+    void (*kill)(struct message *m, void *worker);     /* struct message_kill */
     void (*stop)(struct message *m, void *worker);     /* struct message_stop */
 };
 
@@ -54,6 +55,20 @@ struct message_tls {
     struct tls_context *context;
 };
 
+/* control -> worker: the operator ends one session, or all on one server that are there when the
+ * message comes. It comes back when that is done, and says how many it were. */
+#define MESSAGE_ONE_SESSION SIZE_MAX
+struct message_kill {
+    struct message message;
+    void (*on_done)(struct message *m, void *control); /* run on the control thread */
+    void *order;                                       /* control's */
+    size_t server;                                     /* all on server_config.id, or ... */
+    uint32_t number;                                   /* MESSAGE_ONE_SESSION: session.number */
+    unsigned killed;
+    uint32_t newest; /* the worker's: the last session that is meant; valid once begun */
+    bool begun;
+};
+
 /* worker -> control: look at this server (a connect failed) or at the whole backend (a role error
  * was seen in passing: server = MESSAGE_WHOLE_BACKEND). */
 #define MESSAGE_WHOLE_BACKEND SIZE_MAX
@@ -87,8 +102,10 @@ struct waiter {
     void (*on_granted)(struct message *m, void *worker); /* run on the worker */
     void (*on_cancelled)(struct message *m, void *worker);
     /* ---- */
-    struct list node; /* control's queue */
-    int64_t turn;     /* who has the least is first */
+    struct list node;  /* control's queue */
+    int64_t turn;      /* who has the least is first */
+    uint64_t since_ms; /* loop time */
+    unsigned drill;    /* the backend's drill that it waits for; 0 = none */
     bool queued;
     bool again; /* it had a server already that did not take the connect: back to the head */
     struct route_request request;

@@ -337,6 +337,7 @@ static struct error error_of(enum refusal why)
     case REFUSED_RATE:
         return (struct error){ER_CON_COUNT_ERROR, "08004"};
     case REFUSED_SHUTDOWN:
+    case REFUSED_DISABLED:
         return (struct error){ER_SERVER_SHUTDOWN, "08S01"};
     case REFUSED_LOGIN:
         return (struct error){ER_HANDSHAKE_ERROR, "08S01"};

@@ -1,0 +1,75 @@
+#include "core/kill.h"
+
+#include "base/macros.h"
+#include "core/session.h"
+#include "net/mailbox.h"
+
+#define AT_A_TIME 64
+
+static void kill_one(struct session *s, struct message_kill *m)
+{
+    metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_KILLED], 1);
+    session_kill(s, END_KILLED);
+    m->killed++;
+}
+
+static void kill_by_number(struct worker *w, struct message_kill *m)
+{
+    LIST_EACH(it, &w->sessions)
+    {
+        struct session *s = container_of(it, struct session, node);
+        if (s->number == m->number && s->state != SESSION_CLOSE) {
+            kill_one(s, m);
+            return;
+        }
+    }
+}
+
+/* Numbers go round after four billion sessions. */
+static bool is_meant(const struct message_kill *m, const struct session *s)
+{
+    return (int32_t)(m->newest - s->number) >= 0;
+}
+
+/* True: some may be left. Who came later is behind them in the list, or had waited. */
+static bool kill_on_server(struct worker *w, struct message_kill *m)
+{
+    unsigned last = m->killed + AT_A_TIME;
+    LIST_EACH(it, &w->servers[m->server]->links)
+    {
+        struct session *s = container_of(it, struct server_link, node)->session;
+        if (!is_meant(m, s)) {
+            continue;
+        }
+        if (m->killed == last) {
+            return true;
+        }
+        kill_one(s, m);
+    }
+    return false;
+}
+
+void kill_sessions(struct message *message, void *worker)
+{
+    struct worker *w = worker;
+    struct message_kill *m = container_of(message, struct message_kill, message);
+    bool more = false;
+    if (!m->begun) {
+        m->begun = true;
+        m->newest = w->session_numbers;
+        w->kills++;
+    }
+    if (m->server == MESSAGE_ONE_SESSION) {
+        kill_by_number(w, m);
+    } else {
+        more = kill_on_server(w, m) && !w->stopping;
+    }
+    if (more) {
+        mailbox_post(&w->loop.mailbox, &m->message);
+        return;
+    }
+    w->kills--;
+    m->message.run = m->on_done;
+    mailbox_post(w->control, &m->message);
+    worker_maybe_stop(w);
+}
