@@ -33,9 +33,15 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -pthread $(WARN) -Isrc -Iinclude -MMD -MP \
 LIBS := -luv -lhiredis -linih -lssl -lcrypto -lm -pthread
 ALL_LDFLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 
-SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
+# routerctl is a program of its own, with little of the router's in it.
+ROUTERCTL_SOURCES := $(sort $(wildcard src/routerctl/*.c))
+ROUTERCTL_OBJECTS := $(ROUTERCTL_SOURCES:src/routerctl/%.c=$(BUILD)/people/%.o)
+ROUTERCTL_LIBRARY := $(filter-out $(BUILD)/people/main.o,$(ROUTERCTL_OBJECTS))
+
+SOURCES := $(filter-out $(ROUTERCTL_SOURCES),$(sort $(wildcard src/*.c src/*/*.c)))
 OBJECTS := $(SOURCES:src/%.c=$(BUILD)/%.o)
-LIBRARY := $(filter-out $(BUILD)/main.o,$(OBJECTS))
+# What the binaries of tests are linked with.
+LIBRARY := $(filter-out $(BUILD)/main.o,$(OBJECTS)) $(ROUTERCTL_LIBRARY)
 
 UNIT_SOURCES := $(sort $(wildcard test/unit/test_*.c))
 UNIT := $(UNIT_SOURCES:test/unit/%.c=$(BUILD)/unit/%)
@@ -46,7 +52,7 @@ FUZZ_RUNS := $(FUZZ:$(BUILD)/%=run-%)
 
 C_FILES := $(sort $(wildcard src/*.[ch] src/*/*.[ch] include/*.h test/unit/*.[ch] test/fuzz/*.[ch] \
     bench/*.[ch] man/*.c))
-MANUALS := $(BUILD)/man/router.8 $(BUILD)/man/router.ini.5
+MANUALS := $(BUILD)/man/router.8 $(BUILD)/man/router.ini.5 $(BUILD)/man/routerctl.1
 INSTALLED_EXAMPLES := $(sort $(wildcard examples/*.ini))
 
 # Without no_debug_ranges two threads that tell of errors at once end the run: Python 3.11 parses the
@@ -72,13 +78,23 @@ Q := $(if $(V),,@)
 SAY = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $1  $@')
 
 .DEFAULT_GOAL := all
-all: $(BUILD)/router
+all: $(BUILD)/router $(BUILD)/routerctl
 
 $(BUILD)/router: $(OBJECTS)
 	$(call SAY,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+$(BUILD)/routerctl: $(ROUTERCTL_OBJECTS) $(BUILD)/base/mem.o $(BUILD)/base/text.o
+	$(call SAY,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+
 $(BUILD)/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(call SAY,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# The binary has the name that their folder would have.
+$(BUILD)/people/%.o: src/routerctl/%.c
 	@mkdir -p $(@D)
 	$(call SAY,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
@@ -152,14 +168,15 @@ lint-cppcheck:
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --error-exitcode=1 --suppress=missingIncludeSystem --suppress=unknownEvaluationOrder \
 	    --suppress=comparePointers:src/ctl/page.c -D_GNU_SOURCE -Isrc -Iinclude \
-	    $(SOURCES) $(wildcard bench/*.c)
+	    $(SOURCES) $(ROUTERCTL_SOURCES) $(wildcard bench/*.c)
 
 lint-man: man
 	@mandoc -Tlint -Wwarning $(MANUALS)
 
-lint-tidy: $(SOURCES:%=tidy-%)
+TIDY := $(SOURCES:%=tidy-%) $(ROUTERCTL_SOURCES:%=tidy-%)
+lint-tidy: $(TIDY)
 
-$(SOURCES:%=tidy-%): tidy-%:
+$(TIDY): tidy-%:
 	@clang-tidy --quiet --warnings-as-errors='*' $* -- \
 	    -std=c11 -D_GNU_SOURCE -Isrc -Iinclude 2>/dev/null
 
@@ -192,7 +209,12 @@ $(FUZZ_RUNS): run-fuzz_%: $(FUZZ)
 install: all man
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/router/examples \
 	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 755 $(BUILD)/router $(DESTDIR)$(PREFIX)/bin/router
+	install -m 755 $(BUILD)/router $(BUILD)/routerctl $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 644 $(BUILD)/man/routerctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/routerctl.1
+	install -m 644 completion/routerctl.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/routerctl
 	install -m 644 README.md COPYING $(DESTDIR)$(PREFIX)/share/doc/router
 	install -m 644 $(INSTALLED_EXAMPLES) $(DESTDIR)$(PREFIX)/share/doc/router/examples
 	install -m 644 $(BUILD)/man/router.8 $(DESTDIR)$(PREFIX)/share/man/man8/router.8
@@ -201,7 +223,7 @@ install: all man
 clean:
 	rm -rf build
 
--include $(OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(BUILD)/man/gen.d
+-include $(OBJECTS:.o=.d) $(ROUTERCTL_OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(BUILD)/man/gen.d
 .PHONY: all unit man demo check bench bench-tls bench-failover lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
-    format fuzz fuzz-run install clean $(FUZZ_RUNS) $(SOURCES:%=tidy-%)
+    format fuzz fuzz-run install clean $(FUZZ_RUNS) $(TIDY)
 .DELETE_ON_ERROR:

@@ -2,16 +2,21 @@
  *
  *   .\" OPTIONS             every option, from model/options.def
  *   .\" COMMANDS            the runtime commands, from the tables of ctl/command_*.c
+ *   .\" VERBS               the words of routerctl, from the table of routerctl/verbs.c
  *   .\" METRICS FRONTEND    the metrics of a frontend or a server, from model/metrics.def
  *   .\" METRICS SERVER
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/manual.h"
+#include "base/text.h"
 #include "ctl/command.h"
 #include "model/config.h"
 #include "model/metrics.h"
+#include "routerctl/verbs.h"
 
 static void print_metrics(const struct metric_words *words, size_t count)
 {
@@ -22,12 +27,31 @@ static void print_metrics(const struct metric_words *words, size_t count)
     puts(".El");
 }
 
+/* "weight BACKEND/SERVER WEIGHT" */
+static void print_verbs(void)
+{
+    puts(".Bl -tag -width Ds");
+    for (size_t i = 0; i < verb_count; i++) {
+        size_t len = strcspn(verbs[i].usage, " ");
+        const char *arguments = verbs[i].usage + len;
+        printf(".It Ic %.*s%s%s\n", (int)len, verbs[i].usage, arguments[0] != '\0' ? " Ar" : "",
+               arguments);
+        struct text sentence = {0};
+        text_add(&sentence, "%c%s.", toupper(verbs[i].help[0]), verbs[i].help + 1);
+        manual_sentences(sentence.data, stdout);
+        text_free(&sentence);
+    }
+    puts(".El");
+}
+
 static void print_line(const char *line)
 {
     if (strcmp(line, ".\\\" OPTIONS\n") == 0) {
         config_manual(stdout);
     } else if (strcmp(line, ".\\\" COMMANDS\n") == 0) {
         command_manual(stdout);
+    } else if (strcmp(line, ".\\\" VERBS\n") == 0) {
+        print_verbs();
     } else if (strcmp(line, ".\\\" METRICS FRONTEND\n") == 0) {
         print_metrics(frontend_metric_words, FRONTEND_METRIC_COUNT);
     } else if (strcmp(line, ".\\\" METRICS SERVER\n") == 0) {

@@ -24,7 +24,6 @@
 struct admin;
 struct control_sockets;
 struct drill;
-struct reporter;
 
 #define LAG_SAMPLES 64
 
@@ -134,7 +133,6 @@ struct control {
     struct control_sockets *sockets; /* borrowed */
     uint64_t stamp;                  /* counts questions and answers of probes */
     uint64_t started_ms;             /* loop time */
-    struct reporter *reporter;       /* owned; NULL if no service manager listens */
     uint64_t started_unix;
     bool draining;   /* it was told to end: /readyz says so */
     bool start_over; /* start_timeout has passed */

@@ -20,6 +20,7 @@ LAYERS = {  # layer: what it may include
     "proto": {"base", "proto"},
     "core": {"base", "net", "model", "proto", "core"},
     "ctl": {"base", "net", "model", "proto", "ctl"},
+    "routerctl": {"base", "routerctl"},  # a program of its own
 }
 # The files directly in src/ (router.c ...) stand above all layers, main.c above them.
 EXCEPTIONS = {
@@ -29,6 +30,7 @@ EXCEPTIONS = {
     ("ctl", "router_proto.h"),
     ("ctl", "router.h"),  # ROUTER_VERSION
     ("model", "router_proto.h"),
+    ("routerctl", "router.h"),
     ("model", "proto/proto.h"),  # only config*.c, see below
 }
 ONLY_IN = {  # call prefix: where alone it may stand, and the rule

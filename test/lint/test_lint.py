@@ -131,7 +131,9 @@ struct e *three(void) { return &(struct e){.f = 1}; }
     ("src/net/a.c", "proto/redis.h"), ("src/model/a.c", "net/conn.h"),
     ("src/model/route.c", "proto/proto.h"), ("src/proto/redis.c", "model/topology.h"),
     ("src/core/session.c", "ctl/control.h"), ("src/ctl/control.c", "core/worker.h"),
-    ("src/core/a.c", "router.h"), ("src/main.c", "core/worker.h"), ("src/odd/a.c", "base/log.h"),
+    ("src/routerctl/a.c", "ctl/control.h"), ("src/routerctl/a.c", "model/config.h"),
+    ("src/ctl/a.c", "routerctl/json.h"), ("src/core/a.c", "router.h"),
+    ("src/main.c", "core/worker.h"), ("src/odd/a.c", "base/log.h"),
     ("src/net/a.c", "loop.h"), ("include/router.h", "model/config.h")])
 def test_an_include_that_goes_up_or_sideways_is_found(tmp_path, path, include):
     (only,) = found(tmp_path, path, f'/* a */\n#include <uv.h>\n#include "{include}"\nint a;\n')
