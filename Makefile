@@ -100,7 +100,7 @@ $(BUILD)/people/%.o: src/routerctl/%.c
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # The page is part of the binary: an edit of it rebuilds what embeds it.
-$(BUILD)/ctl/page.o: src/ctl/page.html src/ctl/page.js
+$(BUILD)/ctl/page.o: $(wildcard src/ctl/page/*)
 
 $(BUILD)/unit/%: test/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)

@@ -1,21 +1,33 @@
-/* One file for the browser, two to edit: page.html and its script. .incbin resolves against the
- * directory the compiler runs in, which is the top of the project. The hashes are taken from the
- * page itself, so an edit of it needs no second place to be edited. */
+/* One document for the browser, many files to edit: those of page/ one after another, all styles in
+ * one element and all scripts in another one. .incbin resolves against the directory the compiler
+ * runs in, which is the top of the project. The hashes are taken from the page itself, so an edit
+ * of it needs no second place to be edited. */
 #include "ctl/page.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
+#define PART(file) ".incbin \"src/ctl/page/" file "\"\n"
+#define TEXT(text) ".ascii \"" text "\\n\"\n"
+
 __asm__(".pushsection .rodata\n"
         ".balign 16\n"
         ".globl page_html_begin, page_html_end\n"
         ".hidden page_html_begin, page_html_end\n"
         "page_html_begin:\n"
-        ".incbin \"src/ctl/page.html\"\n"
-        ".ascii \"<script>\\n\"\n"
-        ".incbin \"src/ctl/page.js\"\n"
-        ".ascii \"</script>\\n</body>\\n</html>\\n\"\n"
+        /* clang-format off */
+        PART("head.html")
+        TEXT("<style>")
+        PART("base.css") PART("picture.css") PART("lists.css")
+        TEXT("</style>")
+        PART("body.html")
+        TEXT("<script>")
+        PART("words.js") PART("elements.js") PART("history.js") PART("problems.js")
+        PART("picture.js") PART("wires.js") PART("lists.js") PART("details.js")
+        PART("controls.js") PART("main.js")
+        TEXT("</script>") TEXT("</body>") TEXT("</html>")
+        /* clang-format on */
         "page_html_end:\n"
         ".byte 0\n"
         ".popsection\n");
