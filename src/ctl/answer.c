@@ -14,6 +14,8 @@ struct answer {
     int status;
     const char *type;
     bool is_page;     /* needs the headers that make a browser careful */
+    bool for_page;    /* asked for by the page, again and again: the browser must not ask for a
+                       * password each time, so it is challenged by a scheme that none knows */
     struct text body; /* owned */
 };
 
@@ -45,6 +47,12 @@ static const char *phrase(int status)
     default:
         return "Bad Request";
     }
+}
+
+static bool query_is(const struct http_request *r, const char *word)
+{
+    return r->query != NULL && r->query_len == strlen(word) &&
+           memcmp(r->query, word, r->query_len) == 0;
 }
 
 /* The paths --------------------------------------------------------------------------------- */
@@ -99,7 +107,7 @@ static void write_backends_ready(const struct control *c, struct answer *a)
 
 static void write_readyz(const struct control *c, const struct http_request *r, struct answer *a)
 {
-    if (r->query != NULL && r->query_len == 8 && memcmp(r->query, "backends", 8) == 0) {
+    if (query_is(r, "backends")) {
         write_backends_ready(c, a);
         return;
     }
@@ -196,7 +204,8 @@ static void add_head(const struct answer *a, bool keep_alive, struct text *out)
         text_add(out, "Allow: GET, HEAD\r\n");
     }
     if (a->status == 401) { /* RFC 7617, section 2 */
-        text_add(out, "WWW-Authenticate: Basic realm=\"router\", charset=\"UTF-8\"\r\n");
+        text_add(out, "WWW-Authenticate: %s realm=\"router\", charset=\"UTF-8\"\r\n",
+                 a->for_page ? "Page" : "Basic");
     }
     if (a->status == 429) {
         text_add(out, "Retry-After: 1\r\n");
@@ -215,6 +224,7 @@ void answer_request(const struct control *c, const struct http_request *r, int r
     struct answer a = {.status = 200, .type = plain_text};
     if (refusal != 0) {
         a.status = refusal;
+        a.for_page = query_is(r, "page");
         text_add(&a.body, "%s\n", refusal == 401 ? "user and password, please" : "not so fast");
     } else if (r->method == HTTP_METHOD_OTHER) {
         a.status = 405;

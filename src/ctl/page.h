@@ -1,5 +1,5 @@
-/* The stats page, which is part of the binary: the files of page/ as they were built in, and the policy under
- * which browsers run it. */
+/* The stats page, which is part of the binary: the files of page/ as they were built in, and the
+ * policy under which browsers run it. */
 #ifndef ROUTER_CTL_PAGE_H
 #define ROUTER_CTL_PAGE_H
 

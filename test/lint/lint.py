@@ -40,9 +40,9 @@ ONLY_IN = {  # call prefix: where alone it may stand, and the rule
 }
 NEVER = {"strcpy", "strcat", "sprintf", "vsprintf", "gets", "strtok", "alloca"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b(?!\W*#\d)")
-TEXT_FILES = (".c", ".h", ".def", ".py", ".ini", ".md", ".html", ".js", ".sh", "Makefile", "run",
+TEXT_FILES = (".c", ".h", ".def", ".py", ".ini", ".md", ".html", ".css", ".js", ".sh", "Makefile", "run",
               "need")
-CODE_FILES = (".c", ".h", ".def", ".py", ".html", ".js")
+CODE_FILES = (".c", ".h", ".def", ".py", ".html", ".css", ".js")
 
 
 class Linter:

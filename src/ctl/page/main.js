@@ -1,8 +1,8 @@
 /* Asking, again and again, whatever happened before; but not while nobody looks. */
 const PERIOD = 1000, PATIENCE = 4000;
 /* Relative to where the page is, and without the name and password that its address may hold: fetch
-   takes no address with them. */
-const SOURCE = new URL('stats.json', location.origin + location.pathname).href;
+   takes no address with them. To ?page a 401 is no reason for the browser to open a dialog. */
+const SOURCE = new URL('stats.json?page', location.origin + location.pathname).href;
 let latest = null, answered = Date.now(), timer = 0, asking = false, spent = 0, barred = false;
 
 $('picture').wires = draw('svg', { class: 'wires', 'aria-hidden': 'true' });

@@ -76,8 +76,10 @@ function complete(s) {
   for (const f of s.frontends) { f.binds = f.binds || []; f.backends = f.backends || [f.backend]; }
   for (const b of s.backends) {
     b.servers = b.servers || [];
+    b.protocol = b.protocol || '';
+    b.verdict = b.verdict || null;
     b.sentinels = b.sentinels || [];
-    for (const v of b.servers) { v.role = v.role || 'unknown'; v.state = v.state || 'unknown'; v.kind = kindOf(v); v.backend = b.name; }
+    for (const v of b.servers) { v.role = v.role || 'unknown'; v.state = v.state || 'unknown'; v.access = v.access || 'open'; v.address = v.address || ''; v.kind = kindOf(v); v.backend = b.name; }
   }
   return s;
 }

@@ -17,6 +17,9 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
          "--disable-extensions", "--hide-scrollbars", "--remote-debugging-pipe"]
 
+KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "End": 35, "Home": 36, "ArrowLeft": 37,
+        "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "/": 191}
+
 
 def high_pipe():
     """A pipe whose ends are not 3 or 4, where the browser expects its own."""
@@ -60,8 +63,16 @@ class Browser:
         self.session = self.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Runtime", "Log"):
             self.call(domain + ".enable")
+        self.resize(width, height)
+
+    def resize(self, width, height=900):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=width < 500)
+
+    def prefer(self, scheme):
+        """What the system has: "light" or "dark"."""
+        self.call("Emulation.setEmulatedMedia",
+                  features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def _receive(self, timeout):
         """One message, or None when the time is over."""
@@ -104,8 +115,22 @@ class Browser:
     def open(self, url):
         self.call("Page.navigate", url=url)
 
+    def press(self, key, text=""):
+        """A key as a keyboard sends it: "ArrowDown", "Tab", or a letter."""
+        code = KEYS.get(key, ord(key[0].upper()))
+        text = text or ("\r" if key == "Enter" else key if len(key) == 1 else "")
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=text, code=key,
+                  windowsVirtualKeyCode=code)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key,
+                  windowsVirtualKeyCode=code)
+
+    def type(self, text):
+        self.call("Input.insertText", text=text)
+
     def evaluate(self, expression):
-        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Its value; of a promise, once it is there."""
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True,
+                           awaitPromise=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 

@@ -43,8 +43,10 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = "Basic " + base64.b64encode(":".join(PASSWORD).encode()).decode()
         if stage.locked and self.headers.get("Authorization") != wanted:
             stage.refused += 1
-            self._answer(401, "text/plain", b"no\n", ("WWW-Authenticate", 'Basic realm="router"'))
-        elif self.path == "/stats.json":
+            scheme = "Page" if self.path.endswith("?page") else "Basic"
+            self._answer(401, "text/plain", b"no\n",
+                         ("WWW-Authenticate", f'{scheme} realm="router"'))
+        elif self.path == "/stats.json?page":
             stage.asked += 1
             self._answer(stage.status, "application/json", json.dumps(stage.now()).encode())
         elif self.path == "/":
