@@ -66,8 +66,8 @@ def test_the_page_shows_what_is_and_asks_nobody_else(world, browser):
     until(lambda: "redis-2" in browser.text() and "All is well." in browser.text(),
           "the page to show the servers", 20)
     text = browser.text()
-    for words in ("redis-0", "redis-1", "echo", "write", "read", "hub", "Primary redis-0", "replica", "serving",
-                  world.servers[0].text, f"127.0.0.1:{world.ports[0]}",
+    for words in ("redis-0", "redis-1", "echo", "write", "read", "hub", "Primary redis-0",
+                  "replica", "serving", world.servers[0].text, f"127.0.0.1:{world.ports[0]}",
                   world.router.stats().backend("redis")["reason"]):
         assert words in text, words
     asked = len(browser.requests)

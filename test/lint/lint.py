@@ -40,8 +40,8 @@ ONLY_IN = {  # call prefix: where alone it may stand, and the rule
 }
 NEVER = {"strcpy", "strcat", "sprintf", "vsprintf", "gets", "strtok", "alloca"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b(?!\W*#\d)")
-TEXT_FILES = (".c", ".h", ".def", ".py", ".ini", ".md", ".html", ".css", ".js", ".sh", "Makefile", "run",
-              "need")
+TEXT_FILES = (".c", ".h", ".def", ".py", ".ini", ".md", ".html", ".css", ".js", ".sh",
+              "Makefile", "run", "need")
 CODE_FILES = (".c", ".h", ".def", ".py", ".html", ".css", ".js")
 
 
