@@ -201,8 +201,20 @@ static void on_tls(struct message *m, void *worker)
     free(mt);
 }
 
+static void on_beat(struct message *m, void *worker)
+{
+    struct worker *w = worker;
+    m->run = container_of(m, struct message_beat, message)->back;
+    mailbox_post(w->control, m);
+}
+
 const struct worker_inbox worker_inbox = {
-    .topology = on_topology, .tls = on_tls, .kill = kill_sessions, .stop = on_stop};
+    .topology = on_topology,
+    .tls = on_tls,
+    .beat = on_beat,
+    .kill = kill_sessions,
+    .stop = on_stop,
+};
 
 /* Beginning and end ------------------------------------------------------------------------- */
 

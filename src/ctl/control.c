@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "ctl/admin.h"
 #include "ctl/control_socket.h"
+#include "ctl/reporter.h"
 #include "net/mailbox.h"
 
 #define FILES_LOOK_MS 1000
@@ -73,6 +74,10 @@ void control_end(struct control *c)
         c->admin = NULL;
     }
     control_sockets_close(c->sockets);
+    if (c->reporter != NULL) {
+        reporter_end(c->reporter);
+        c->reporter = NULL;
+    }
     uv_close((uv_handle_t *)&c->start_timer, NULL);
     drain_end(c);
     uv_close((uv_handle_t *)&c->files_timer, NULL);
@@ -188,6 +193,7 @@ void control_start(struct control *c)
     }
     uv_timer_start(&c->files_timer, on_files_look, FILES_LOOK_MS, FILES_LOOK_MS);
     fence_publish(c);
+    c->reporter = reporter_new(c);
 }
 
 void control_release(struct control *c)

@@ -24,6 +24,7 @@
 struct admin;
 struct control_sockets;
 struct drill;
+struct reporter;
 
 #define LAG_SAMPLES 64
 
@@ -133,6 +134,7 @@ struct control {
     struct control_sockets *sockets; /* borrowed */
     uint64_t stamp;                  /* counts questions and answers of probes */
     uint64_t started_ms;             /* loop time */
+    struct reporter *reporter;       /* owned; NULL if no service manager listens */
     uint64_t started_unix;
     bool draining;   /* it was told to end: /readyz says so */
     bool start_over; /* start_timeout has passed */

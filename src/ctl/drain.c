@@ -2,6 +2,7 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "ctl/control.h"
+#include "ctl/reporter.h"
 #include "net/mailbox.h"
 
 #define LOOK_MS 20
@@ -62,6 +63,9 @@ void control_drain(struct control *c)
         return;
     }
     c->draining = true;
+    if (c->reporter != NULL) {
+        reporter_stopping(c->reporter);
+    }
     uint64_t delay = c->config->router.shutdown_delay;
     if (delay == 0) {
         close_doors(c);

@@ -16,6 +16,7 @@ struct worker_inbox {
     void (*topology)(struct message *m, void *worker); /* struct message_topology */
     void (*tls)(struct message *m, void *worker);      /* struct message_tls */
     void (*kill)(struct message *m, void *worker);     /* struct message_kill */
+    void (*beat)(struct message *m, void *worker);     /* struct message_beat */
     void (*stop)(struct message *m, void *worker);     /* struct message_stop */
 };
 
@@ -34,6 +35,13 @@ struct control_inbox {
 struct message_stop {
     struct message message;
     unsigned worker;
+};
+
+/* control -> worker and back at once, as long as the worker's loop turns. Control's own. */
+struct message_beat {
+    struct message message;
+    void (*back)(struct message *m, void *control);
+    bool away; /* control's */
 };
 
 /* control -> worker: route by this from now on; the message brings one reference. The worker closes

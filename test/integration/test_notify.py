@@ -1,0 +1,141 @@
+"""Promise: systemd's notify protocol is told when the router is ready, what it does, that it ends;
+and the watchdog's beats stop as soon as one of its loops does."""
+import os
+import signal
+import socket
+
+import pytest
+
+from lib.fake import echo, hold
+from lib.freeze import Frozen, threads
+from lib.ini import frontend, redis_backend, tcp_backend
+from lib.process import free_port
+from lib.resp import connect
+from lib.sockets import local
+from lib.waiting import Clock, holds, until
+
+pytestmark = pytest.mark.sanitize
+
+
+class Manager:
+    """Listens as systemd does; a datagram is a list of lines."""
+
+    def __init__(self, home, abstract=False):
+        self.sock = home.keep(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        name = f"router-test-{os.getpid()}-{id(self)}"
+        self.address = f"@{name}" if abstract else os.path.join(home.path, "notify")
+        self.sock.bind("\0" + name if abstract else self.address)
+        self.sock.setblocking(False)
+        self.heard = []
+
+    def environment(self, **more):
+        return {"NOTIFY_SOCKET": self.address, **more}
+
+    def listen(self):
+        try:
+            while True:
+                self.heard.append(self.sock.recv(4096).decode().split("\n"))
+        except BlockingIOError:
+            return self.heard
+
+    def lines(self):
+        return [line for notice in self.listen() for line in notice]
+
+    def beats(self):
+        return self.lines().count("WATCHDOG=1")
+
+    def wait(self, line, timeout=5.0):
+        until(lambda: line in self.lines(), f"{line} in {self.heard}", timeout)
+
+
+def start(home, manager, sections=None, **options):
+    sections = sections or frontend("f", free_port()) + tcp_backend(home.fake(echo))
+    more = options.pop("more", {})
+    return home.router(sections, env=manager.environment(**more), **options)
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_ready_and_stopping_are_told(home, abstract):
+    manager = Manager(home, abstract)
+    router = start(home, manager, shutdown_delay="2s", drain_timeout="3s")
+    manager.wait("READY=1")
+    assert manager.lines().count("READY=1") == 1
+    assert manager.beats() == 0 and "STOPPING=1" not in manager.lines()
+    manager.wait("STATUS=serving, 0 sessions; b: 1 of 1 servers")
+    router.stop()
+    assert ["STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000"] in manager.listen()
+    assert manager.lines()[-1].startswith("STATUS=draining")
+
+
+def test_it_is_not_ready_before_the_first_election(home):
+    manager = Manager(home)
+    silent = home.fake(hold)        # accepts, and says nothing
+    router = start(home, manager, frontend("f", free_port()) +
+                   redis_backend(silent, probe_timeout="30s"), start_timeout="1s", start=False)
+    clock = Clock()
+    router.start(wait=False)
+    manager.wait("READY=1", 10)
+    assert clock.seconds() > 0.9
+    assert ["STATUS=starting, 0 sessions; b: 0 of 1 servers, no primary"] in manager.heard
+    assert router.http("/readyz")[0] == 200
+
+
+def test_the_status_names_the_primary(home):
+    manager = Manager(home)
+    servers = home.redis_group("a", "b")
+    start(home, manager, frontend("f", free_port()) + redis_backend(*servers)).wait_primary("a")
+    manager.wait("STATUS=serving, 0 sessions; b: 2 of 2 servers, primary a", 8)
+
+
+def test_the_watchdog_hears_the_control_loop_and_every_worker(home):
+    manager = Manager(home)
+    router = start(home, manager, workers=2,
+                   more={"WATCHDOG_USEC": "200000", "WATCHDOG_PID": "1"})
+    manager.wait("READY=1")
+    holds(lambda: manager.beats() == 0, "WATCHDOG_PID is another process", 0.3)
+    router.stop()
+
+    router = start(home, manager, workers=2, more={"WATCHDOG_USEC": "200000"})
+    until(lambda: manager.beats() >= 5, "beats")
+    for thread in threads(router.process)[:2] + [router.pid]:
+        with Frozen(thread):
+            manager.beats()             # what was under way
+            until(lambda: quiet(manager), "the beats to stop")
+        before = manager.beats()
+        until(lambda: manager.beats() >= before + 3, "the beats to go on")
+    router.stop()
+
+
+def quiet(manager):
+    """Not a beat in five times the interval."""
+    before = manager.beats()
+    clock = Clock()
+    until(lambda: clock.passed(0.5) or manager.beats() != before, "half a second")
+    return manager.beats() == before
+
+
+def test_the_watchdog_is_fed_while_it_drains(home):
+    manager = Manager(home)
+    port = free_port()
+    router = start(home, manager, frontend("f", port) + tcp_backend(home.fake(echo)),
+                   drain_timeout="60s", more={"WATCHDOG_USEC": "100000"})
+    client = home.keep(connect(local(port)))
+    client.sendall(b"x")
+    assert client.recv(1) == b"x"
+    router.ended = True
+    router.process.signal(signal.SIGTERM)
+    manager.wait("STOPPING=1")
+    before = manager.beats()
+    until(lambda: manager.beats() >= before + 5, "beats in the drain")
+    client.close()
+    assert router.process.wait(10) == 0
+    router.check_log()
+
+
+@pytest.mark.parametrize("address", ["", "relative", "@", "/" + "x" * 200, "/nobody/listens"])
+def test_a_socket_that_is_none_disturbs_nothing(home, address):
+    fake = home.fake(echo)
+    router = home.router(frontend("f", free_port()) + tcp_backend(fake),
+                         env={"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "100000"})
+    router.stop()
+    router.check_log()
