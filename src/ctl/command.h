@@ -64,6 +64,8 @@ struct command {
 /* The tables, each ended by a row of zeros. A new one is listed in command.c too. */
 extern const struct command command_basic[];
 extern const struct command command_show[];
+extern const struct command command_set[];
+extern const struct command command_act[];
 
 /* Runs one command (without its delimiter), which is cut up on the way. The answer is in *out, or
  * asker->ticket is set and on_answer() will bring it. */

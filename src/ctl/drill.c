@@ -1,5 +1,6 @@
 #include "ctl/drill.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,7 +200,7 @@ void drill_abandon(struct backend_control *b)
     }
 }
 
-static const char *why_not(const struct backend_control *b, unsigned seconds, bool force)
+const char *drill_why_not(const struct backend_control *b, unsigned seconds, bool force)
 {
     const struct control *c = b->control;
     if (!backend_has_roles(b->config)) {
@@ -220,14 +221,11 @@ static const char *why_not(const struct backend_control *b, unsigned seconds, bo
     return NULL;
 }
 
-const char *drill_begin(struct backend_control *b, unsigned seconds, bool force, const char *who,
-                        drill_done done, void *context)
+void drill_begin(struct backend_control *b, unsigned seconds, const char *who, drill_done done,
+                 void *context)
 {
     struct control *c = b->control;
-    const char *why = why_not(b, seconds, force);
-    if (why != NULL) {
-        return why;
-    }
+    assert(b->drill == NULL && b->verdict.kind == VERDICT_PRIMARY);
     struct drill *d = xcalloc(1, sizeof *d);
     d->backend = b;
     d->number = ++b->drills;
@@ -246,7 +244,6 @@ const char *drill_begin(struct backend_control *b, unsigned seconds, bool force,
                b->config->servers.items[d->server].name, seconds, who[0] != '\0' ? " (" : "", who,
                who[0] != '\0' ? ")" : "");
     fence_publish(c);
-    return NULL;
 }
 
 /* What happens meanwhile -------------------------------------------------------------------- */

@@ -22,10 +22,12 @@ struct waiter;
 /* Takes over the report. Exactly once, from the loop. */
 typedef void (*drill_done)(void *context, struct text *report);
 
-/* NULL, or why it cannot begin now: then `done` is not called. `force`: even if clients may have to
- * wait for longer than queue_timeout and be refused. */
-const char *drill_begin(struct backend_control *b, unsigned seconds, bool force, const char *who,
-                        drill_done done, void *context);
+/* NULL, or why it cannot begin now. `force`: even if clients may have to wait for longer than
+ * queue_timeout and be refused. */
+const char *drill_why_not(const struct backend_control *b, unsigned seconds, bool force);
+/* Begins it; `seconds` is from 1 to DRILL_SECONDS_MAX. */
+void drill_begin(struct backend_control *b, unsigned seconds, const char *who, drill_done done,
+                 void *context);
 bool drill_is_on(const struct backend_control *b);
 /* Ends it now, if it is on; fence_publish() is to follow. */
 void drill_stop(struct backend_control *b, const char *why);

@@ -10,10 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ctl/admin_state.h"
-
-struct backend_control;
-struct control;
+#include "ctl/control.h"
 
 enum order {
     ORDER_PAUSE, /* all that may go on stands still: new sessions wait, living ones are not read */
@@ -23,6 +20,11 @@ enum order {
 /* Any thread. `server` is for ORDER_ELECT. What becomes of it is told in the events; 0, UV_ENOENT
  * if there is no such backend or server, or UV_ENOMEM. */
 int operate(struct control *c, enum order order, const char *backend, const char *server);
+
+/* Names, as people write them; NULL or false if there is none. */
+struct backend_control *operate_find_backend(struct control *c, const char *name);
+bool operate_find_server(const struct backend_control *b, const char *name, size_t *server);
+bool operate_find_frontend(const struct control *c, const char *name, size_t *frontend);
 
 /* False: it was that already. */
 bool operate_pause(struct backend_control *b, bool paused, const char *who);
@@ -36,12 +38,14 @@ bool operate_admin(struct backend_control *b, size_t server, enum admin_state st
 bool operate_frontend(struct control *c, size_t frontend, bool enabled, const char *who);
 
 /* Ends one session, by the number that "show sess" gives it, or all on a server that are there now.
- * `done` is called from the loop with how many it were; exactly once. UV_ENOENT (there can be no
- * such session) or UV_ESHUTDOWN: it is not called. */
+ * `done` is called from the loop, exactly once, with how many it were. Not while control->stopping.
+ */
 typedef void (*operate_killed)(void *context, unsigned killed);
-int operate_kill_session(struct control *c, uint64_t id, const char *who, operate_killed done,
-                         void *context);
-int operate_kill_on(struct backend_control *b, size_t server, const char *who, operate_killed done,
-                    void *context);
+void operate_kill_session(struct control *c, uint64_t id, const char *who, operate_killed done,
+                          void *context);
+void operate_kill_on(struct backend_control *b, size_t server, const char *who, operate_killed done,
+                     void *context);
+/* Whether there may be a session of this number. */
+bool operate_knows_session(const struct control *c, uint64_t id);
 
 #endif

@@ -1,5 +1,6 @@
 /* Sessions are ended by the workers that have them: each one that may gets a message, and when all
  * have come back the order is done. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,28 +71,25 @@ static struct kill_order *order_new(struct control *c, const char *who, operate_
     return o;
 }
 
-int operate_kill_session(struct control *c, uint64_t id, const char *who, operate_killed done,
-                         void *context)
+bool operate_knows_session(const struct control *c, uint64_t id)
 {
-    if (c->stopping) {
-        return UV_ESHUTDOWN;
-    }
-    if (id >> 32 >= c->worker_count) {
-        return UV_ENOENT;
-    }
+    return id >> 32 < c->worker_count;
+}
+
+void operate_kill_session(struct control *c, uint64_t id, const char *who, operate_killed done,
+                          void *context)
+{
+    assert(!c->stopping && operate_knows_session(c, id));
     struct kill_order *o = order_new(c, who, done, context);
     snprintf(o->what, sizeof o->what, "session 0x%" PRIx64, id);
     ask(o, (unsigned)(id >> 32), MESSAGE_ONE_SESSION, (uint32_t)id);
-    return 0;
 }
 
-int operate_kill_on(struct backend_control *b, size_t server, const char *who, operate_killed done,
-                    void *context)
+void operate_kill_on(struct backend_control *b, size_t server, const char *who, operate_killed done,
+                     void *context)
 {
     struct control *c = b->control;
-    if (c->stopping) {
-        return UV_ESHUTDOWN;
-    }
+    assert(!c->stopping);
     const struct server_config *s = &b->config->servers.items[server];
     struct kill_order *o = order_new(c, who, done, context);
     snprintf(o->backend, sizeof o->backend, "%s", b->config->name);
@@ -99,5 +97,4 @@ int operate_kill_on(struct backend_control *b, size_t server, const char *who, o
     for (unsigned i = 0; i < c->worker_count; i++) {
         ask(o, i, s->id, 0);
     }
-    return 0;
 }
