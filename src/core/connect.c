@@ -32,6 +32,9 @@ void session_connect_failed(struct session *s, int status)
     }
     if (s->attempts > s->backend->connect_retries) {
         char words[256];
+        s->cause = is_our_own_want(status)  ? END_CONNECT_WANT
+                   : status == UV_ETIMEDOUT ? END_CONNECT_TIMEOUT
+                                            : END_CONNECT;
         snprintf(words, sizeof words, "cannot connect to %s: %s", name,
                  why[0] != '\0' ? why : uv_strerror(status));
         session_refuse(s, REFUSED_CONNECT, words);
@@ -143,6 +146,7 @@ void session_connect(struct session *s, size_t server)
     struct worker *w = s->worker;
     session_set(s, SESSION_CONNECT);
     s->attempts++;
+    session_log_sent(s, server);
     struct server_link *link = link_new(s, server);
     if (link == NULL) {
         session_settled(s, server);

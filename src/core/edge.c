@@ -66,7 +66,8 @@ static void refuse(struct session *s, enum frontend_metric counter, const char *
     if (conn_peer(&s->client, &from)) {
         tell(s->worker, s->frontend, &from, why);
     }
-    session_close(s, END_REFUSED); /* no reset: it may take an alert of TLS with it */
+    /* no reset: it may take an alert of TLS with it */
+    session_close(s, s->cause != END_DONE ? s->cause : END_REFUSED);
 }
 
 static enum frontend_metric counter_of(const struct session *s)
@@ -165,6 +166,7 @@ void edge_on_turn(struct deadline *d)
         if (loop_now_ms(&w->loop) - oldest->edge->shaking_ms < EDGE_STALL_MS) {
             break;
         }
+        oldest->cause = END_CLIENT_LATE;
         refuse(oldest, FRONTEND_TLS_FAILED, "its handshake stands still, and others wait");
     }
     if (w != NULL && !list_empty(&wf->turns)) {
@@ -353,6 +355,7 @@ static void take_client(struct session *s, const struct proxy_header *header)
             return;
         }
         *s->origin = (struct origin){header->from, header->to};
+        session_log_client(s, &header->from);
     }
     const struct address *from = &header->from;
     struct address peer;
@@ -454,6 +457,7 @@ void edge_client_error(struct session *s, int status)
         return;
     }
     const char *why = conn_why(&s->client);
+    s->cause = status == UV_EPROTO ? END_REFUSED : END_LEFT;
     refuse(s, counter_of(s), status == UV_EPROTO && why[0] != '\0' ? why : "it left in the midst");
 }
 
@@ -465,5 +469,6 @@ void edge_on_late(struct deadline *d)
         [SESSION_HELLO] = "its client hello did not come in time",
         [SESSION_SHAKE] = "its TLS handshake took too long",
     };
+    s->cause = END_CLIENT_LATE;
     refuse(s, counter_of(s), words[s->state]);
 }

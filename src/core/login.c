@@ -190,6 +190,7 @@ void login_client_eof(struct session *s)
 void login_on_late(struct deadline *d)
 {
     struct session *s = container_of(d, struct session, deadline);
+    s->cause = is_held(s) ? END_SERVER_LATE : END_CLIENT_LATE;
     if (is_held(s)) {
         session_refuse(s, REFUSED_TIMEOUT, "the server was paused for too long in its login");
     } else {

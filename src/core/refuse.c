@@ -22,9 +22,31 @@ static void count_refusal(struct session *s, enum refusal why)
     }
 }
 
-static enum session_end end_of(enum refusal why)
+static enum session_end end_of(const struct session *s, enum refusal why)
 {
-    return why == REFUSED_LEFT ? END_LEFT : why == REFUSED_FENCED ? END_FENCED : END_REFUSED;
+    if (s->cause != END_DONE) {
+        return s->cause;
+    }
+    switch (why) {
+    case REFUSED_SESSIONS:
+    case REFUSED_RATE:
+    case REFUSED_DISABLED:
+    case REFUSED_LOGIN:
+        break;
+    case REFUSED_QUEUE_FULL:
+        return END_QUEUE_FULL;
+    case REFUSED_TIMEOUT:
+        return END_QUEUE_TIMEOUT;
+    case REFUSED_CONNECT:
+        return END_CONNECT;
+    case REFUSED_LEFT:
+        return END_LEFT;
+    case REFUSED_SHUTDOWN:
+        return END_SHUTDOWN;
+    case REFUSED_FENCED:
+        return END_FENCED;
+    }
+    return END_REFUSED;
 }
 
 void refuse_maybe_done(struct session *s)
@@ -122,7 +144,7 @@ void session_refuse(struct session *s, enum refusal why, const char *words)
     session_set(s, SESSION_REFUSE);
     session_drop_server(s, true);
     admission_leave(w, s->frontend, &s->admission);
-    s->end = (uint8_t)end_of(why);
+    s->end = (uint8_t)end_of(s, why);
     if (w->refusing > w->refusing_max) {
         session_kill(s, s->end);
         return;

@@ -32,13 +32,6 @@ static const unsigned successors[] = {
     [SESSION_CLOSE] = 0,
 };
 
-static const char *const end_words[] = {
-    [END_DONE] = "done",       [END_CLIENT] = "client failed", [END_SERVER] = "server failed",
-    [END_REFUSED] = "refused", [END_LEFT] = "client left",     [END_IDLE] = "idle",
-    [END_FENCED] = "fenced",   [END_SHUTDOWN] = "shutdown",    [END_MEMORY] = "out of memory",
-    [END_KILLED] = "killed",
-};
-
 /* Times ------------------------------------------------------------------------------------- */
 
 static uint64_t now_us(void)
@@ -77,6 +70,8 @@ void session_set(struct session *s, enum session_state next)
     }
     if (s->state == SESSION_REFUSE) {
         s->worker->refusing--;
+    } else if ((TO(next) & ENDS) != 0) {
+        s->ended_in = s->state;
     }
     s->state = (uint8_t)next;
     if (next == SESSION_REFUSE) {
@@ -132,20 +127,6 @@ void session_drop_server(struct session *s, bool reset)
     worker_release_place(s->worker, s->backend->index, link->index);
 }
 
-static void log_end(const struct session *s, const char *server)
-{
-    enum log_sessions wanted = s->worker->config->router.log_sessions;
-    bool fine = s->end == END_DONE || s->end == END_IDLE;
-    if (wanted == LOG_SESSIONS_NO || (wanted == LOG_SESSIONS_ERRORS && fine)) {
-        return;
-    }
-    log_limited(&s->worker->session_gate, 1000, LOG_LEVEL_INFO,
-                "session end=\"%s\" frontend=%s backend=%s server=%s ms=%llu in=%llu out=%llu",
-                end_words[s->end], s->frontend->name, s->backend->name, server,
-                (unsigned long long)(session_age_us(s) / 1000), (unsigned long long)s->bytes_in,
-                (unsigned long long)s->bytes_out);
-}
-
 void session_close(struct session *s, enum session_end why)
 {
     if (s->state == SESSION_CLOSE) {
@@ -154,7 +135,7 @@ void session_close(struct session *s, enum session_end why)
     session_arm(s, NULL);
     session_set(s, SESSION_CLOSE);
     s->end = (uint8_t)why;
-    log_end(s, s->server != NULL ? s->server->config->name : "-");
+    session_log_end(s);
     session_stop_waiting(s);
     cancel_forget(s);
     edge_free(s);
@@ -277,6 +258,7 @@ static void on_client_closed(struct conn *c)
     login_free(s);
     free(s->origin);
     free(s->ahead);
+    free(s->note);
     free(s);
     worker_maybe_stop(w);
 }
@@ -355,6 +337,7 @@ void session_accept(struct worker *w, const struct frontend_config *f, int fd,
         return;
     }
     s->admission = admission;
+    session_log_begin(s, from);
     if (conn_open(&s->client, &w->loop, &client_ops, fd) != 0) {
         session_close(s, END_CLIENT);
         return;

@@ -21,6 +21,7 @@
 #include "core/cancel.h"
 #include "core/edge.h"
 #include "core/finisher.h"
+#include "core/session_log.h"
 #include "core/worker.h"
 #include "net/conn.h"
 #include "router_proto.h"
@@ -51,11 +52,18 @@ enum session_state {
 
 /* Why a session ended, for the log. */
 enum session_end {
-    END_DONE,   /* both sides finished */
-    END_CLIENT, /* the client reset or failed */
-    END_SERVER, /* the server reset or failed */
-    END_REFUSED,
-    END_LEFT, /* the client went while it waited */
+    END_DONE,    /* both sides finished */
+    END_CLIENT,  /* the client reset or failed */
+    END_SERVER,  /* the server reset or failed */
+    END_REFUSED, /* a cap, or what it said first is not what is expected */
+    END_QUEUE_FULL,
+    END_QUEUE_TIMEOUT,
+    END_CONNECT,         /* no server took the connect */
+    END_CONNECT_TIMEOUT, /* nor refused it */
+    END_CONNECT_WANT,    /* descriptors, memory or ports that this machine has run out of */
+    END_CLIENT_LATE,     /* with its handshake, or its login */
+    END_SERVER_LATE,     /* it was paused in the login for too long */
+    END_LEFT,            /* the client went while it waited */
     END_IDLE,
     END_FENCED,   /* its server lost the role */
     END_SHUTDOWN, /* drain_timeout was over */
@@ -104,6 +112,7 @@ struct session {
     struct cancel_entry *cancel; /* owned: in worker.cancels, while it has a server */
     struct edge *edge;           /* owned: while it is at the client's edge */
     struct origin *origin;       /* owned: of a PROXY header, for send_proxy; NULL = the socket's */
+    struct session_note *note;   /* owned: for its line in the log; NULL = it has none */
     char *ahead;                 /* owned: what the client sent and nobody took yet */
     struct admission admission;
     struct session_times times;
@@ -120,6 +129,9 @@ struct session {
     bool connected; /* a server was ready for it, be it lost since */
     uint8_t state;  /* enum session_state, changed by session_set() only */
     uint8_t end;    /* enum session_end, set with SESSION_REFUSE or SESSION_CLOSE */
+    uint8_t ended_in; /* enum session_state before that */
+    uint8_t cause;    /* enum session_end: what a refusal that is to come is for; END_DONE = what it
+                       * says */
 };
 
 /* The beginning of a session whose protocol has a login_dialogue. */

@@ -114,7 +114,7 @@ void session_wait(struct session *s)
     if (first) {
         metric_add(&w->metrics.frontends[s->frontend->index]->at[FRONTEND_HELD], 1);
     }
-    atomic_fetch_add(&shared->waiting[s->route], 1);
+    session_log_queued(s, atomic_fetch_add(&shared->waiting[s->route], 1));
     s->tried_count = 0; /* by the time of the grant they may be well again */
     session_set(s, SESSION_WAIT);
     session_arm(s, &w->backends[s->backend->index]->queue);
