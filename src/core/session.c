@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "core/show_sessions.h"
 
 #define TO(state) (1U << (state))
 #define ENDS      (TO(SESSION_REFUSE) | TO(SESSION_CLOSE))
@@ -254,6 +255,7 @@ static void on_client_closed(struct conn *c)
     struct session *s = container_of(c, struct session, client);
     struct worker *w = s->worker;
     assert(s->state == SESSION_CLOSE);
+    show_sessions_forget(s);
     list_remove(&s->node);
     login_free(s);
     free(s->origin);

@@ -7,6 +7,7 @@
 #include "core/kill.h"
 #include "core/parts.h"
 #include "core/session.h"
+#include "core/show_sessions.h"
 #include "router_proto.h"
 
 #define ACCEPT_REST_MS 100
@@ -213,6 +214,7 @@ const struct worker_inbox worker_inbox = {
     .tls = on_tls,
     .beat = on_beat,
     .kill = kill_sessions,
+    .sessions = show_sessions,
     .stop = on_stop,
 };
 

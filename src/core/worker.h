@@ -74,6 +74,7 @@ struct worker {
     size_t backend_count;
     size_t server_count;
     struct list sessions;     /* all of them: struct session.node */
+    struct list *listed;      /* among them: where a list of them goes on; NULL = nowhere */
     uint32_t session_numbers; /* the last one that was given */
     unsigned kills;           /* orders to end sessions that are being carried out (kill.c) */
     size_t waiters;           /* lent to control */

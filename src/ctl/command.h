@@ -63,6 +63,7 @@ struct command {
 
 /* The tables, each ended by a row of zeros. A new one is listed in command.c too. */
 extern const struct command command_basic[];
+extern const struct command command_sessions[];
 extern const struct command command_show[];
 extern const struct command command_set[];
 extern const struct command command_act[];

@@ -171,6 +171,7 @@ int control_init(struct control *c, const struct control_setup *setup)
     for (unsigned i = 0; i < c->worker_count; i++) {
         metrics_init(&c->workers[i].metrics, config);
     }
+    list_init(&c->listings);
     int rc = c->published == NULL ? UV_ENOMEM : loop_init(&c->loop, c);
     for (size_t i = 0; i < config->backend_count && rc == 0; i++) {
         c->backends[i] = xcalloc(1, sizeof **c->backends);

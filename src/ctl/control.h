@@ -149,6 +149,7 @@ struct control {
     struct recorder recorder;
     struct admin *admin;             /* owned; NULL if off */
     struct control_sockets *sockets; /* borrowed */
+    struct list listings;            /* of sessions, see list_sessions.c */
     uint64_t stamp;                  /* counts questions and answers of probes */
     uint64_t started_ms;             /* loop time */
     struct reporter *reporter;       /* owned; NULL if no service manager listens */

@@ -3,6 +3,7 @@
 #ifndef ROUTER_MODEL_MESSAGES_H
 #define ROUTER_MODEL_MESSAGES_H
 
+#include "base/address.h"
 #include "base/list.h"
 #include "base/message.h"
 #include "model/route.h"
@@ -17,6 +18,7 @@ struct worker_inbox {
     void (*tls)(struct message *m, void *worker);      /* struct message_tls */
     void (*kill)(struct message *m, void *worker);     /* struct message_kill */
     void (*beat)(struct message *m, void *worker);     /* struct message_beat */
+    void (*sessions)(struct message *m, void *worker); /* struct message_sessions */
     void (*stop)(struct message *m, void *worker);     /* struct message_stop */
 };
 
@@ -75,6 +77,47 @@ struct message_kill {
     unsigned killed;
     uint32_t newest; /* the worker's: the last session that is meant; valid once begun */
     bool begun;
+};
+
+/* A session as it is shown to people. */
+struct session_row {
+    uint64_t id;
+    size_t frontend;
+    size_t backend;
+    size_t server;     /* in its backend; MESSAGE_ANY = none */
+    const char *state; /* a constant word */
+    enum route route;
+    uint64_t age_ms;
+    uint32_t queue_us;   /* it waited, all together */
+    uint32_t connect_us; /* it connected, all together */
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    unsigned retries;
+    bool client_tls;
+    bool server_tls;
+    bool held;    /* stands still until it is decided who may be written to */
+    bool expires; /* something ends it or moves it on after expires_ms */
+    bool client_known;
+    uint64_t expires_ms;
+    struct address client; /* as a PROXY header says, or as it is connected */
+};
+
+/* control -> worker: list the next of your sessions, the first ones if it is the first message. It
+ * comes back with some of them. One such message is under way at a time, to one of the workers. */
+#define SESSION_ROWS 128
+#define MESSAGE_ANY  SIZE_MAX
+struct message_sessions {
+    struct message message;
+    void (*on_listed)(struct message *m, void *control); /* run on the control thread */
+    uint64_t id;                                         /* only this session; 0 = any */
+    size_t backend; /* only those in this backend, or MESSAGE_ANY */
+    size_t server;  /* only those on this server of it, or MESSAGE_ANY */
+    size_t room;    /* how many may be listed still; others are only counted */
+    bool first;
+    bool done;       /* those were the last ones */
+    size_t left_out; /* sessions of this part that would have been listed */
+    size_t count;
+    struct session_row rows[SESSION_ROWS];
 };
 
 /* worker -> control: look at this server (a connect failed) or at the whole backend (a role error

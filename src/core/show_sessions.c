@@ -1,0 +1,109 @@
+#include "core/show_sessions.h"
+
+#include "base/macros.h"
+#include "core/session.h"
+
+#define LOOKS_MAX 1024 /* sessions looked at for one message */
+
+static const char *const state_words[] = {
+    [SESSION_NEW] = "new",         [SESSION_PROXY] = "proxy",     [SESSION_HELLO] = "hello",
+    [SESSION_SHAKE] = "handshake", [SESSION_OPENING] = "opening", [SESSION_WAIT] = "wait",
+    [SESSION_CONNECT] = "connect", [SESSION_LOGIN] = "login",     [SESSION_RELAY] = "relay",
+    [SESSION_CANCEL] = "cancel",   [SESSION_REFUSE] = "refuse",   [SESSION_CLOSE] = "close",
+};
+
+static bool matches(const struct session *s, const struct message_sessions *m)
+{
+    const struct server_link *link = s->server;
+    return s->state != SESSION_CLOSE && (m->id == 0 || m->id == session_id(s)) &&
+           (m->backend == MESSAGE_ANY || m->backend == s->backend->index) &&
+           (m->server == MESSAGE_ANY || (link != NULL && m->server == link->index));
+}
+
+static void fill_row(const struct session *s, struct session_row *row)
+{
+    uint64_t now_ms = loop_now_ms(&s->worker->loop);
+    *row = (struct session_row){
+        .id = session_id(s),
+        .frontend = s->frontend->index,
+        .backend = s->backend->index,
+        .server = s->server != NULL ? s->server->index : MESSAGE_ANY,
+        .state = state_words[s->state],
+        .route = (enum route)s->route,
+        .age_ms = session_age_us(s) / 1000,
+        .queue_us = s->times.queue_us,
+        .connect_us = s->times.connect_us,
+        .bytes_in = s->bytes_in,
+        .bytes_out = s->bytes_out,
+        .retries = s->attempts > 0 ? s->attempts - 1U : 0,
+        .client_tls = conn_is_secured(&s->client),
+        .server_tls = s->server != NULL && conn_is_secured(&s->server->conn),
+        .held = (s->client.pauses & PAUSE_HOLD) != 0,
+        .expires = s->timer != NULL && deadline_is_armed(&s->deadline),
+    };
+    if (row->expires && s->deadline.due_ms > now_ms) {
+        row->expires_ms = s->deadline.due_ms - now_ms;
+    }
+    if (s->origin != NULL) {
+        row->client = s->origin->from;
+        row->client_known = true;
+    } else {
+        row->client_known = conn_peer(&s->client, &row->client);
+    }
+}
+
+/* False: there is no place for it in this message. */
+static bool take(const struct session *s, struct message_sessions *m)
+{
+    if (!matches(s, m)) {
+        return true;
+    }
+    if (m->room == 0) {
+        m->left_out++;
+        return true;
+    }
+    if (m->count == SESSION_ROWS) {
+        return false;
+    }
+    fill_row(s, &m->rows[m->count++]);
+    m->room--;
+    return true;
+}
+
+/* Goes on where it was; sets what the message brings back. */
+static void list_some(struct worker *w, struct message_sessions *m)
+{
+    for (int looks = 0; looks < LOOKS_MAX && w->listed != &w->sessions; looks++) {
+        if (!take(container_of(w->listed, struct session, node), m)) {
+            return;
+        }
+        w->listed = w->listed->next;
+    }
+    m->done = w->listed == &w->sessions;
+}
+
+void show_sessions(struct message *message, void *worker)
+{
+    struct worker *w = worker;
+    struct message_sessions *m = container_of(message, struct message_sessions, message);
+    m->count = 0;
+    m->left_out = 0;
+    m->done = false;
+    if (m->first) {
+        w->listed = w->sessions.next;
+        m->first = false;
+    }
+    list_some(w, m);
+    if (m->done) {
+        w->listed = NULL;
+    }
+    m->message.run = m->on_listed;
+    mailbox_post(w->control, &m->message);
+}
+
+void show_sessions_forget(const struct session *s)
+{
+    if (s->worker->listed == &s->node) {
+        s->worker->listed = s->node.next;
+    }
+}

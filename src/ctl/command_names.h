@@ -1,0 +1,21 @@
+/* Looking up what the words of a command name: sections and servers that are not gone. What is not
+ * found is told as the command's answer, in HAProxy's words. */
+#ifndef ROUTER_CTL_COMMAND_NAMES_H
+#define ROUTER_CTL_COMMAND_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct command_call;
+
+/* HAProxy's numbers of sections and servers: they stay what they are as long as these live. */
+#define PROXY_ID_FRONTEND(index) (2 * (index) + 2)
+#define PROXY_ID_BACKEND(index)  (2 * (index) + 3)
+#define SERVER_ID(index)         ((index) + 1)
+
+/* "name", or "#number". */
+bool command_backend(struct command_call *call, const char *name, size_t *backend);
+/* "backend/server"; both may be numbers. */
+bool command_server(struct command_call *call, const char *name, size_t *backend, size_t *server);
+
+#endif
