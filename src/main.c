@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/log.h"
+#include "base/privileges.h"
 #include "base/text.h"
 #include "model/config.h"
 #include "router.h"
@@ -47,6 +48,7 @@ static void protect_secrets(const struct config *c)
 
 static int run(const struct config *config)
 {
+    privileges_gain_none();
     char why[512];
     struct router *r;
     const struct log_setup log = {config->router.log, config->router.log_format,

@@ -20,6 +20,7 @@
 #include "ctl/control_socket.h"
 #include "ctl/operate.h"
 #include "ctl/probe_once.h"
+#include "identity.h"
 #include "router_proto.h"
 
 /* An address without a session is forgotten when about so many others have come since. What it did
@@ -33,6 +34,7 @@ struct router {
     struct cancel_table *cancels;
     struct certificates certificates;
     struct control_sockets *sockets;
+    struct identity identity;
     struct control control;
     bool control_ready;
     struct worker *workers;
@@ -300,9 +302,11 @@ static int prepare(struct router *r)
     r->capacity.sockets = r->bind_count * r->worker_count;
     int rc = capacity_find(&r->capacity, r->config, r->why, r->why_size);
     rc = rc != 0 ? rc : init_certificates(r);
+    rc = rc != 0 ? rc : identity_begin(&r->identity, r->config, r->why, r->why_size);
     rc = rc != 0 ? rc : bind_all(r);
     rc = rc != 0 ? rc : bind_admin(r);
     rc = rc != 0 ? rc : control_sockets_bind(&r->sockets, r->config, r->why, r->why_size);
+    rc = rc != 0 ? rc : identity_settle(&r->identity, r->config, r->why, r->why_size);
     rc = rc != 0 ? rc : init_control(r);
     rc = rc != 0 ? rc : init_workers(r);
     return rc != 0 ? rc : control_sockets_start(r->sockets, &r->control);
@@ -331,6 +335,7 @@ static void free_parts(struct router *r)
     control_sockets_release(r->sockets);
     shared_free(r->shared);
     certificates_release(&r->certificates);
+    identity_end(&r->identity);
     free(r->workers);
     free(r->fds);
     free(r->paths);
@@ -474,7 +479,7 @@ int router_check(const struct config *config, char *why, unsigned why_size)
         snprintf(why, why_size, "%s", cause);
     }
     certificates_release(&certificates);
-    return rc;
+    return rc != 0 ? rc : identity_check(config, why, why_size);
 }
 
 int router_probe(const struct config *config)

@@ -248,6 +248,11 @@ bool config_uses_backend(const struct frontend_config *f, size_t backend);
  * server may see at most. */
 void config_dump(const struct config *config, FILE *out);
 
+/* Each file that is read again while the router runs: the configuration itself, certificates, keys,
+ * passwords. A config that was loaded from memory has a file only by name. */
+void config_each_file(const struct config *config, void (*each)(void *context, const char *path),
+                      void *context);
+
 /* Prints the OPTIONS part of router.ini(5) in mdoc(7); used by the build only. */
 void config_manual(FILE *out);
 

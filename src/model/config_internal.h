@@ -91,6 +91,7 @@ struct option_type {
     void (*print)(struct text *out, const void *member, size_t item);
     void (*release)(void *member); /* NULL = nothing to release */
     bool secret;
+    enum { FILES_NONE, FILES_ONE, FILES_MANY } files; /* it names files that are read again */
 };
 
 struct option {

@@ -34,12 +34,17 @@ enum type_number {
 #undef OPTION_TYPE
 };
 
+#define FILES_OF(type)                                                                             \
+    ((type) == TYPE_FILE || (type) == TYPE_SECRET_FILE ? FILES_ONE                                 \
+     : (type) == TYPE_FILES                            ? FILES_MANY                                \
+                                                       : FILES_NONE)
+
 static const struct option_type types[] = {
 #define PLAIN(name) NULL
 #define OWNED(name) any_release_##name
 #define OPTION_TYPE(name, ctype, storage, words)                                                   \
-    [TYPE_##name] = {words, any_parse_##name, any_print_##name, storage(name),                     \
-                     TYPE_##name == TYPE_SECRET},
+    [TYPE_##name] = {words,         any_parse_##name,           any_print_##name,                  \
+                     storage(name), TYPE_##name == TYPE_SECRET, FILES_OF(TYPE_##name)},
 #include "model/option_types.def"
 #undef OPTION_TYPE
 #undef PLAIN

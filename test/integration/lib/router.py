@@ -56,14 +56,15 @@ class _RouterProcess(Process):
 
 
 class Router:
-    """`sections` is router.ini without [router]; its keys are the keyword arguments."""
+    """`sections` is router.ini without [router]; its keys are the keyword arguments. `user` starts
+    it, `becomes` is its own key of that name."""
 
     def __init__(self, directory, sections, nofile=None, user=None, start=True, env=None,
-                 **router_keys):
+                 becomes=None, **router_keys):
         self.directory = directory
         self.admin_port = free_port()
         keys = {"workers": 2, "admin": f"127.0.0.1:{self.admin_port}", "drain_timeout": "5s",
-                **router_keys}
+                **router_keys, **({"user": becomes} if becomes else {})}
         lines = ["[router]"] + [f"{key} = {value}" for key, value in keys.items()]
         self.path = os.path.join(directory, "router.ini")
         with open(self.path, "w", encoding="utf-8") as file:

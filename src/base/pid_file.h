@@ -1,0 +1,19 @@
+/* The file with our process id. It is locked as long as we live (flock(2)), so that a second router
+ * with the same file notices; a crash leaves no lock behind. */
+#ifndef ROUTER_BASE_PID_FILE_H
+#define ROUTER_BASE_PID_FILE_H
+
+#include <stddef.h>
+
+struct pid_file {
+    int fd;           /* -1 = none */
+    const char *path; /* borrowed */
+};
+
+/* Locks the file and writes our id into it. NULL: there is none. 0, or a negative errno with one
+ * line in `why`; -EBUSY: another process holds it. */
+int pid_file_take(struct pid_file *f, const char *path, char *why, size_t why_size);
+/* Removes it, or empties it where it cannot be removed, and lets go of it. */
+void pid_file_remove(struct pid_file *f);
+
+#endif
