@@ -244,6 +244,62 @@ static void test_hold_leaves_living_sessions_and_contest_pauses_them(void **stat
     assert_int_equal(access_of(w, 0, 0), ACCESS_PAUSE);
 }
 
+static void take_out(struct world *w, int server, enum admin_state state)
+{
+    w->control.backends[0]->servers[server].admin = state;
+    w->control.backends[0]->servers[server].admin_since_ms = loop_now_ms(&w->control.loop);
+}
+
+static void test_a_primary_that_is_taken_out_stands_still_until_another_is_elected(void **state)
+{
+    struct world *w = *state;
+    w->backend.queue_timeout = 3600000;
+    elect(w, VERDICT_PRIMARY, 0);
+    acknowledge_all(w);
+    take_out(w, 0, ADMIN_MAINT);
+    elect(w, VERDICT_HOLD, 0);
+    assert_int_equal(published_primary(w, 0), 0);
+    assert_int_equal(access_of(w, 0, 0), ACCESS_PAUSE);
+    elect(w, VERDICT_PRIMARY, 1);
+    assert_int_equal(published_primary(w, 0), -1);
+    assert_int_equal(access_of(w, 0, 0), ACCESS_NONE);
+    acknowledge_all(w);
+    assert_int_equal(published_primary(w, 0), 1);
+}
+
+static void test_nobody_stands_still_for_longer_than_queue_timeout(void **state)
+{
+    struct world *w = *state;
+    w->backend.queue_timeout = 0; /* it is over */
+    elect(w, VERDICT_PRIMARY, 0);
+    acknowledge_all(w);
+    take_out(w, 0, ADMIN_DRAIN);
+    elect(w, VERDICT_HOLD, 0);
+    assert_int_equal(published_primary(w, 0), -1);
+    assert_int_equal(access_of(w, 0, 0), ACCESS_NONE);
+    take_out(w, 0, ADMIN_READY);
+    elect(w, VERDICT_PRIMARY, 0);
+    assert_int_equal(published_primary(w, 0), 0);
+    assert_int_equal(access_of(w, 0, 0), ACCESS_OPEN);
+}
+
+static void test_who_is_taken_out_or_has_no_weight_gets_nobody_new(void **state)
+{
+    struct world *w = *state;
+    w->backend.protocol = &proto_tcp;
+    elect(w, VERDICT_NOBODY, ELECTION_NOBODY);
+    for (int i = 0; i < SERVERS; i++) {
+        assert_int_equal(access_of(w, 0, i), ACCESS_OPEN);
+    }
+    take_out(w, 0, ADMIN_DRAIN);
+    take_out(w, 1, ADMIN_MAINT);
+    w->servers[2].weight = 0;
+    elect(w, VERDICT_NOBODY, ELECTION_NOBODY);
+    for (int i = 0; i < SERVERS; i++) {
+        assert_int_equal(access_of(w, 1, i), ACCESS_QUIET);
+    }
+}
+
 /* Until all have paused, the contested primary's offset is not its last word. */
 static void test_last_word_is_read_after_all_workers_paused(void **state)
 {
@@ -298,6 +354,9 @@ int main(void)
         WITH_WORLD(test_change_of_mind_during_the_fence_exposes_one_server_only),
         WITH_WORLD(test_back_to_the_old_one_needs_no_wait),
         WITH_WORLD(test_hold_leaves_living_sessions_and_contest_pauses_them),
+        WITH_WORLD(test_a_primary_that_is_taken_out_stands_still_until_another_is_elected),
+        WITH_WORLD(test_nobody_stands_still_for_longer_than_queue_timeout),
+        WITH_WORLD(test_who_is_taken_out_or_has_no_weight_gets_nobody_new),
         WITH_WORLD(test_last_word_is_read_after_all_workers_paused),
         WITH_WORLD(test_suspect_primary_gets_no_new_sessions),
         cmocka_unit_test(test_lag_counts_from_when_the_primary_passed_the_replica),

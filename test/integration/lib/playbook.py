@@ -13,13 +13,14 @@ class Stage:
     """`a` is the primary, the others follow it, unless `replicas` is False."""
 
     def __init__(self, home, names=("a", "b", "c"), replicas=True, writers=True, start=True,
-                 redis_options=None, writer_options=None, workers=2, **keys):
+                 redis_options=None, writer_options=None, workers=2, router_keys=None, **keys):
         self.home = home
         self.servers = home.redis_group(*names, replicas=replicas, **(redis_options or {}))
         self.port = free_port()
         self.address = local(self.port)
         self.sections = frontend("write", self.port) + redis_backend(*self.servers, **keys)
         self.workers = workers
+        self.router_keys = router_keys or {}
         self.writer_options = writer_options or {}
         self.router = None
         self.writers = None
@@ -33,7 +34,8 @@ class Stage:
                 self.start_writers()
 
     def start_router(self, wait=True):
-        self.router = self.home.router(self.sections, workers=self.workers, start=wait)
+        self.router = self.home.router(self.sections, workers=self.workers, start=wait,
+                                       **self.router_keys)
         if not wait:
             self.router.start(wait=False)
         return self.router
