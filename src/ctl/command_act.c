@@ -170,8 +170,8 @@ const struct command command_act[] = {
      run_elect},
     {"drill", "<backend> <seconds> [force]", CONTROL_ADMIN, true,
      "rehearse the loss of a primary, and report what clients felt",
-     "For so many seconds (1 to 60) this router treats the primary as lost, and does nothing to any "
-     "server: living sessions stand still, new ones wait. Then all goes on. "
+     "For so many seconds (1 to 60) this router treats the primary as lost, and does nothing to "
+     "any server: living sessions stand still, new ones wait. Then all goes on. "
      "The answer comes afterwards, and says also what a real loss would have done. "
      "A drill that would take longer than clients may wait (queue_timeout) needs force. It ends at "
      "once when the election changes, and with resume backend.",

@@ -1,5 +1,5 @@
-"""Promise: a drill holds a backend's clients as the loss of its primary would, harms nobody, ends by
-itself or when the election changes, and reports what clients felt."""
+"""Promise: a drill holds a backend's clients as the loss of its primary would, harms nobody, ends
+by itself or when the election changes, and reports what clients felt."""
 import re
 
 import pytest

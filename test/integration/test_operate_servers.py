@@ -126,6 +126,9 @@ def test_with_galera_the_next_one_takes_over_at_once(home, family):
 # Servers without a role.
 
 
+STATES = "'set server <srv> state' expects 'ready', 'drain' and 'maint'."
+
+
 class Plain:
     """Two servers of which each says its name, taken in turns."""
 
@@ -191,8 +194,8 @@ def test_names_that_are_not_there_and_words_that_are_none(home):
             ("set server b/z state drain", "No such server."),
             ("set server q/x state drain", "No such backend."),
             ("set server x state drain", "Require 'backend/server'."),
-            ("set server b/x state", "'set server <srv> state' expects 'ready', 'drain' and 'maint'."),
-            ("set server b/x state up", "'set server <srv> state' expects 'ready', 'drain' and 'maint'."),
+            ("set server b/x state", STATES),
+            ("set server b/x state up", STATES),
             ("disable frontend q", "No such frontend."),
             ("disable frontend", "A frontend name is expected."),
             ("shutdown session", "Session pointer expected (use 'show sess')."),
