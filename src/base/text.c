@@ -45,6 +45,22 @@ void text_add(struct text *t, const char *fmt, ...)
     t->len += (size_t)need;
 }
 
+void text_add_number(struct text *t, long long number)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+    unsigned long long left =
+        number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number;
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (number < 0) {
+        digits[--at] = '-';
+    }
+    text_add_bytes(t, digits + at, sizeof digits - at);
+}
+
 size_t text_utf8_sequence(const char *bytes)
 {
     const unsigned char *s = (const unsigned char *)bytes;

@@ -17,6 +17,8 @@ void text_add(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void text_add_bytes(struct text *t, const void *bytes, size_t len);
 /* As a JSON string with its quotes (RFC 8259, section 7). Bytes that are no UTF-8 become '?'. */
 void text_add_json(struct text *t, const char *s);
+/* As "%lld" would, but in a tenth of the time: pages have thousands of numbers. */
+void text_add_number(struct text *t, long long number);
 void text_free(struct text *t);
 
 /* Length of the well-formed UTF-8 sequence at `s` (RFC 3629, section 4), 0 if there is none. `s`

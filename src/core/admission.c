@@ -87,10 +87,12 @@ enum admission_verdict admission_enter(struct worker *w, const struct frontend_c
     if (!a->router) {
         return ADMISSION_SESSIONS;
     }
+    shared_note_peak(&w->shared->router->sessions_peak, &w->shared->router->sessions);
     a->frontend = shared_claim(&shared->sessions, f->max_sessions);
     if (!a->frontend) {
         return ADMISSION_SESSIONS;
     }
+    shared_note_peak(&shared->sessions_peak, &shared->sessions);
     uint64_t now_ns = uv_hrtime();
     enum admission_verdict verdict =
         f->accept_proxy ? ADMITTED : enter_by_address(w, f, a, now_ns, words);
@@ -123,6 +125,14 @@ enum admission_verdict admission_client(struct worker *w, const struct frontend_
     return enter_by_address(w, f, a, uv_hrtime(), words);
 }
 
+void admission_enter_backend(struct worker *w, size_t backend, struct admission *a)
+{
+    struct shared_backend *shared = w->shared->backends[backend];
+    a->backend = shared_claim(&shared->sessions, 0);
+    a->backend_index = (uint32_t)backend;
+    shared_note_peak(&shared->sessions_peak, &shared->sessions);
+}
+
 void admission_leave(struct worker *w, const struct frontend_config *f, struct admission *a)
 {
     if (a->client) {
@@ -134,5 +144,8 @@ void admission_leave(struct worker *w, const struct frontend_config *f, struct a
     if (a->router) {
         shared_release(&w->shared->router->sessions);
     }
-    a->client = a->frontend = a->router = false;
+    if (a->backend) {
+        shared_release(&w->shared->backends[a->backend_index]->sessions);
+    }
+    a->client = a->frontend = a->router = a->backend = false;
 }

@@ -4,6 +4,8 @@
 #define ROUTER_CORE_ADMISSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/address.h"
 #include "model/metrics.h"
@@ -17,6 +19,8 @@ struct admission {
     bool router;   /* counted against router.max_sessions */
     bool frontend; /* counted against the frontend's max_sessions */
     bool client;   /* entered in the table of client addresses */
+    bool backend;  /* counted among the sessions of a backend */
+    uint32_t backend_index;
 };
 
 enum admission_verdict {
@@ -40,6 +44,8 @@ enum admission_verdict admission_enter(struct worker *w, const struct frontend_c
 enum admission_verdict admission_client(struct worker *w, const struct frontend_config *f,
                                         const struct address *from, bool named, struct admission *a,
                                         const char **words);
+/* It comes for the servers of this backend, which has no cap of its own. */
+void admission_enter_backend(struct worker *w, size_t backend, struct admission *a);
 void admission_leave(struct worker *w, const struct frontend_config *f, struct admission *a);
 
 #endif

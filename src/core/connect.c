@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/macros.h"
+#include "core/account.h"
 #include "core/session.h"
 #include "core/upstream.h"
 
@@ -20,7 +21,8 @@ void session_connect_failed(struct session *s, int status)
     const char *name = link->config->name;
     size_t failed = link->index;
     link->failed = true;
-    metric_add(&link->counters->at[SERVER_CONNECT_ERRORS], 1);
+    bool last = s->attempts > s->backend->connect_retries;
+    account_failed(s, last);
     if (!is_our_own_want(status)) {
         /* Said first, so that control does not grant this server again before it has looked. */
         worker_doubt(s->worker, s->backend->index, failed);
@@ -30,7 +32,7 @@ void session_connect_failed(struct session *s, int status)
         log_limited(&s->worker->connect_gate, 1, LOG_LEVEL_WARN, "server %s/%s: %s",
                     s->backend->name, name, why);
     }
-    if (s->attempts > s->backend->connect_retries) {
+    if (last) {
         char words[256];
         s->cause = is_our_own_want(status)  ? END_CONNECT_WANT
                    : status == UV_ETIMEDOUT ? END_CONNECT_TIMEOUT
@@ -40,7 +42,6 @@ void session_connect_failed(struct session *s, int status)
         session_refuse(s, REFUSED_CONNECT, words);
         return;
     }
-    metric_add(&link->counters->at[SERVER_RETRIES], 1);
     if (s->tried_count < ROUTE_TRIED_MAX) {
         s->tried[s->tried_count++] = (uint16_t)failed;
     }
@@ -50,8 +51,6 @@ void session_connect_failed(struct session *s, int status)
 
 static void connected(struct session *s)
 {
-    s->connected = true;
-    metric_add(&s->server->counters->at[SERVER_SESSIONS_TOTAL], 1);
     deadline_arm(&s->worker->tune, &s->server->tune);
     if (s->login != NULL) {
         login_begin(s);
@@ -154,6 +153,7 @@ void session_connect(struct session *s, size_t server)
         session_kill(s, END_MEMORY);
         return;
     }
+    account_connect(s);
     int rc = conn_connect(&link->conn, &w->loop, &connect_ops, &link->config->address, NULL);
     if (rc == CONN_PENDING) {
         session_arm(s, &w->backends[s->backend->index]->connect);

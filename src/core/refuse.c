@@ -17,6 +17,9 @@ static void count_refusal(struct session *s, enum refusal why)
         [REFUSED_SHUTDOWN] = FRONTEND_REFUSED_QUEUE,    [REFUSED_LOGIN] = FRONTEND_REFUSED_LOGIN,
         [REFUSED_DISABLED] = FRONTEND_REFUSED_DISABLED,
     };
+    if (why == REFUSED_QUEUE_FULL || why == REFUSED_TIMEOUT) {
+        metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_GIVEN_UP], 1);
+    }
     if (why != REFUSED_FENCED) { /* the server counts these */
         metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[counter[why]], 1);
     }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "core/account.h"
 #include "core/show_sessions.h"
 
 #define TO(state) (1U << (state))
@@ -51,7 +52,7 @@ static uint32_t add_up(uint32_t sum, uint32_t more)
 }
 
 /* A wait or a connect ends, or begins. */
-static void note_phase(struct session *s)
+static void note_phase(struct session *s, enum session_state next)
 {
     struct session_times *t = &s->times;
     uint32_t now = (uint32_t)now_us();
@@ -61,13 +62,16 @@ static void note_phase(struct session *s)
         t->connect_us = add_up(t->connect_us, now - t->phase_us);
     }
     t->phase_us = now;
+    if (next == SESSION_LOGIN || next == SESSION_RELAY) {
+        account_ready(s);
+    }
 }
 
 void session_set(struct session *s, enum session_state next)
 {
     assert((successors[s->state] & TO(next)) != 0);
     if (((TO(s->state) | TO(next)) & PHASES) != 0) {
-        note_phase(s);
+        note_phase(s, next);
     }
     if (s->state == SESSION_REFUSE) {
         s->worker->refusing--;
@@ -136,6 +140,7 @@ void session_close(struct session *s, enum session_end why)
     session_arm(s, NULL);
     session_set(s, SESSION_CLOSE);
     s->end = (uint8_t)why;
+    account_end(s);
     session_log_end(s);
     session_stop_waiting(s);
     cancel_forget(s);
@@ -309,9 +314,8 @@ static void begin(struct session *s)
 
 void session_admit(struct session *s, enum admission_verdict verdict, const char *words)
 {
-    struct frontend_counters *counters = s->worker->metrics.frontends[s->frontend->index];
     if (verdict == ADMITTED) {
-        metric_add(&counters->at[FRONTEND_SESSIONS_TOTAL], 1);
+        account_begin(s);
         begin(s);
     } else if (verdict == ADMISSION_SESSIONS) {
         session_refuse(s, REFUSED_SESSIONS, words);
@@ -325,15 +329,18 @@ void session_admit(struct session *s, enum admission_verdict verdict, const char
 void session_accept(struct worker *w, const struct frontend_config *f, int fd,
                     const struct address *from)
 {
+    struct frontend_counters *counters = w->metrics.frontends[f->index];
     struct admission admission;
     const char *words = "";
+    metric_add(&counters->at[FRONTEND_CONNECTIONS_TOTAL], 1);
     enum admission_verdict verdict = admission_enter(w, f, from, &admission, &words);
     struct session *s = verdict != ADMISSION_DENIED ? session_new(w, f) : NULL;
     if (verdict == ADMISSION_DENIED && f->accept_proxy) {
         edge_tell_denied(w, f, from);
     }
     if (s == NULL) {
-        metric_add(&w->metrics.frontends[f->index]->at[FRONTEND_DENIED], 1);
+        bool denied = verdict == ADMISSION_DENIED;
+        metric_add(&counters->at[denied ? FRONTEND_DENIED : FRONTEND_INTERNAL_ERRORS], 1);
         admission_leave(w, f, &admission);
         close(fd);
         return;
@@ -379,6 +386,7 @@ void session_route(struct session *s)
     bool behind = s->attempts == 0 && atomic_load(&shared->waiting[request.route]) > 0;
     if (!behind && route_pick(w->topology, w->shared, &w->backends[s->backend->index]->balance,
                               &request, &server) == ROUTE_FOUND) {
+        account_chosen(s, server);
         session_connect(s, server);
     } else {
         session_wait(s);

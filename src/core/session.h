@@ -127,6 +127,7 @@ struct session {
     uint8_t route;  /* enum route: the frontend's, or of its rule for the name in a client hello */
     bool settling;  /* has waited for its server, and is not logged in there yet */
     bool connected; /* a server was ready for it, be it lost since */
+    bool admitted;  /* it is counted among the frontend's and the backend's sessions */
     uint8_t state;  /* enum session_state, changed by session_set() only */
     uint8_t end;    /* enum session_end, set with SESSION_REFUSE or SESSION_CLOSE */
     uint8_t ended_in; /* enum session_state before that */

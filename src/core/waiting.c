@@ -55,7 +55,11 @@ static bool take_place_in_queue(struct session *s)
 {
     unsigned limit = s->backend->queue_limit;
     struct shared_backend *shared = s->worker->shared->backends[s->backend->index];
-    return limit > 0 && shared_claim(&shared->waiting[ROUTE_AUTO], limit);
+    bool taken = limit > 0 && shared_claim(&shared->waiting[ROUTE_AUTO], limit);
+    if (taken) {
+        shared_note_peak(&shared->waiting_peak, &shared->waiting[ROUTE_AUTO]);
+    }
+    return taken;
 }
 
 static void post_waiter(struct session *s, struct waiter *waiter)

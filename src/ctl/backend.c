@@ -92,6 +92,7 @@ static void set_up(struct backend_control *b, struct server_control *s, bool up,
         return;
     }
     s->up = up;
+    tally_server_up(b, s, up);
     events_add(&b->control->events, b->config->name, "server", "%s is %s%s%s", s->config->name,
                up ? "up" : "down", why[0] != '\0' ? ": " : "", why);
 }
@@ -364,6 +365,9 @@ static void on_observation(void *context, size_t server, const struct observatio
     s->told = *o;
     s->suspect =
         s->suspect && o->asked <= s->suspected; /* it was asked before: that says nothing */
+    if (o->reach != REACH_ANSWERED) {
+        tally_failed_probe(b, s);
+    }
     judge_health(b, s);
     log_first_failure(b, s);
     if (o->reach == REACH_DENIED) {

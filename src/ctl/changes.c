@@ -129,6 +129,7 @@ void changes_verdict(struct backend_control *b, const struct verdict *v)
 void changes_fenced(struct backend_control *b)
 {
     struct record *r = recorder_current(&b->control->recorder, b->config->index);
+    tally_fenced(b);
     if (r != NULL) {
         record_mark(r, &r->fenced_us);
     }
@@ -139,6 +140,7 @@ void changes_published(struct backend_control *b)
     struct record *r = recorder_current(&b->control->recorder, b->config->index);
     if (r != NULL && r->elected_us != RECORD_NEVER && r->published_us == RECORD_NEVER) {
         record_mark(r, &r->published_us);
+        tally_elected(b);
         atomic_store(&b->control->shared->backends[b->config->index]->write_awaited, true);
     }
 }

@@ -144,6 +144,7 @@ static void on_new_tls(void *receiver, bool frontend, size_t index)
 static void on_files_look(uv_timer_t *timer)
 {
     struct control *c = container_of(timer, struct control, files_timer);
+    tally_look(c);
     certificates_look(c->certificates, time(NULL), on_new_tls, c);
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_look_at_files(c->backends[i]);
@@ -206,6 +207,7 @@ void control_release(struct control *c)
     for (unsigned i = 0; i < c->worker_count; i++) {
         metrics_release(&c->workers[i].metrics);
     }
+    tally_release(&c->tally);
     topology_unref(c->published);
     free(c->backends);
     free(c->workers);

@@ -13,6 +13,7 @@
 #include "ctl/probes.h"
 #include "ctl/recorder.h"
 #include "ctl/sentinel.h"
+#include "ctl/tally.h"
 #include "model/election.h"
 #include "model/messages.h"
 #include "model/metrics.h"
@@ -147,6 +148,7 @@ struct control {
     struct backend_control **backends; /* owned, by index */
     struct events events;
     struct recorder recorder;
+    struct tally tally;
     struct admin *admin;             /* owned; NULL if off */
     struct control_sockets *sockets; /* borrowed */
     struct list listings;            /* of sessions, see list_sessions.c */

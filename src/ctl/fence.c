@@ -381,6 +381,7 @@ void fence_publish(struct control *c)
     topology_unref(c->published);
     c->published = t;
     remember_published(c);
+    tally_published(c);
     send_to_workers(c);
     for (size_t i = 0; i < c->config->backend_count; i++) {
         if (t->backends[i].primary >= 0) {

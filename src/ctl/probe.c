@@ -54,6 +54,7 @@ static void close_connection(struct probe *p)
  * function does. */
 static void report(struct probe *p)
 {
+    p->seen.stage = p->stage;
     observation_end(&p->seen, ++*p->stamp, loop_now_ms(p->loop),
                     (uv_hrtime() - p->asked_ns) / 1000);
     if (!p->closing) {
@@ -145,6 +146,7 @@ static void begin_tls(struct probe *p, bool upgrade)
 {
     p->upgrade = upgrade;
     p->state = PROBE_SHAKE;
+    p->stage = STAGE_TLS;
     struct tls *tls = tls_connect(*p->target.tls, p->target.peer, NULL);
     if (tls == NULL) {
         fail(p, REACH_DENIED, "TLS cannot be begun with it: no tls_server_name, or no memory");
@@ -194,6 +196,7 @@ static void ask(struct probe *p)
         done(p);
         return;
     }
+    p->stage = STAGE_ASK;
     const char *out = NULL;
     size_t len = 0;
     enum probe_step next =
@@ -207,6 +210,7 @@ static void talk(struct probe *p, bool goes_on)
     if (goes_on) {
         p->anew = false;
         p->state = PROBE_ASK;
+        p->stage = STAGE_ASK;
         feed(p, NULL, 0);
     } else {
         ask(p);
@@ -349,6 +353,7 @@ static void turn(struct probe *p)
         return;
     }
     p->state = PROBE_OPENING;
+    p->stage = STAGE_CONNECT;
     p->opened_ms = loop_now_ms(p->loop);
     p->handles++;
     set_timer(p, p->target.timeout_ms);

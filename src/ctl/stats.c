@@ -166,7 +166,7 @@ static void add_frontend(const struct control *c, size_t i, struct text *out)
     add_tls(view_frontend_tls(c, i), out);
     for (int m = 0; m < FRONTEND_METRIC_COUNT; m++) {
         add_number(out, frontend_metric_words[m].json,
-                   view_frontend_metric(c, i, (enum frontend_metric)m));
+                   tally_frontend_metric(c, i, (enum frontend_metric)m));
     }
     text_add(out, "}");
 }
@@ -197,15 +197,14 @@ static void add_server(const struct control *c, size_t backend, size_t server, s
     text_add(out, ",\"backup\":%s", json_bool(v.config->backup));
     add_known(out, "offset", v.has_offset, v.offset);
     add_known(out, "lag_bytes", v.has_lag, v.lag);
-    add_known(out, "behind_ms", asked && v.seen->behind_ms >= 0 && v.seen->part != PART_LINEAGE,
-              v.seen->behind_ms);
+    add_known(out, "behind_ms", v.has_behind, v.seen->behind_ms);
     add_known(out, "latency_us", asked, (int64_t)v.seen->latency_us);
     add_known(out, "probe_age_ms", asked, (int64_t)(loop_now_ms(&c->loop) - v.seen->at_ms));
     add_number(out, "failures", v.seen->failures);
     add_patroni(&c->backends[backend]->servers[server], out);
     for (int m = 0; m < SERVER_METRIC_COUNT; m++) {
         add_number(out, server_metric_words[m].json,
-                   view_server_metric(c, v.config->id, (enum server_metric)m));
+                   tally_server_metric(c, v.config->id, (enum server_metric)m));
     }
     text_add(out, "}");
 }

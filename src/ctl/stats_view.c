@@ -95,6 +95,10 @@ struct server_view view_server(const struct control *c, size_t backend, size_t s
                                          memory_order_relaxed),
         .has_offset = has_lineage(&s->seen),
         .offset = s->seen.lineage.offset,
+        .has_behind = s->seen.reach != REACH_UNASKED && s->seen.behind_ms >= 0 &&
+                      s->seen.part != PART_LINEAGE,
+        .has_roles = backend_has_roles(b->config),
+        .rival = s->rival,
     };
     v.haproxy_status = haproxy_status(v.state, v.published->access);
     const struct lineage *primary = primary_lineage(b, t->primary);
@@ -140,24 +144,6 @@ struct backend_view view_backend(const struct control *c, size_t backend)
                                      memory_order_relaxed);
     explain(b, &v);
     return v;
-}
-
-uint64_t view_frontend_metric(const struct control *c, size_t frontend, enum frontend_metric m)
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < c->worker_count; i++) {
-        sum += metric_read(&c->workers[i].metrics.frontends[frontend]->at[m]);
-    }
-    return sum;
-}
-
-uint64_t view_server_metric(const struct control *c, size_t id, enum server_metric m)
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < c->worker_count; i++) {
-        sum += metric_read(&c->workers[i].metrics.servers[id]->at[m]);
-    }
-    return sum;
 }
 
 const char *view_route(const struct control *c, size_t frontend)

@@ -24,6 +24,9 @@ struct server_view {
     int64_t offset;
     bool has_lag; /* ... which is also the primary's */
     int64_t lag;
+    bool has_behind; /* it says itself how far it is behind: seen->behind_ms */
+    bool has_roles;
+    bool rival; /* it claims to be the primary beside the primary */
 };
 
 struct backend_view {
@@ -42,9 +45,6 @@ extern const char *const haproxy_statuses[HAPROXY_STATUS_COUNT];
 
 struct backend_view view_backend(const struct control *c, size_t backend);
 struct server_view view_server(const struct control *c, size_t backend, size_t server);
-/* Sums over all workers. */
-uint64_t view_frontend_metric(const struct control *c, size_t frontend, enum frontend_metric m);
-uint64_t view_server_metric(const struct control *c, size_t id, enum server_metric m);
 const char *view_route(const struct control *c, size_t frontend);
 /* The TLS of a section; NULL: it has none. */
 const struct credential *view_frontend_tls(const struct control *c, size_t frontend);

@@ -14,50 +14,106 @@
 
 struct config;
 
+/* How many values an average looks back on. */
+#define METRIC_SAMPLES 1024
+
+/* A histogram's slots: the values up to each of its bounds and above the bound before, those above
+ * all of them, and the sum of all values. */
+#define HISTOGRAM_BOUNDS 14
+#define HISTOGRAM_ABOVE  HISTOGRAM_BOUNDS
+#define HISTOGRAM_SUM    (HISTOGRAM_BOUNDS + 1)
+#define HISTOGRAM_SLOTS  (HISTOGRAM_BOUNDS + 2)
+
+enum histogram_kind { HISTOGRAM_CONNECT, HISTOGRAM_QUEUE, HISTOGRAM_SESSION, HISTOGRAM_COUNT };
+extern const uint64_t histogram_bounds[HISTOGRAM_COUNT][HISTOGRAM_BOUNDS]; /* in us */
+
+enum metric_kind {
+    METRIC_HOLE,      /* another slot of the metric before */
+    METRIC_counter,   /* workers' values are added up */
+    METRIC_peak,      /* us; the greatest of the workers' values */
+    METRIC_average,   /* us; two slots: a sum that forgets, and how many values there ever were */
+    METRIC_histogram, /* us */
+};
+
+/* A metric's name is its first slot, its name with _LAST the last one. */
+#define SLOTS_counter 1
+#define SLOTS_peak    1
+#define SLOTS_average 2
+#define SLOT(name, slots)    name, name##_LAST = name + (slots) - 1,
+#define NO_SLOT(name, slots)
+#define METRIC(scope, name, json, prometheus, type, help) scope(scope##_##name, SLOTS_##type)
+#define HISTOGRAM(scope, name, prometheus, kind, help)    scope(scope##_##name, HISTOGRAM_SLOTS)
+
 enum frontend_metric {
-#define FRONTEND(name) FRONTEND_##name,
-#define SERVER(name)
-#define METRIC(scope, name, json, prometheus, type, help) scope(name)
+#define FRONTEND SLOT
+#define BACKEND  NO_SLOT
+#define SERVER   NO_SLOT
 #include "model/metrics.def"
 #undef FRONTEND
+#undef BACKEND
 #undef SERVER
     FRONTEND_METRIC_COUNT
 };
 
-enum server_metric {
-#define FRONTEND(name)
-#define SERVER(name) SERVER_##name,
+enum backend_metric {
+#define FRONTEND NO_SLOT
+#define BACKEND  SLOT
+#define SERVER   NO_SLOT
 #include "model/metrics.def"
 #undef FRONTEND
+#undef BACKEND
 #undef SERVER
-#undef METRIC
+    BACKEND_METRIC_COUNT
+};
+
+enum server_metric {
+#define FRONTEND NO_SLOT
+#define BACKEND  NO_SLOT
+#define SERVER   SLOT
+#include "model/metrics.def"
+#undef FRONTEND
+#undef BACKEND
+#undef SERVER
     SERVER_METRIC_COUNT
 };
 
+#undef METRIC
+#undef HISTOGRAM
+
 struct frontend_counters {
     _Alignas(CACHE_LINE) _Atomic uint64_t at[FRONTEND_METRIC_COUNT];
+};
+
+struct backend_counters {
+    _Alignas(CACHE_LINE) _Atomic uint64_t at[BACKEND_METRIC_COUNT];
 };
 
 struct server_counters {
     _Alignas(CACHE_LINE) _Atomic uint64_t at[SERVER_METRIC_COUNT];
 };
 
-/* What a metric is called; in the order of the enums. */
+/* What a metric is called; at its first slot. */
 struct metric_words {
-    const char *json;       /* key in /stats.json */
+    enum metric_kind kind;
+    const char *json;       /* key in /stats.json; NULL of a histogram */
     const char *prometheus; /* name in /metrics */
-    const char *type;       /* "counter" or "gauge" */
     const char *help;
+    enum histogram_kind histogram;
 };
 
+/* "counter", "gauge" or "histogram". */
+const char *metric_type(enum metric_kind kind);
 extern const struct metric_words frontend_metric_words[FRONTEND_METRIC_COUNT];
+extern const struct metric_words backend_metric_words[BACKEND_METRIC_COUNT];
 extern const struct metric_words server_metric_words[SERVER_METRIC_COUNT];
 
 /* One worker's counters. The tables are owned by the control thread, who lends them. */
 struct metrics {
     struct frontend_counters **frontends; /* by frontend index */
+    struct backend_counters **backends;   /* by backend index */
     struct server_counters **servers;     /* by server id */
     size_t frontend_count;
+    size_t backend_count;
     size_t server_count;
 };
 
@@ -75,6 +131,12 @@ static inline void metric_add(_Atomic uint64_t *counter, uint64_t n)
     uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
     atomic_store_explicit(counter, now + n, memory_order_relaxed);
 }
+
+/* Only the owning worker calls these; `us` is in microseconds. */
+void metric_peak(_Atomic uint64_t *peak, uint64_t us);
+void metric_average(_Atomic uint64_t average[SLOTS_average], uint64_t us);
+void metric_observe(_Atomic uint64_t histogram[HISTOGRAM_SLOTS], enum histogram_kind kind,
+                    uint64_t us);
 
 /* Any thread. */
 static inline uint64_t metric_read(_Atomic uint64_t *counter)

@@ -26,6 +26,13 @@ enum reach {
     REACH_DENIED,   /* it answers, but will not tell us: credentials, ACL, limits, nonsense */
 };
 
+/* How far the probe came. */
+enum stage {
+    STAGE_CONNECT, /* to the connect, and no further if that is all */
+    STAGE_TLS,
+    STAGE_ASK,
+};
+
 enum claim { CLAIM_NONE, CLAIM_PRIMARY, CLAIM_REPLICA };
 
 /* Redis' replication history: INFO replication's master_replid, master_replid2,
@@ -63,6 +70,8 @@ enum word {
 
 struct observation {
     enum reach reach;
+    enum stage stage;
+    unsigned code; /* HTTP: the status; 0 = none */
     enum part part;
     bool probation;            /* set for the election: not up yet (probe_rise), so its claim does
                                 * not count */

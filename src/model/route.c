@@ -125,7 +125,12 @@ static size_t choose(enum balance balance, struct balance_state *state, size_t c
 
 static bool claim(struct shared *shared, const struct server_config *server)
 {
-    return shared_claim(&shared->servers[server->id]->connections, server->max_connections);
+    struct shared_server *s = shared->servers[server->id];
+    bool claimed = shared_claim(&s->connections, server->max_connections);
+    if (claimed) {
+        shared_note_peak(&s->connections_peak, &s->connections);
+    }
+    return claimed;
 }
 
 static enum route_result pick_by_hash(struct shared *shared, const struct server_config *servers,

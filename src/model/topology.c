@@ -122,3 +122,12 @@ void shared_release(atomic_uint *count)
     assert(before > 0);
     (void)before;
 }
+
+void shared_note_peak(atomic_uint *peak, const atomic_uint *count)
+{
+    unsigned now = atomic_load_explicit(count, memory_order_relaxed);
+    unsigned most = atomic_load_explicit(peak, memory_order_relaxed);
+    while (now > most && !atomic_compare_exchange_weak_explicit(
+                             peak, &most, now, memory_order_relaxed, memory_order_relaxed)) {
+    }
+}

@@ -49,6 +49,7 @@ void topology_unref(struct topology *t);
 /* Counters shared by all threads, each with one purpose. */
 struct shared_server {
     _Alignas(CACHE_LINE) atomic_uint connections; /* open or opening sockets */
+    atomic_uint connections_peak;
     atomic_uint settling; /* those that were granted to waiters and are not logged in yet, as far as
                            * that can be seen */
 };
@@ -56,6 +57,9 @@ struct shared_server {
 struct shared_backend {
     _Alignas(CACHE_LINE) atomic_uint waiting[ROUTE_COUNT]; /* clients in the queue, by route;
                                                             * at ROUTE_AUTO all of them */
+    atomic_uint waiting_peak;
+    atomic_uint sessions; /* those that came for its servers, with one or not */
+    atomic_uint sessions_peak;
     atomic_bool doubted; /* a role error was seen in passing; control clears it when it looks */
     atomic_bool write_awaited; /* a primary is new: control wants to hear of the first write to it,
                                 * from whoever clears this */
@@ -63,12 +67,14 @@ struct shared_backend {
 
 struct shared_frontend {
     _Alignas(CACHE_LINE) atomic_uint sessions;
+    atomic_uint sessions_peak;
     _Atomic uint64_t rate_tat_ns; /* session_rate: when the bucket is empty again (GCRA) */
     atomic_bool disabled;         /* by the operator: nobody new comes in; the control thread's */
 };
 
 struct shared_router {
     _Alignas(CACHE_LINE) atomic_uint sessions; /* all frontends, against shared.max_sessions */
+    atomic_uint sessions_peak;
 };
 
 /* The way to those counters. They stay where they are for as long as the router runs; a change of
@@ -99,5 +105,7 @@ void shared_free(struct shared *s);   /* all of it; NULL is fine */
  * Takes one of at most `cap` places (0 = no cap). The count never exceeds the cap. */
 bool shared_claim(atomic_uint *count, unsigned cap);
 void shared_release(atomic_uint *count);
+/* After a claim: the most that `count` ever was. Control may set it back. */
+void shared_note_peak(atomic_uint *peak, const atomic_uint *count);
 
 #endif

@@ -102,7 +102,7 @@ static enum probe_step finish(struct dialogue *d, struct observation *o,
 /* A response is over; takes what follows from it, which may be the next request. */
 static enum probe_step take_check(struct dialogue *d, struct observation *o)
 {
-    struct observation fresh = {.reach = REACH_ANSWERED};
+    struct observation fresh = {.reach = REACH_ANSWERED, .code = d->response.status};
     if (!is_good(&d->good, d->response.status)) {
         fresh.reach = REACH_REFUSED;
         snprintf(fresh.why, sizeof(fresh.why), "answers %s with %u", d->shown, d->response.status);

@@ -1,0 +1,11 @@
+/* HAProxy's statistics as CSV: its header, every column in its order, a row for each frontend, each
+ * server and, behind its servers, each backend. For /;csv and `show stat`. */
+#ifndef ROUTER_CTL_STATS_CSV_H
+#define ROUTER_CTL_STATS_CSV_H
+
+struct control;
+struct text;
+
+void stats_csv(const struct control *c, struct text *out);
+
+#endif
