@@ -3,7 +3,8 @@
  *   .\" OPTIONS             every option, from model/options.def
  *   .\" COMMANDS            the runtime commands, from the tables of ctl/command_*.c
  *   .\" VERBS               the words of routerctl, from the table of routerctl/verbs.c
- *   .\" METRICS FRONTEND    the metrics of a frontend or a server, from model/metrics.def
+ *   .\" METRICS FRONTEND    the metrics of a frontend, from model/metrics.def
+ *   .\" METRICS BACKEND
  *   .\" METRICS SERVER
  */
 #include <ctype.h>
@@ -22,7 +23,14 @@ static void print_metrics(const struct metric_words *words, size_t count)
 {
     puts(".Bl -tag -width Ds");
     for (size_t i = 0; i < count; i++) {
-        printf(".It %s Pq Va %s\n%s\n", words[i].prometheus, words[i].json, words[i].help);
+        if (words[i].kind == METRIC_HOLE) {
+            continue;
+        }
+        printf(".It %s", words[i].prometheus);
+        if (words[i].json != NULL) {
+            printf(" Pq Va %s", words[i].json);
+        }
+        printf("\n%s\n", words[i].help);
     }
     puts(".El");
 }
@@ -54,6 +62,8 @@ static void print_line(const char *line)
         print_verbs();
     } else if (strcmp(line, ".\\\" METRICS FRONTEND\n") == 0) {
         print_metrics(frontend_metric_words, FRONTEND_METRIC_COUNT);
+    } else if (strcmp(line, ".\\\" METRICS BACKEND\n") == 0) {
+        print_metrics(backend_metric_words, BACKEND_METRIC_COUNT);
     } else if (strcmp(line, ".\\\" METRICS SERVER\n") == 0) {
         print_metrics(server_metric_words, SERVER_METRIC_COUNT);
     } else {

@@ -91,6 +91,7 @@ static void count_end(struct session *s)
     case END_DONE:
     case END_REFUSED:
     case END_FENCED:
+    case END_KILLED:
     case END_SHUTDOWN:
         break;
     }

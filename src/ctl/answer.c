@@ -7,6 +7,7 @@
 #include "ctl/control.h"
 #include "ctl/page.h"
 #include "ctl/stats.h"
+#include "ctl/stats_csv.h"
 #include "ctl/stats_view.h"
 #include "proto/http_request.h"
 
@@ -82,6 +83,12 @@ static void write_metrics(const struct control *c, const struct http_request *r,
     stats_prometheus(c, &a->body);
 }
 
+static void write_csv(const struct control *c, const struct http_request *r, struct answer *a)
+{
+    (void)r;
+    stats_csv(c, &a->body);
+}
+
 static void write_healthz(const struct control *c, const struct http_request *r, struct answer *a)
 {
     (void)c;
@@ -141,6 +148,8 @@ static const struct path paths[] = {
     {"/", write_page, NULL},
     {"/stats.json", write_json, NULL},
     {"/metrics", write_metrics, metrics_open},
+    {"/;csv", write_csv, NULL},
+    {"/stats;csv", write_csv, NULL},
     {"/healthz", write_healthz, always},
     {"/readyz", write_readyz, always},
 };

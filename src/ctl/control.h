@@ -16,8 +16,6 @@
 #include "ctl/tally.h"
 #include "model/election.h"
 #include "model/messages.h"
-#include "model/metrics.h"
-#include "model/route.h"
 #include "model/topology.h"
 #include "net/loop.h"
 

@@ -23,7 +23,7 @@ struct probe {
     void *context;
     uint64_t *stamp;
     enum probe_state state;
-    enum stage stage; /* how far the question that is under way has come */
+    enum probe_stage stage; /* how far the question that is under way has come */
     bool kept;    /* the connection is open and logged in */
     bool again;   /* asked for while busy */
     bool upgrade; /* PROBE_SHAKE: in the midst of the dialogue */

@@ -86,43 +86,34 @@ static uint64_t sessions(const struct control *c)
     return atomic_load_explicit(&c->shared->router->sessions, memory_order_relaxed);
 }
 
-static uint64_t over_frontends(const struct control *c, enum frontend_metric m)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < c->config->frontend_count; i++) {
-        sum += view_frontend_metric(c, i, m);
-    }
-    return sum;
-}
-
 static uint64_t over_servers(const struct control *c, enum server_metric m)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < c->config->server_count; i++) {
-        sum += view_server_metric(c, i, m);
+        sum += tally_server_metric(c, i, m);
     }
     return sum;
 }
 
 static uint64_t sessions_total(const struct control *c)
 {
-    return over_frontends(c, FRONTEND_SESSIONS_TOTAL);
+    return tally_whole(c, FRONTEND_SESSIONS_TOTAL);
 }
 
 static uint64_t connections_total(const struct control *c)
 {
-    return sessions_total(c) + over_frontends(c, FRONTEND_DENIED);
+    return tally_whole(c, FRONTEND_CONNECTIONS_TOTAL);
 }
 
 static uint64_t tls_total(const struct control *c)
 {
-    return over_frontends(c, FRONTEND_TLS_HANDSHAKES) + over_servers(c, SERVER_TLS_HANDSHAKES);
+    return tally_whole(c, FRONTEND_TLS_HANDSHAKES) + over_servers(c, SERVER_TLS_HANDSHAKES);
 }
 
 static uint64_t tls_reuse_percent(const struct control *c)
 {
-    uint64_t all = over_frontends(c, FRONTEND_TLS_HANDSHAKES);
-    return all > 0 ? over_frontends(c, FRONTEND_TLS_RESUMED) * 100 / all : 0;
+    uint64_t all = tally_whole(c, FRONTEND_TLS_HANDSHAKES);
+    return all > 0 ? tally_whole(c, FRONTEND_TLS_RESUMED) * 100 / all : 0;
 }
 
 static uint64_t stopping(const struct control *c)
@@ -146,7 +137,7 @@ static uint64_t jobs(const struct control *c)
 
 static uint64_t bytes_out(const struct control *c)
 {
-    return over_frontends(c, FRONTEND_BYTES_OUT);
+    return tally_whole(c, FRONTEND_BYTES_OUT);
 }
 
 static uint64_t started(const struct control *c)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "ctl/stats_row.h"
 #include "ctl/stats_view.h"
 #include "proto/proto.h"
 #include "router.h"
@@ -112,17 +113,64 @@ static void add_tls(const struct credential *c, struct text *out)
     text_add(out, "}");
 }
 
+/* Numbers ----------------------------------------------------------------------------------- */
+
+static unsigned read_count(const atomic_uint *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+static void add_metric(struct text *out, const struct metric_words *words, uint64_t value)
+{
+    if (words->json != NULL) {
+        add_number(out, words->json, value);
+    }
+}
+
+static void add_rate(struct text *out, const struct rate *r)
+{
+    add_number(out, "rate", r->now);
+    add_number(out, "rate_max", r->max);
+}
+
+/* How long ago that was, and how long it was down so far. */
+static void add_spell(const struct control *c, const struct spell *s, struct text *out)
+{
+    uint64_t lasted = loop_now_ms(&c->loop) - (s->changed_ms > 0 ? s->changed_ms : c->started_ms);
+    add_number(out, "changed_ms", lasted);
+    add_number(out, "down_ms", s->down_ms + (s->up ? 0 : lasted));
+    add_number(out, "falls", s->falls);
+}
+
+static void add_last_session(const struct control *c, const struct rate *r, struct text *out)
+{
+    add_known(out, "last_session_ms", r->last_ms > 0,
+              (int64_t)(loop_now_ms(&c->loop) - r->last_ms));
+}
+
 /* Sections ---------------------------------------------------------------------------------- */
 
 static void add_router(const struct control *c, struct text *out)
 {
-    unsigned sessions = atomic_load_explicit(&c->shared->router->sessions, memory_order_relaxed);
-    text_add(out, "{\"router\":{\"version\":\"%s\"", ROUTER_VERSION);
+    unsigned sessions = read_count(&c->shared->router->sessions);
+    const struct tally *t = &c->tally;
+    text_add(out, "{\"version\":%d,\n\"router\":{\"version\":\"%s\"", STATS_JSON_VERSION,
+             ROUTER_VERSION);
     add_number(out, "pid", (uint64_t)getpid());
     add_number(out, "uptime_ms", loop_now_ms(&c->loop) - c->started_ms);
     add_number(out, "workers", c->worker_count);
     add_number(out, "sessions", sessions);
     add_number(out, "max_sessions", c->shared->max_sessions);
+    add_number(out, "sessions_max", read_count(&c->shared->router->sessions_peak));
+    add_number(out, "sessions_total", tally_whole(c, FRONTEND_SESSIONS_TOTAL));
+    add_number(out, "connections_total", tally_whole(c, FRONTEND_CONNECTIONS_TOTAL));
+    add_number(out, "bytes_in", tally_whole(c, FRONTEND_BYTES_IN));
+    add_number(out, "bytes_out", tally_whole(c, FRONTEND_BYTES_OUT));
+    add_number(out, "rate", t->sessions.now);
+    add_number(out, "rate_max", t->sessions.max);
+    add_number(out, "connection_rate", t->connections.now);
+    add_number(out, "connection_rate_max", t->connections.max);
+    add_number(out, "idle_percent", t->looked_ns > 0 ? t->idle_percent : 100);
     add_number(out, "generation", c->published->generation);
     text_add(out, ",\"ready\":%s,\"draining\":%s}", json_bool(control_ready(c)),
              json_bool(c->draining));
@@ -146,8 +194,7 @@ static void add_backends(const struct control *c, const struct frontend_config *
 static void add_frontend(const struct control *c, size_t i, struct text *out)
 {
     const struct frontend_config *f = &c->config->frontends[i];
-    unsigned sessions =
-        atomic_load_explicit(&c->shared->frontends[i]->sessions, memory_order_relaxed);
+    const struct shared_frontend *shared = c->shared->frontends[i];
     text_add(out, "{\"name\":");
     text_add_json(out, f->name);
     text_add(out, ",\"binds\":[");
@@ -161,11 +208,13 @@ static void add_frontend(const struct control *c, size_t i, struct text *out)
     add_backends(c, f, out);
     size_t missing;
     text_add(out, ",\"has_server\":%s", json_bool(view_frontend_has_server(c, i, &missing)));
-    add_number(out, "sessions", sessions);
+    add_number(out, "sessions", read_count(&shared->sessions));
     add_number(out, "max_sessions", f->max_sessions);
+    add_number(out, "sessions_max", read_count(&shared->sessions_peak));
+    add_rate(out, &tally_of_frontend(c, i)->sessions);
     add_tls(view_frontend_tls(c, i), out);
     for (int m = 0; m < FRONTEND_METRIC_COUNT; m++) {
-        add_number(out, frontend_metric_words[m].json,
+        add_metric(out, &frontend_metric_words[m],
                    tally_frontend_metric(c, i, (enum frontend_metric)m));
     }
     text_add(out, "}");
@@ -178,6 +227,21 @@ static void add_patroni(const struct server_control *s, struct text *out)
     text_add(out, ",\"patroni_leader\":%s",
              !heard ? "null" : json_bool(s->word.authority == WORD_YES));
     add_string(out, "patroni_why", s->word.why);
+}
+
+static void add_server_tally(const struct control *c, const struct server_view *v, struct text *out)
+{
+    const struct tally_server *t = tally_of_server(c, v->config->id);
+    const char *check = v->backend->probe == PROBE_OFF ? NULL : haproxy_check(v);
+    add_number(out, "sessions_max",
+               read_count(&c->shared->servers[v->config->id]->connections_peak));
+    add_string(out, "check", check);
+    add_number(out, "check_code", v->seen->code);
+    add_number(out, "failed_probes", t->failed_probes);
+    text_add(out, ",\"up\":%s", json_bool(t->spell.up));
+    add_spell(c, &t->spell, out);
+    add_rate(out, &t->sessions);
+    add_last_session(c, &t->sessions, out);
 }
 
 static void add_server(const struct control *c, size_t backend, size_t server, struct text *out)
@@ -201,9 +265,10 @@ static void add_server(const struct control *c, size_t backend, size_t server, s
     add_known(out, "latency_us", asked, (int64_t)v.seen->latency_us);
     add_known(out, "probe_age_ms", asked, (int64_t)(loop_now_ms(&c->loop) - v.seen->at_ms));
     add_number(out, "failures", v.seen->failures);
+    add_server_tally(c, &v, out);
     add_patroni(&c->backends[backend]->servers[server], out);
     for (int m = 0; m < SERVER_METRIC_COUNT; m++) {
-        add_number(out, server_metric_words[m].json,
+        add_metric(out, &server_metric_words[m],
                    tally_server_metric(c, v.config->id, (enum server_metric)m));
     }
     text_add(out, "}");
@@ -226,6 +291,27 @@ static void add_sentinels(const struct backend_control *b, struct text *out)
     text_add(out, "]");
 }
 
+static void add_backend_tally(const struct control *c, size_t i, struct text *out)
+{
+    const struct tally_backend *t = tally_of_backend(c, i);
+    const struct shared_backend *shared = c->shared->backends[i];
+    add_number(out, "waiting_max", read_count(&shared->waiting_peak));
+    add_number(out, "sessions", read_count(&shared->sessions));
+    add_number(out, "sessions_max", read_count(&shared->sessions_peak));
+    add_number(out, "bytes_in", tally_backend_sum(c, i, SERVER_BYTES_IN));
+    add_number(out, "bytes_out", tally_backend_sum(c, i, SERVER_BYTES_OUT));
+    add_number(out, "elections", t->elections);
+    add_number(out, "fences", t->fences);
+    text_add(out, ",\"up\":%s", json_bool(t->spell.up));
+    add_spell(c, &t->spell, out);
+    add_rate(out, &t->sessions);
+    add_last_session(c, &t->sessions, out);
+    for (int m = 0; m < BACKEND_METRIC_COUNT; m++) {
+        add_metric(out, &backend_metric_words[m],
+                   tally_backend_metric(c, i, (enum backend_metric)m));
+    }
+}
+
 static void add_backend(const struct control *c, size_t i, struct text *out)
 {
     struct backend_view v = view_backend(c, i);
@@ -239,6 +325,7 @@ static void add_backend(const struct control *c, size_t i, struct text *out)
     add_number(out, "waiting", v.waiting);
     add_number(out, "queue_limit", v.config->queue_limit);
     add_number(out, "held_ms", v.held_ms);
+    add_backend_tally(c, i, out);
     add_tls(view_backend_tls(c, i), out);
     add_sentinels(c->backends[i], out);
     text_add(out, ",\"servers\":[");

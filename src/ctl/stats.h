@@ -6,6 +6,9 @@
 struct control;
 struct text;
 
+/* Keys are added, and never renamed or given another meaning: then the version would change. */
+#define STATS_JSON_VERSION 1
+
 void stats_json(const struct control *c, struct text *out);       /* RFC 8259 */
 void stats_prometheus(const struct control *c, struct text *out); /* text format 0.0.4 */
 

@@ -263,7 +263,7 @@ const char *haproxy_check_words(const char *check)
 
 /* Layer 4 is the connect, 6 the TLS handshake, 7 what is asked. A server that answers, but not what
  * it was asked, has a wrong status; one that is cut in its answer an invalid one. */
-static const char *check_of(const struct server_view *v)
+const char *haproxy_check(const struct server_view *v)
 {
     static const char *const silent[] = {"L4TOUT", "L6TOUT", "L7TOUT"};
     static const char *const failed[] = {"L4CON", "L6RSP", "L7RSP"};
@@ -315,7 +315,7 @@ static void put_check(struct stats_row *row)
     bool up = strcmp(v->state, "up") == 0 || strcmp(v->state, "stale") == 0;
     unsigned lost = o->failures < fall ? o->failures : fall - 1;
     unsigned won = o->successes < rise ? o->successes : rise - 1;
-    row->check = check_of(v);
+    row->check = haproxy_check(v);
     put_text(row, STATS_CHECK_STATUS, row->check);
     put_text(row, STATS_CHECK_DESC, haproxy_check_words(row->check));
     put_text(row, STATS_LAST_CHK, o->why);

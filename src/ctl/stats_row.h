@@ -43,6 +43,8 @@ struct stats_row {
 /* Values of check_status once a probe has ended. */
 #define HAPROXY_CHECK_COUNT 12
 extern const char *const haproxy_checks[HAPROXY_CHECK_COUNT];
+/* How the last probe of it went: one of them, or "INI". */
+const char *haproxy_check(const struct server_view *v);
 /* In words, for check_desc. */
 const char *haproxy_check_words(const char *check);
 

@@ -27,7 +27,7 @@ enum reach {
 };
 
 /* How far the probe came. */
-enum stage {
+enum probe_stage {
     STAGE_CONNECT, /* to the connect, and no further if that is all */
     STAGE_TLS,
     STAGE_ASK,
@@ -70,7 +70,7 @@ enum word {
 
 struct observation {
     enum reach reach;
-    enum stage stage;
+    enum probe_stage stage;
     unsigned code; /* HTTP: the status; 0 = none */
     enum part part;
     bool probation;            /* set for the election: not up yet (probe_rise), so its claim does

@@ -44,13 +44,19 @@ def test_every_path_answers_with_its_type_and_length(world):
 
 def test_stats_json_has_every_key(world):
     stats = json.loads(world.get("/stats.json")[1])
-    assert set(stats) == {"router", "frontends", "backends", "changes", "events"}
+    assert set(stats) == {"version", "router", "frontends", "backends", "changes", "events"}
+    assert stats["version"] == 1
     assert set(stats["router"]) == {"version", "pid", "uptime_ms", "workers", "sessions",
-                                    "max_sessions", "generation", "ready", "draining"}
+                                    "max_sessions", "sessions_max", "sessions_total",
+                                    "connections_total", "bytes_in", "bytes_out", "rate",
+                                    "rate_max", "connection_rate", "connection_rate_max",
+                                    "idle_percent", "generation", "ready", "draining"}
     assert stats["router"]["pid"] == world.router.pid
     assert stats["router"]["ready"] is True and stats["router"]["draining"] is False
     keys = {"name", "binds", "backend", "backends", "route", "sessions", "max_sessions",
-            "has_server", "tls"}
+            "has_server", "tls", "sessions_max", "rate", "rate_max"}
+    tally = {"sessions_max", "rate", "rate_max", "up", "changed_ms", "down_ms", "falls",
+             "last_session_ms"}
     for f in stats["frontends"]:
         assert set(f) == keys | {key for key, _, _ in metric_keys("FRONTEND")}
     assert [f["name"] for f in stats["frontends"]] == ["write", "read", "hub"]
@@ -59,12 +65,15 @@ def test_stats_json_has_every_key(world):
     assert stats["frontends"][0]["binds"] == [f"127.0.0.1:{world.ports[0]}"]
     for b in stats["backends"]:
         assert set(b) == {"name", "protocol", "primary", "verdict", "stale", "reason", "waiting",
-                          "queue_limit", "held_ms", "tls", "sentinels", "servers"}
+                          "queue_limit", "held_ms", "tls", "sentinels", "servers", "waiting_max",
+                          "sessions", "bytes_in", "bytes_out", "elections", "fences"} | tally | {
+                              key for key, _, _ in metric_keys("BACKEND")}
         for s in b["servers"]:
             assert set(s) == {"name", "address", "state", "role", "access", "reason", "sessions",
                               "max_connections", "weight", "backup", "offset", "lag_bytes",
                               "behind_ms", "latency_us", "probe_age_ms", "failures",
-                              "patroni_leader", "patroni_why"} | {
+                              "patroni_leader", "patroni_why", "check", "check_code",
+                              "failed_probes"} | tally | {
                                   key for key, _, _ in metric_keys("SERVER")}
     for c in stats["changes"]:
         assert set(c) == {"number", "at", "backend", "from", "to", "evidence", "claims",
@@ -123,7 +132,7 @@ def test_sessions_and_bytes_are_counted_where_they_go(world):
 
 def test_metrics_are_well_formed_and_complete(world):
     families = parse_metrics(world.get("/metrics")[1].decode())
-    for scope, count in (("FRONTEND", 3), ("SERVER", 4)):
+    for scope, count in (("FRONTEND", 3), ("BACKEND", 2), ("SERVER", 4)):
         for _, name, kind in metric_keys(scope):
             assert families[name][0] == kind
             assert len(families[name][1]) == count, name
@@ -150,16 +159,22 @@ def test_metrics_say_who_is_what(world):
     assert families["router_backend_has_primary"][1] == {(("proxy", "redis"),): 1}
 
 
+def in_json(of, key):
+    """Times are in microseconds there, in seconds for Prometheus."""
+    return of[key] / 1e6 if key.endswith("_us") else of[key]
+
+
 def test_metrics_and_json_give_the_same_counters(world):
     stats = world.router.stats()
     families = parse_metrics(world.get("/metrics")[1].decode())
     for key, name, _ in metric_keys("FRONTEND"):
         for f in stats["frontends"]:
-            assert families[name][1][(("proxy", f["name"]),)] == f[key], name
+            assert families[name][1][(("proxy", f["name"]),)] == in_json(f, key), name
     for key, name, _ in metric_keys("SERVER"):
         for b in stats["backends"]:
             for s in b["servers"]:
-                assert families[name][1][server_labels(b["name"], s["name"])] == s[key], name
+                assert families[name][1][server_labels(b["name"], s["name"])] == in_json(
+                    s, key), name
 
 
 # What happens is seen.

@@ -102,6 +102,7 @@ static int teardown(void **state)
     for (size_t i = 0; i < WORKERS; i++) {
         metrics_release(&w->metrics[i]);
     }
+    tally_release(&w->control.tally);
     topology_unref(w->control.published);
     shared_free(w->control.shared);
     certificates_release(&w->certificates);
@@ -282,7 +283,7 @@ static void counters_of_all_workers_are_summed(void **state)
     assert_says(prometheus(w),
                 "\nhaproxy_frontend_bytes_in_total{proxy=\"hub\"} 2305843009213693952\n");
     assert_says(prometheus(w),
-                "\nhaproxy_server_retry_warnings_total{proxy=\"hubs\",server=\"t0\"} 7\n");
+                "\nhaproxy_server_redispatch_warnings_total{proxy=\"hubs\",server=\"t0\"} 7\n");
 }
 
 static void gauges_follow_the_shared_counts(void **state)

@@ -11,12 +11,47 @@ SERIES = re.compile(r'([a-zA-Z_:][\w:]*)'
 
 
 def metric_keys(scope):
+    """(key, name, type for Prometheus) of what the workers count, histograms apart."""
     with open(METRICS, encoding="utf-8") as file:
-        return re.findall(rf'METRIC\({scope}, \w+, "(\w+)", "(\w+)",\s+(\w+),', file.read())
+        rows = re.findall(rf'METRIC\({scope}, \w+, "(\w+)",\s+"(\w+)",\s+(\w+),', file.read())
+    return [(key, name, "counter" if kind == "counter" else "gauge") for key, name, kind in rows]
+
+
+def family_of(name, families):
+    """A histogram's series have names of their own."""
+    for suffix in ("_bucket", "_sum", "_count"):
+        base = name.removesuffix(suffix)
+        if base != name and families.get(base, [None])[0] == "histogram":
+            return base
+    return name
+
+
+def check_histograms(families):
+    """Buckets grow and end in +Inf, which is the count; {name: {labels: (buckets, sum)}}."""
+    found = {}
+    for name, (kind, series) in families.items():
+        if kind != "histogram":
+            continue
+        for labels, value in series.items():
+            what, *rest = labels
+            of = tuple(pair for pair in rest if pair[0] != "le")
+            buckets, others = found.setdefault(name, {}).setdefault(of, ([], {}))
+            if what == "_bucket":
+                buckets.append((float(dict(rest)["le"]), value))
+            else:
+                others[what] = value
+        for buckets, others in found[name].values():
+            assert [b for b, _ in buckets] == sorted(b for b, _ in buckets)
+            assert [n for _, n in buckets] == sorted(n for _, n in buckets)
+            assert buckets[-1] == (float("inf"), others["_count"])
+            assert (others["_sum"] > 0) <= (others["_count"] > 0)
+    return {name: {of: (buckets, others["_sum"]) for of, (buckets, others) in all_of.items()}
+            for name, all_of in found.items()}
 
 
 def parse_metrics(text):
-    """A strict reader of the text format 0.0.4: {name: (type, {labels: value})}."""
+    """A strict reader of the text format 0.0.4: {name: (type, {labels: value})}. The labels of a
+    histogram's series begin with what they are of it: "_bucket", "_sum" or "_count"."""
     families, name = {}, None
     assert text.endswith("\n")
     for line in text[:-1].split("\n"):
@@ -26,16 +61,20 @@ def parse_metrics(text):
             families[name] = [None, {}]
         elif line.startswith("# TYPE "):
             typed, kind = line[7:].split(" ")
-            assert typed == name and families[name] == [None, {}] and kind in ("counter", "gauge")
+            assert typed == name and families[name] == [None, {}]
+            assert kind in ("counter", "gauge", "histogram")
             if name not in HAPROXY_COUNTERS:
                 assert (kind == "counter") == name.endswith("_total")
             families[name][0] = kind
         else:
             match = SERIES.fullmatch(line)
-            assert match and match[1] == name and families[name][0], line
+            assert match and family_of(match[1], families) == name and families[name][0], line
             labels = tuple(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', match[2] or ""))
+            if families[name][0] == "histogram":
+                labels = (match[1].removeprefix(name), *labels)
             assert labels not in families[name][1], f"twice: {line}"
             families[name][1][labels] = float(match[3])
+    check_histograms(families)
     return families
 
 
