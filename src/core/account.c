@@ -80,19 +80,17 @@ static void count_end(struct session *s)
     case END_CLIENT:
     case END_LEFT:
     case END_IDLE:
+    case END_CLIENT_LATE:
         count_abort(s, BACKEND_CLIENT_ABORTS, SERVER_CLIENT_ABORTS);
         break;
     case END_SERVER:
+    case END_SERVER_LATE:
         count_abort(s, BACKEND_SERVER_ABORTS, SERVER_SERVER_ABORTS);
         break;
     case END_MEMORY:
         metric_add(&of_backend(s)[BACKEND_INTERNAL_ERRORS], 1);
         break;
-    case END_DONE:
-    case END_REFUSED:
-    case END_FENCED:
-    case END_KILLED:
-    case END_SHUTDOWN:
+    default: /* counted where it was decided */
         break;
     }
 }
