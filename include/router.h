@@ -13,7 +13,7 @@ struct config; /* src/model/config.h: config_load() */
 /* Binds every address, starts the workers. `config` is borrowed until router_free(). Returns 0 and
  * *out, or a negative errno value with one line of explanation in `why` (at least 512 bytes; NUL
  * ended): then nothing is left open or running. */
-int router_start(struct router **out, const struct config *config, char *why, unsigned why_size);
+int router_start(struct router **out, struct config *config, char *why, unsigned why_size);
 
 /* Runs the control loop on the calling thread until a drain is complete. SIGTERM and SIGINT begin
  * the drain; a second one ends the process at once. Returns 0, or UV_EBUSY if a handle leaked. Both
@@ -43,6 +43,6 @@ int router_check(const struct config *config, char *why, unsigned why_size);
 
 /* Probes every server once and prints to standard output what it is, who would be primary and why.
  * 0 if every frontend has a server, 1 if one has none. Starts nothing else. */
-int router_probe(const struct config *config);
+int router_probe(struct config *config);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "core/cancel.h"
 #include "ctl/admin.h"
+#include "ctl/control.h"
 #include "ctl/control_socket.h"
 #include "model/config.h"
 #include "net/loop.h"
@@ -18,21 +19,12 @@
 #define TLS_BYTES_MAX     65536
 #define REFUSING_MAX      256
 
-bool capacity_knows_cancelling(const struct config *config)
+/* Whether a protocol in use has requests to cancel. */
+static bool knows_cancelling(const struct config *config)
 {
     for (size_t i = 0; i < config->backend_count; i++) {
         const struct login_dialogue *login = config->backends[i].protocol->login;
         if (login != NULL && login->key != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool capacity_limits_by_address(const struct config *c)
-{
-    for (size_t i = 0; i < c->frontend_count; i++) {
-        if (c->frontends[i].max_sessions_per_ip > 0 || c->frontends[i].session_rate_per_ip > 0) {
             return true;
         }
     }
@@ -54,26 +46,28 @@ static uint64_t session_bytes(const struct config *config)
 
 /* Each loop holds a few descriptors, each server a probe, the admin address and the control sockets
  * their connections; a request to cancel holds its client's and one to a server. */
-static uint64_t reserved(const struct capacity *c, const struct config *config,
-                         uint64_t descriptors)
+static uint64_t reserved(const struct control_size *size, const struct config *config,
+                         unsigned workers, size_t sockets, uint64_t descriptors)
 {
-    uint64_t reserve = 16 + (uint64_t)(c->workers + 1) * 4 + c->sockets + config->server_count +
-                       (uint64_t)c->refusing_max * c->workers;
-    reserve += capacity_knows_cancelling(config) ? 2 * (uint64_t)CANCELS_MAX * c->workers : 0;
+    uint64_t reserve = 16 + (uint64_t)(workers + 1) * 4 + (uint64_t)sockets * workers +
+                       config->server_count + (uint64_t)size->refusing_max * workers;
+    reserve += size->cancels ? 2 * (uint64_t)CANCELS_MAX * workers : 0;
     if (config->router.controls.count > 0) {
         reserve += config->router.controls.count + (descriptors > 1024 ? CONTROL_CONNECTIONS : 4);
     }
     return reserve + (descriptors > 1024 ? ADMIN_CONNECTIONS : 4);
 }
 
-int capacity_find(struct capacity *c, const struct config *config, char *why, size_t why_size)
+int capacity_find(const struct config *config, unsigned workers, size_t sockets,
+                  struct control_size *out, char *why, size_t why_size)
 {
+    out->cancels = knows_cancelling(config);
     uint64_t descriptors = limits_descriptors();
-    uint64_t refusing = descriptors / 16 / c->workers;
-    c->refusing_max = refusing < 1              ? 1
-                      : refusing > REFUSING_MAX ? REFUSING_MAX
-                                                : (unsigned)refusing;
-    uint64_t reserve = reserved(c, config, descriptors);
+    uint64_t refusing = descriptors / 16 / workers;
+    out->refusing_max = refusing < 1              ? 1
+                        : refusing > REFUSING_MAX ? REFUSING_MAX
+                                                  : (unsigned)refusing;
+    uint64_t reserve = reserved(out, config, workers, sockets, descriptors);
     if (descriptors < reserve + 2) {
         snprintf(why, why_size,
                  "the descriptor limit of %llu is too low: %llu are needed before the first "
@@ -91,6 +85,6 @@ int capacity_find(struct capacity *c, const struct config *config, char *why, si
         return UV_EMFILE;
     }
     uint64_t automatic = by_descriptors < by_memory ? by_descriptors : by_memory;
-    c->max_sessions = wanted > 0 ? wanted : automatic > 0 ? (unsigned)automatic : 1;
+    out->max_sessions = wanted > 0 ? wanted : automatic > 0 ? (unsigned)automatic : 1;
     return 0;
 }

@@ -46,7 +46,7 @@ static void protect_secrets(const struct config *c)
     }
 }
 
-static int run(const struct config *config)
+static int run(struct config *config)
 {
     privileges_gain_none();
     char why[512];
@@ -77,7 +77,7 @@ static int test(const char *path, const struct config *config)
     return 0;
 }
 
-static int act(enum action action, const char *path, const struct config *config)
+static int act(enum action action, const char *path, struct config *config)
 {
     switch (action) {
     case ACTION_TEST:

@@ -13,9 +13,12 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "capacity.h"
+#include "core/listeners.h"
 #include "core/worker.h"
 #include "ctl/admin.h"
+#include "ctl/apply.h"
 #include "ctl/control.h"
 #include "ctl/control_socket.h"
 #include "ctl/operate.h"
@@ -23,15 +26,8 @@
 #include "identity.h"
 #include "router_proto.h"
 
-/* An address without a session is forgotten when about so many others have come since. What it did
- * counts for a second, so this is how many sessions a second a flood would have to begin. 3 MB. */
-#define CLIENT_TABLE_SLACK 65536
-
 struct router {
-    const struct config *config;
-    struct shared *shared;
-    struct client_table *clients;
-    struct cancel_table *cancels;
+    struct config *config;
     struct certificates certificates;
     struct control_sockets *sockets;
     struct identity identity;
@@ -40,14 +36,15 @@ struct router {
     struct worker *workers;
     unsigned worker_count;
     unsigned workers_ready; /* initialised */
-    struct capacity capacity;
-    size_t bind_count;
-    int *fds;                    /* bind_count * worker_count; -1 = handed over */
-    struct listener_path *paths; /* of each bind, and behind them of the admin address */
+    struct control_size sized;
+    struct sockets bound; /* until control has them */
     int admin_fd;
+    struct address admin_at;
+    struct listener_path admin_path;
     uv_signal_t term;
     uv_signal_t interrupt;
     uv_signal_t reopen;
+    uv_signal_t hangup;
     bool signalled;
     struct message drain;
     atomic_bool drain_posted; /* the message is not ours any more */
@@ -68,56 +65,24 @@ static int explain(struct router *r, int rc, const char *fmt, ...)
 
 /* Sockets ----------------------------------------------------------------------------------- */
 
-static size_t count_binds(const struct config *c)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < c->frontend_count; i++) {
-        n += c->frontends[i].binds.count;
-    }
-    return n;
-}
-
-static int bind_frontend(struct router *r, const struct frontend_config *f, size_t first)
-{
-    const struct backend_config *b = &r->config->backends[f->backend];
-    struct conn_tcp tcp = {b->tcp_keepalive, b->tcp_user_timeout};
-    for (size_t i = 0; i < f->binds.count; i++) {
-        const struct address *at = &f->binds.items[i].address;
-        int rc = listener_bind(at, &tcp, r->fds + (first + i) * r->worker_count, r->worker_count);
-        if (rc != 0) {
-            return explain(r, rc, "frontend %s: cannot bind %s: %s", f->name,
-                           f->binds.items[i].text, uv_strerror(rc));
-        }
-        r->paths[first + i] = listener_path_of(at);
-    }
-    return 0;
-}
-
 static int bind_all(struct router *r)
 {
-    size_t bind = 0;
-    for (size_t i = 0; i < r->config->frontend_count; i++) {
-        const struct frontend_config *f = &r->config->frontends[i];
-        int rc = bind_frontend(r, f, bind);
-        if (rc != 0) {
-            return rc;
-        }
-        bind += f->binds.count;
-    }
-    return 0;
+    char why[SOCKETS_WHY_MAX];
+    struct sockets none = {.workers = r->worker_count};
+    int rc = sockets_follow(&none, r->config, &r->bound, why);
+    return rc == 0 ? 0 : explain(r, rc, "%s", why);
 }
 
 static int bind_admin(struct router *r)
 {
     const struct router_config *c = &r->config->router;
-    struct address at;
-    if (c->admin == NULL || address_parse(&at, c->admin) != 0) {
+    if (c->admin == NULL || address_parse(&r->admin_at, c->admin) != 0) {
         return 0;
     }
     struct conn_tcp tcp = {30000, 30000};
-    int rc = listener_bind(&at, &tcp, &r->admin_fd, 1);
+    int rc = listener_bind(&r->admin_at, &tcp, &r->admin_fd, 1);
     if (rc == 0) {
-        r->paths[r->bind_count] = listener_path_of(&at);
+        r->admin_path = listener_path_of(&r->admin_at);
         return 0;
     }
     r->admin_fd = -1;
@@ -128,38 +93,17 @@ static int bind_admin(struct router *r)
     return 0;
 }
 
-static void unlink_paths(const struct router *r)
-{
-    size_t bind = 0;
-    for (size_t i = 0; i < r->config->frontend_count; i++) {
-        const struct bind_list *binds = &r->config->frontends[i].binds;
-        for (size_t j = 0; j < binds->count; j++, bind++) {
-            listener_unlink(&binds->items[j].address, &r->paths[bind]);
-        }
-    }
-    struct address admin;
-    if (r->config->router.admin != NULL && address_parse(&admin, r->config->router.admin) == 0) {
-        listener_unlink(&admin, &r->paths[r->bind_count]);
-    }
-}
-
 /* Workers and control ----------------------------------------------------------------------- */
 
 static int listen_all(struct router *r, struct worker *w)
 {
-    size_t bind = 0;
-    for (size_t i = 0; i < r->config->frontend_count; i++) {
-        const struct frontend_config *f = &r->config->frontends[i];
-        for (size_t j = 0; j < f->binds.count; j++, bind++) {
-            int *fd = &r->fds[bind * r->worker_count + w->index];
-            int rc = worker_listen(w, f, *fd);
-            *fd = -1;
-            if (rc != 0) {
-                return rc;
-            }
-        }
+    struct sockets *s = &r->control.bound;
+    int rc = 0;
+    for (size_t i = 0; i < s->count && rc == 0; i++) {
+        struct bound *b = &s->items[i];
+        rc = listeners_add(w, b->bind, b->frontend, sockets_take(b, w->index));
     }
-    return 0;
+    return rc;
 }
 
 static int init_worker(struct router *r, unsigned index, const unsigned char *ticket_seed,
@@ -170,14 +114,14 @@ static int init_worker(struct router *r, unsigned index, const unsigned char *ti
         .index = index,
         .worker_count = r->worker_count,
         .config = r->config,
-        .shared = r->shared,
-        .clients = r->clients,
-        .cancels = r->cancels,
+        .shared = r->control.shared,
+        .clients = r->control.clients,
+        .cancels = r->control.cancels,
         .control = &r->control.loop.mailbox,
         .tell = &control_inbox,
         .topology = r->control.published,
         .metrics = r->control.workers[index].metrics,
-        .refusing_max = r->capacity.refusing_max,
+        .refusing_max = r->sized.refusing_max,
         .frontend_tls = r->certificates.frontend_tls,
         .backend_tls = r->certificates.backend_tls,
         .ticket_seed = ticket_seed,
@@ -225,6 +169,16 @@ static void on_reopen(uv_signal_t *handle, int number)
     log_reopen();
 }
 
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)number;
+    struct router *r = handle->data;
+    struct text errors = {0};
+    log_info("SIGHUP: reading the configuration again");
+    control_reload(&r->control, &errors);
+    text_free(&errors);
+}
+
 static void watch_signals(struct router *r)
 {
     uv_signal_init(&r->control.loop.uv, &r->term);
@@ -238,6 +192,10 @@ static void watch_signals(struct router *r)
     uv_unref((uv_handle_t *)&r->term);
     uv_unref((uv_handle_t *)&r->interrupt);
     uv_unref((uv_handle_t *)&r->reopen);
+    uv_signal_init(&r->control.loop.uv, &r->hangup);
+    r->hangup.data = r;
+    uv_signal_start(&r->hangup, on_hangup, SIGHUP);
+    uv_unref((uv_handle_t *)&r->hangup);
 }
 
 static int init_certificates(struct router *r)
@@ -253,24 +211,11 @@ static int init_certificates(struct router *r)
 
 static int init_control(struct router *r)
 {
-    unsigned max_sessions = r->capacity.max_sessions;
-    r->shared = shared_new(r->config, max_sessions);
-    if (r->shared == NULL) {
-        return explain(r, UV_ENOMEM, "out of memory");
-    }
-    if (capacity_limits_by_address(r->config)) {
-        /* Its parts fill unevenly, and the fullest one refuses first. */
-        r->clients = client_table_new((size_t)max_sessions * 2 + CLIENT_TABLE_SLACK);
-        if (r->clients == NULL) {
-            return explain(r, UV_ENOMEM, "out of memory");
-        }
-    }
-    if (capacity_knows_cancelling(r->config)) {
-        r->cancels = cancel_table_new(max_sessions);
-    }
     struct control_setup setup = {
         .config = r->config,
-        .shared = r->shared,
+        .config_path = config_path(r->config),
+        .size = capacity_find,
+        .sized = r->sized,
         .tell = &worker_inbox,
         .certificates = &r->certificates,
         .sockets = r->sockets,
@@ -280,27 +225,16 @@ static int init_control(struct router *r)
     if (rc != 0) {
         return explain(r, rc, "cannot start: %s", uv_strerror(rc));
     }
+    r->control.bound = r->bound;
+    r->bound = (struct sockets){0};
     r->control_ready = true;
     return 0;
 }
 
-static void close_sockets(struct router *r)
-{
-    for (size_t i = 0; i < r->bind_count * r->worker_count; i++) {
-        if (r->fds[i] >= 0) {
-            close(r->fds[i]);
-        }
-    }
-    if (r->admin_fd >= 0) {
-        close(r->admin_fd);
-    }
-}
-
 static int prepare(struct router *r)
 {
-    r->capacity.workers = r->worker_count;
-    r->capacity.sockets = r->bind_count * r->worker_count;
-    int rc = capacity_find(&r->capacity, r->config, r->why, r->why_size);
+    int rc = capacity_find(r->config, r->worker_count, sockets_count(r->config), &r->sized, r->why,
+                           r->why_size);
     rc = rc != 0 ? rc : init_certificates(r);
     rc = rc != 0 ? rc : identity_begin(&r->identity, r->config, r->why, r->why_size);
     rc = rc != 0 ? rc : bind_all(r);
@@ -324,21 +258,19 @@ static void abandon(struct router *r)
         loop_release(&r->control.loop);
         control_release(&r->control);
     }
-    close_sockets(r);
-    unlink_paths(r);
+    sockets_release(&r->bound);
+    if (r->admin_fd >= 0) {
+        close(r->admin_fd);
+    }
+    listener_unlink(&r->admin_at, &r->admin_path);
 }
 
 static void free_parts(struct router *r)
 {
-    client_table_free(r->clients);
-    cancel_table_free(r->cancels);
     control_sockets_release(r->sockets);
-    shared_free(r->shared);
     certificates_release(&r->certificates);
     identity_end(&r->identity);
     free(r->workers);
-    free(r->fds);
-    free(r->paths);
     free(r);
 }
 
@@ -354,13 +286,15 @@ static int finish(struct router *r)
     uv_close((uv_handle_t *)&r->term, NULL);
     uv_close((uv_handle_t *)&r->interrupt, NULL);
     uv_close((uv_handle_t *)&r->reopen, NULL);
+    uv_close((uv_handle_t *)&r->hangup, NULL);
     signal(SIGTERM, SIG_IGN); /* it ends already: another one would leave the socket files behind */
     signal(SIGINT, SIG_IGN);
     signal(SIGUSR1, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     loop_run(&r->control.loop);
     int control_rc = loop_release(&r->control.loop);
     control_release(&r->control);
-    unlink_paths(r);
+    listener_unlink(&r->admin_at, &r->admin_path);
     return rc != 0 ? rc : control_rc;
 }
 
@@ -387,7 +321,7 @@ static int run_workers(struct router *r)
     return rc;
 }
 
-int router_start(struct router **out, const struct config *config, char *why, unsigned why_size)
+int router_start(struct router **out, struct config *config, char *why, unsigned why_size)
 {
     struct router *r = xcalloc(1, sizeof *r);
     *out = NULL;
@@ -397,10 +331,6 @@ int router_start(struct router **out, const struct config *config, char *why, un
     r->admin_fd = -1;
     r->worker_count = config->router.workers > 0 ? config->router.workers : limits_cpus();
     r->workers = xcalloc(r->worker_count, sizeof *r->workers);
-    r->bind_count = count_binds(config);
-    r->fds = xcalloc(r->bind_count * r->worker_count, sizeof *r->fds);
-    r->paths = xcalloc(r->bind_count + 1, sizeof *r->paths);
-    memset(r->fds, 0xff, r->bind_count * r->worker_count * sizeof *r->fds);
     signal(SIGPIPE, SIG_IGN);
     int rc = prepare(r);
     if (rc != 0) {
@@ -420,7 +350,7 @@ int router_start(struct router **out, const struct config *config, char *why, un
         return rc;
     }
     log_info("router %s: %u workers, at most %u sessions", ROUTER_VERSION, r->worker_count,
-             r->shared->max_sessions);
+             r->control.shared->max_sessions);
     *out = r;
     return 0;
 }
@@ -482,7 +412,7 @@ int router_check(const struct config *config, char *why, unsigned why_size)
     return rc != 0 ? rc : identity_check(config, why, why_size);
 }
 
-int router_probe(const struct config *config)
+int router_probe(struct config *config)
 {
     struct certificates certificates;
     char why[CERTIFICATES_WHY_MAX];

@@ -45,6 +45,7 @@ static void cancel_end(struct cancel *c)
     struct session *s = c->session;
     c->session = NULL;
     list_remove(&c->node);
+    shared_release(&c->worker->shared->backends[c->backend]->users);
     c->worker->cancels_open--;
     deadline_disarm(&c->worker->cancel, &c->deadline);
     wipe(&c->request, sizeof c->request);
@@ -147,6 +148,7 @@ static void send_to(struct session *s, size_t server, const struct login_out *re
     c->request = *request;
     deadline_init(&c->deadline);
     list_append(&w->cancelling, &c->node);
+    atomic_fetch_add(&w->shared->backends[c->backend]->users, 1);
     w->cancels_open++;
     deadline_arm(&w->cancel, &c->deadline);
     const struct server_config *config = &s->backend->servers.items[server];

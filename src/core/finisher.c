@@ -179,7 +179,7 @@ bool finisher_adopt(struct session *s, struct server_link *link, bool last)
 
 void finisher_hurry(struct worker *w)
 {
-    for (size_t i = 0; i < w->config->server_count; i++) {
+    for (size_t i = 0; i < w->server_count; i++) {
         LIST_EACH(it, &w->servers[i]->finishers)
         {
             struct finisher *f = container_of(it, struct finisher, node);
@@ -193,8 +193,15 @@ void finisher_hurry(struct worker *w)
 bool finisher_any(const struct worker *w)
 {
     bool any = false;
-    for (size_t i = 0; i < w->config->server_count; i++) {
+    for (size_t i = 0; i < w->server_count; i++) {
         any = any || w->servers[i]->finishing > 0;
     }
     return any;
+}
+
+struct server_link *finisher_link(struct list *node, size_t *backend)
+{
+    struct finisher *f = container_of(node, struct finisher, node);
+    *backend = f->backend;
+    return f->link;
 }

@@ -8,11 +8,13 @@
 #define ROUTER_CORE_FINISHER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct worker;
 struct session;
 struct server_link;
 struct deadline;
+struct list;
 
 #define FINISH_MS      600000
 #define FINISH_SOON_MS 2000 /* when the router is to end */
@@ -26,5 +28,9 @@ void finisher_on_late(struct deadline *d);
 /* The router drains, or stops: none gets longer than FINISH_SOON_MS from now on. */
 void finisher_hurry(struct worker *w);
 bool finisher_any(const struct worker *w);
+
+/* For core/adopt.c: the connection of the one that is at `node` of worker_server.finishers, and its
+ * backend. */
+struct server_link *finisher_link(struct list *node, size_t *backend);
 
 #endif

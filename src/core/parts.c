@@ -137,10 +137,10 @@ void parts_extend(struct worker *w, struct tls_context *const *frontend_tls,
 
 void parts_start_tls(struct worker *w, const unsigned char *ticket_seed, uint64_t tickets_began_s)
 {
-    for (size_t i = 0; i < w->frontend_count; i++) {
+    for (size_t i = 0; i < w->frontend_count && !w->tickets_begun; i++) {
         if (w->frontends[i]->tls != NULL) { /* else OpenSSL would be set up for nothing: 2.5 MiB */
             tls_tickets_init(&w->tickets, ticket_seed, tickets_began_s);
-            return;
+            w->tickets_begun = true;
         }
     }
 }

@@ -262,6 +262,7 @@ static void on_client_closed(struct conn *c)
     assert(s->state == SESSION_CLOSE);
     show_sessions_forget(s);
     list_remove(&s->node);
+    shared_release(&w->shared->backends[s->backend->index]->users);
     login_free(s);
     free(s->origin);
     free(s->ahead);
@@ -281,6 +282,16 @@ static const struct conn_ops client_ops = {
 
 /* The beginning ----------------------------------------------------------------------------- */
 
+void session_use_backend(struct session *s, size_t backend)
+{
+    struct worker *w = s->worker;
+    if (s->backend != NULL) {
+        shared_release(&w->shared->backends[s->backend->index]->users);
+    }
+    atomic_fetch_add(&w->shared->backends[backend]->users, 1);
+    s->backend = &w->config->backends[backend];
+}
+
 static struct session *session_new(struct worker *w, const struct frontend_config *f)
 {
     struct session *s = calloc(1, sizeof *s);
@@ -290,10 +301,11 @@ static struct session *session_new(struct worker *w, const struct frontend_confi
     s->worker = w;
     s->number = ++w->session_numbers;
     s->frontend = f;
-    s->backend = &w->config->backends[f->backend];
+    session_use_backend(s, f->backend);
     s->route = (uint8_t)f->route;
     s->times.began_us = now_us();
     if (!login_new(s)) {
+        shared_release(&w->shared->backends[f->backend]->users);
         free(s);
         return NULL;
     }

@@ -165,6 +165,8 @@ void session_arm(struct session *s, struct deadline_list *list); /* NULL: disarm
 /* Since it was accepted. */
 uint64_t session_age_us(const struct session *s);
 void session_close(struct session *s, enum session_end why);
+/* The one that serves it from now on. */
+void session_use_backend(struct session *s, size_t backend);
 /* The edge is over, or there is none: routes it, or refuses it. */
 void session_admit(struct session *s, enum admission_verdict verdict, const char *words);
 /* Picks a server and connects, or joins the queue. */

@@ -5,13 +5,14 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/kill.h"
+#include "core/adopt.h"
+#include "core/listeners.h"
 #include "core/parts.h"
 #include "core/session.h"
 #include "core/show_sessions.h"
 #include "router_proto.h"
 
-#define ACCEPT_REST_MS 100
-#define LOOK_MS        500
+#define LOOK_MS 500
 
 /* Deadlines --------------------------------------------------------------------------------- */
 
@@ -19,62 +20,6 @@ static void on_refuse_expired(struct deadline *d)
 {
     struct session *s = container_of(d, struct session, deadline);
     session_close(s, s->end);
-}
-
-static void on_accept_again(struct deadline *d)
-{
-    struct worker *w = container_of(d, struct worker, accept_again);
-    for (size_t i = 0; i < w->listener_count; i++) {
-        listener_resume(&w->listeners[i].listener);
-    }
-}
-
-/* Listeners --------------------------------------------------------------------------------- */
-
-static void on_accept(struct listener *l, int fd, const struct address *from)
-{
-    struct worker_listener *wl = container_of(l, struct worker_listener, listener);
-    session_accept(wl->worker, wl->frontend, fd, from);
-}
-
-static void on_exhausted(struct listener *l, int status)
-{
-    struct worker *w = container_of(l, struct worker_listener, listener)->worker;
-    log_limited(&w->accept_gate, 1, LOG_LEVEL_WARN, "cannot accept: %s; trying again in %d ms",
-                uv_strerror(status), ACCEPT_REST_MS);
-    deadline_arm(&w->accept_rest, &w->accept_again);
-}
-
-static void on_listener_closed(struct listener *l)
-{
-    struct worker *w = container_of(l, struct worker_listener, listener)->worker;
-    w->listeners_open--;
-}
-
-int worker_listen(struct worker *w, const struct frontend_config *frontend, int fd)
-{
-    struct worker_listener *wl = &w->listeners[w->listener_count];
-    *wl = (struct worker_listener){
-        .worker = w,
-        .frontend = frontend,
-        .listener = {.on_accept = on_accept,
-                     .on_exhausted = on_exhausted,
-                     .on_closed = on_listener_closed},
-    };
-    int rc = listener_start(&wl->listener, &w->loop, fd);
-    if (rc == 0) {
-        w->listener_count++;
-        w->listeners_open++;
-    }
-    return rc;
-}
-
-static void close_listeners(struct worker *w)
-{
-    for (size_t i = 0; i < w->listener_count; i++) {
-        listener_close(&w->listeners[i].listener);
-    }
-    deadline_disarm(&w->accept_rest, &w->accept_again);
 }
 
 /* What sessions tell control ---------------------------------------------------------------- */
@@ -152,9 +97,13 @@ static void on_topology(struct message *m, void *worker)
     topology_unref(w->topology);
     w->topology = mt->topology;
     mt->topology = NULL;
+    if (mt->change != NULL) {
+        worker_adopt(w, mt->change);
+        mt->change = NULL;
+    }
     reconsider_all(w);
     if (w->topology->draining) {
-        close_listeners(w);
+        listeners_close(w);
         finisher_hurry(w);
     }
     mt->message.run = w->tell->ack;
@@ -179,7 +128,7 @@ static void on_stop(struct message *m, void *worker)
     struct worker *w = worker;
     w->stop = container_of(m, struct message_stop, message);
     w->stopping = true;
-    close_listeners(w);
+    listeners_close(w);
     LIST_EACH(it, &w->sessions)
     {
         session_shut_down(container_of(it, struct session, node));
@@ -229,26 +178,16 @@ static void init_deadlines(struct worker *w)
     deadline_list_init(&w->cancel, &w->loop, CANCEL_MS, cancel_on_late);
     deadline_list_init(&w->tune, &w->loop, TUNE_MS, session_on_tune);
     deadline_list_init(&w->settle, &w->loop, SETTLE_MS, session_on_settle);
-    deadline_list_init(&w->accept_rest, &w->loop, ACCEPT_REST_MS, on_accept_again);
+    deadline_list_init(&w->accept_rest, &w->loop, ACCEPT_REST_MS, listeners_on_again);
     deadline_list_init(&w->look, &w->loop, LOOK_MS, session_on_look);
     deadline_init(&w->accept_again);
     deadline_init(&w->look_again);
-}
-
-static size_t count_binds(const struct config *c)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < c->frontend_count; i++) {
-        n += c->frontends[i].binds.count;
-    }
-    return n;
 }
 
 static void release(struct worker *w)
 {
     parts_release(w);
     topology_unref(w->topology);
-    free(w->listeners);
 }
 
 int worker_init(struct worker *w, const struct worker_setup *setup)
@@ -266,9 +205,9 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
         .metrics = setup->metrics,
         .topology = topology_ref(setup->topology),
         .refusing_max = setup->refusing_max,
-        .listeners = xcalloc(count_binds(c), sizeof *w->listeners),
     };
     list_init(&w->sessions);
+    list_init(&w->listeners);
     list_init(&w->cancelling);
     int rc = loop_init(&w->loop, w);
     if (rc != 0) {
@@ -302,7 +241,7 @@ int worker_join(struct worker *w)
 
 void worker_abandon(struct worker *w)
 {
-    close_listeners(w);
+    listeners_close(w);
     loop_stop(&w->loop);
     loop_run(&w->loop);
     loop_release(&w->loop);

@@ -16,11 +16,7 @@
 #include "net/tls.h"
 #include "net/tls_tickets.h"
 
-struct worker_listener {
-    struct listener listener;
-    struct worker *worker;
-    const struct frontend_config *frontend;
-};
+#define ACCEPT_REST_MS 100 /* without descriptors */
 
 struct worker_frontend {
     struct deadline_list idle;      /* sessions that relay, by idle_timeout */
@@ -62,11 +58,9 @@ struct worker {
     struct cancel_table *cancels; /* NULL if no protocol has requests to cancel */
     struct mailbox *control;
     const struct control_inbox *tell;
-    struct topology *topology; /* ref */
-    struct metrics metrics;    /* borrowed tables and slots */
-    struct worker_listener *listeners;
-    size_t listener_count;
-    size_t listeners_open;
+    struct topology *topology;          /* ref */
+    struct metrics metrics;             /* borrowed tables and slots */
+    struct list listeners;              /* see core/listeners.h */
     struct worker_frontend **frontends; /* owned, by index; see core/parts.h */
     struct worker_backend **backends;
     struct worker_server **servers; /* by server id */
@@ -102,6 +96,7 @@ struct worker {
     struct log_gate edge_gate;
     struct log_gate connect_gate;
     struct tls_tickets tickets;
+    bool tickets_begun; /* they have keys */
 };
 
 struct worker_setup {
@@ -127,8 +122,6 @@ extern const struct worker_inbox worker_inbox;
 
 /* Prepares a worker that does not run yet. 0 or a UV_* code. */
 int worker_init(struct worker *w, const struct worker_setup *setup);
-/* Adds a bound, listening socket that the worker takes over. Before worker_run(). */
-int worker_listen(struct worker *w, const struct frontend_config *frontend, int fd);
 /* Starts the thread. */
 int worker_run(struct worker *w);
 /* Waits for the thread's end and frees what the worker holds. Returns loop_release()'s verdict. */

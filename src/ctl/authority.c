@@ -16,16 +16,20 @@ static bool has_patroni(const struct backend_control *b)
     return b->config->patroni > 0 && backend_has_roles(b->config);
 }
 
+static void set_login(struct backend_control *b)
+{
+    b->sentinel_login = (struct probe_setup){
+        .user = b->config->sentinel_user,
+        .password = b->sentinel_secret.value,
+        .master = b->config->sentinel_master,
+    };
+}
+
 void authority_init(struct backend_control *b)
 {
-    const struct backend_config *config = b->config;
-    live_secret_init(&b->sentinel_secret, config->sentinel_password_file,
-                     config->sentinel_password);
-    b->sentinel_login = (struct probe_setup){
-        .user = config->sentinel_user,
-        .password = b->sentinel_secret.value,
-        .master = config->sentinel_master,
-    };
+    live_secret_init(&b->sentinel_secret, b->config->sentinel_password_file,
+                     b->config->sentinel_password);
+    set_login(b);
 }
 
 void authority_release(struct backend_control *b)
@@ -62,7 +66,7 @@ void authority_start(struct backend_control *b)
         .loop = &b->control->loop,
         .config = b->config,
         .login = &b->sentinel_login,
-        .tls = &b->control->certificates->word_tls[b->config->index],
+        .tls = &b->word_tls,
         .ring = &b->control->events,
         .events = &sentinels_events,
         .context = b,
@@ -80,6 +84,21 @@ void authority_stop(struct backend_control *b)
 {
     if (b->sentinels != NULL) {
         sentinels_stop(b->sentinels);
+    }
+}
+
+void authority_adopt(struct backend_control *b, bool anew)
+{
+    live_secret_adopt(&b->sentinel_secret, b->config->sentinel_password_file,
+                      b->config->sentinel_password);
+    set_login(b);
+    if (!anew && b->sentinels != NULL) {
+        sentinels_adopt(b->sentinels, b->config);
+    } else if (anew) {
+        authority_stop(b);
+        sentinels_free(b->sentinels);
+        b->sentinels = NULL;
+        authority_start(b);
     }
 }
 

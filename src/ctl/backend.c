@@ -462,10 +462,16 @@ int backend_init(struct backend_control *b, struct control *c, const struct back
             config->probe == PROBE_OFF && address_is_set(&config->servers.items[i].address);
     }
     authority_init(b);
-    probes_init(&b->probes, config, &c->certificates->probe_tls[config->index],
-                &c->certificates->word_tls[config->index]);
+    backend_take_tls(b);
+    probes_init(&b->probes, config, &b->probe_tls, &b->word_tls);
     balance_state_init(&b->balance, uv_hrtime());
     return 0;
+}
+
+void backend_take_tls(struct backend_control *b)
+{
+    b->probe_tls = b->control->certificates->probe_tls[b->config->index];
+    b->word_tls = b->control->certificates->word_tls[b->config->index];
 }
 
 void backend_release(struct backend_control *b)

@@ -298,6 +298,18 @@ static void release_all(struct credential *list, size_t count)
     free(list);
 }
 
+void certificates_adopt(struct certificates *c, const struct config *config)
+{
+    for (size_t i = 0; i < c->frontend_count; i++) {
+        struct credential *own = &c->frontends[i];
+        own->frontend = own->frontend != NULL ? &config->frontends[i] : NULL;
+    }
+    for (size_t i = 0; i < c->backend_count; i++) {
+        struct credential *own = &c->backends[i];
+        own->backend = own->backend != NULL ? &config->backends[i] : NULL;
+    }
+}
+
 void certificates_release(struct certificates *c)
 {
     release_all(c->frontends, c->frontend_count);

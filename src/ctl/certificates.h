@@ -69,6 +69,9 @@ struct certificates {
  * certificates_release() follows. */
 int certificates_init(struct certificates *c, const struct config *config,
                       char why[CERTIFICATES_WHY_MAX]);
+/* `config` shares its files' names with the one before (model/config_follow.h): what was read stays
+ * in use. */
+void certificates_adopt(struct certificates *c, const struct config *config);
 void certificates_release(struct certificates *c);
 
 /* Logs what somebody should know: at the start (`first`), which files will not be seen to change,

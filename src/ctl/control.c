@@ -6,8 +6,11 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "ctl/admin.h"
+#include "ctl/apply.h"
 #include "ctl/control_socket.h"
 #include "ctl/reporter.h"
+#include "model/cancel_table.h"
+#include "model/client_table.h"
 #include "net/mailbox.h"
 
 #define FILES_LOOK_MS 1000
@@ -23,6 +26,7 @@ static void on_ack(struct message *m, void *control)
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_acknowledged(c->backends[i]);
     }
+    apply_clean(c);
     fence_publish(c); /* the second step of a fence may have waited for this */
 }
 
@@ -147,19 +151,37 @@ static void on_files_look(uv_timer_t *timer)
     tally_look(c);
     certificates_look(c->certificates, time(NULL), on_new_tls, c);
     for (size_t i = 0; i < c->config->backend_count; i++) {
+        backend_take_tls(c->backends[i]);
         backend_look_at_files(c->backends[i]);
     }
+    apply_clean(c);
     if (c->admin != NULL) {
         admin_look_at_files(c->admin);
     }
 }
 
+static void open_tables(struct control *c, const struct control_setup *setup)
+{
+    if (config_limits_by_address(c->config)) {
+        c->clients = client_table_new(client_table_size(setup->sized.max_sessions));
+    }
+    if (setup->sized.cancels) {
+        c->cancels = cancel_table_new(setup->sized.max_sessions);
+    }
+}
+
 int control_init(struct control *c, const struct control_setup *setup)
 {
-    const struct config *config = setup->config;
+    struct config *config = setup->config;
     *c = (struct control){
         .config = config,
-        .shared = setup->shared,
+        .sent_config = config,
+        .started = config,
+        .config_path = setup->config_path,
+        .size = setup->size,
+        .refusing_max = setup->sized.refusing_max,
+        .bound.workers = setup->worker_count,
+        .shared = shared_new(config, setup->sized.max_sessions),
         .tell = setup->tell,
         .certificates = setup->certificates,
         .sockets = setup->sockets,
@@ -169,6 +191,8 @@ int control_init(struct control *c, const struct control_setup *setup)
         .backends = xcalloc(config->backend_count, sizeof *c->backends),
         .started_unix = (uint64_t)time(NULL),
     };
+    list_init(&c->leaving);
+    open_tables(c, setup);
     for (unsigned i = 0; i < c->worker_count; i++) {
         metrics_init(&c->workers[i].metrics, config);
     }
@@ -211,4 +235,9 @@ void control_release(struct control *c)
     topology_unref(c->published);
     free(c->backends);
     free(c->workers);
+    client_table_free(c->clients);
+    cancel_table_free(c->cancels);
+    shared_free(c->shared);
+    sockets_release(&c->bound);
+    apply_release(c);
 }

@@ -14,6 +14,7 @@
 #include "ctl/recorder.h"
 #include "ctl/sentinel.h"
 #include "ctl/tally.h"
+#include "ctl/sockets.h"
 #include "model/election.h"
 #include "model/messages.h"
 #include "model/topology.h"
@@ -102,7 +103,9 @@ struct backend_control {
     struct balance_state balance;
     struct lag_history lag;
     struct probes probes;
-    struct sentinels *sentinels; /* owned; NULL = none */
+    struct tls_context *probe_tls; /* borrowed: the current one; NULL = in the clear */
+    struct tls_context *word_tls;  /* the same, for Sentinels and Patroni */
+    struct sentinels *sentinels;   /* owned; NULL = none */
     struct live_secret sentinel_secret;
     struct probe_setup sentinel_login;
     uint64_t asked_until_ms; /* rounds were asked that the fast pace would ask until then */
@@ -129,10 +132,32 @@ struct drain {
     bool timed_out;    /* drain_timeout is over, and sessions were left */
 };
 
+/* What a configuration may use of this machine (capacity.h). */
+struct control_size {
+    unsigned max_sessions;
+    unsigned refusing_max;
+    bool cancels; /* a protocol in use has requests to cancel */
+};
+
+/* 0, or a UV_* code with one line in `why`. */
+typedef int control_size_fn(const struct config *config, unsigned workers, size_t sockets,
+                            struct control_size *out, char *why, size_t why_size);
+
 struct control {
     struct loop loop;
-    const struct config *config; /* borrowed */
-    struct shared *shared;       /* borrowed */
+    struct config *config;     /* the one in force */
+    struct config *own_config; /* owned (ref): the same; NULL = it is the first one, borrowed */
+    const struct config *sent_config; /* the newest that the workers were told */
+    const char *config_path;          /* borrowed: where to read it again; NULL = nowhere */
+    const struct config *started;     /* borrowed: the one that the process was started with */
+    struct list leaving;              /* struct leaving, see apply.c */
+    struct shared *shared;            /* owned */
+    struct client_table *clients;     /* owned; NULL if no frontend limits by address */
+    struct cancel_table *cancels;     /* owned; NULL if no protocol has requests to cancel */
+    struct sockets bound;
+    unsigned refusing_max;
+    unsigned char ticket_seed[TICKET_SEED_BYTES]; /* for workers that begin with tickets now */
+    control_size_fn *size;
     struct control_worker *workers;
     unsigned worker_count;
     unsigned workers_stopped;
@@ -159,8 +184,10 @@ struct control {
 };
 
 struct control_setup {
-    const struct config *config;
-    struct shared *shared;
+    struct config *config;     /* borrowed */
+    const char *config_path;   /* borrowed; NULL = nowhere */
+    control_size_fn *size;     /* NULL: it will not be changed */
+    struct control_size sized; /* of the configuration */
     const struct worker_inbox *tell;
     struct certificates *certificates;
     struct control_sockets *sockets;
@@ -193,6 +220,13 @@ void backend_release(struct backend_control *b);
 bool backend_has_roles(const struct backend_config *b); /* protocol with roles and probe = auto */
 void backend_start(struct backend_control *b);
 void backend_stop(struct backend_control *b);
+/* Another configuration of the same backend is in force. `anew`: all are asked with new
+ * connections. */
+void backend_adopt(struct backend_control *b, const struct backend_config *config, bool anew);
+/* The certificates have another context, maybe. */
+void backend_take_tls(struct backend_control *b);
+/* What is gone and used no more is not asked any more. */
+void backend_forget_gone(struct backend_control *b);
 void backend_doubt(struct backend_control *b, size_t server); /* or MESSAGE_WHOLE_BACKEND */
 void backend_acknowledged(struct backend_control *b); /* a worker has acted upon a topology */
 bool backend_ready(const struct backend_control *b);
@@ -209,6 +243,8 @@ void authority_init(struct backend_control *b);
 void authority_release(struct backend_control *b);
 void authority_start(struct backend_control *b);
 void authority_stop(struct backend_control *b);
+/* Another configuration: the Sentinels are the same, or asked anew. */
+void authority_adopt(struct backend_control *b, bool anew);
 void authority_ask_now(struct backend_control *b);
 void authority_set_pace(struct backend_control *b, bool fast);
 void authority_refresh_secret(struct backend_control *b);

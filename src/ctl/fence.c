@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ctl/apply.h"
 #include "ctl/control.h"
 #include "ctl/drill.h"
 #include "net/mailbox.h"
@@ -282,7 +283,7 @@ static bool same_backend(const struct topology_backend *a, const struct topology
 
 static bool same(const struct topology *a, const struct topology *b)
 {
-    bool equal = a->draining == b->draining;
+    bool equal = a->config == b->config && a->draining == b->draining;
     for (size_t i = 0; i < a->config->backend_count && equal; i++) {
         equal =
             same_backend(&a->backends[i], &b->backends[i], a->config->backends[i].servers.count);
@@ -294,10 +295,14 @@ static void send_to_workers(struct control *c)
 {
     for (unsigned i = 0; i < c->worker_count; i++) {
         struct message_topology *m = xcalloc(1, sizeof *m);
-        *m = (struct message_topology){
-            {.run = c->tell->topology}, topology_ref(c->published), i, c->published->generation};
+        *m = (struct message_topology){{.run = c->tell->topology},
+                                       topology_ref(c->published),
+                                       apply_change(c, i),
+                                       i,
+                                       c->published->generation};
         mailbox_post(c->workers[i].mailbox, &m->message);
     }
+    apply_sent(c);
 }
 
 static void remember_published(struct control *c)

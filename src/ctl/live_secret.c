@@ -26,6 +26,17 @@ void live_secret_release(struct live_secret *s)
     *s = (struct live_secret){0};
 }
 
+void live_secret_adopt(struct live_secret *s, const char *path, const char *value)
+{
+    bool same = s->path != NULL && path != NULL && strcmp(s->path, path) == 0;
+    if (same && s->read != NULL) {
+        s->path = path;
+    } else {
+        live_secret_release(s);
+        live_secret_init(s, path, value);
+    }
+}
+
 static void tell_unreadable(struct live_secret *s, const char *whose, const char *why)
 {
     if (!s->unreadable) {

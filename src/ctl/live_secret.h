@@ -18,6 +18,8 @@ struct live_secret {
 
 /* `value` is what the configuration holds. */
 void live_secret_init(struct live_secret *s, const char *path, const char *value);
+/* The same secret in another configuration: what was read from its file since stays in force. */
+void live_secret_adopt(struct live_secret *s, const char *path, const char *value);
 void live_secret_release(struct live_secret *s); /* wipes */
 /* Looks at the file. True if the value changed. `whose` is for the log ("backend=redis"). */
 bool live_secret_refresh(struct live_secret *s, const char *whose);

@@ -121,12 +121,11 @@ static bool has_server(struct once *o, const struct frontend_config *f)
     return all;
 }
 
-int probe_once(const struct config *config, struct certificates *certificates)
+int probe_once(struct config *config, struct certificates *certificates)
 {
     static struct once o; /* a loop is too large for the stack */
-    struct shared *shared = shared_new(config, 0);
-    struct control_setup setup = {.config = config, .shared = shared, .certificates = certificates};
-    if (shared == NULL || control_init(&o.control, &setup) != 0) {
+    struct control_setup setup = {.config = config, .certificates = certificates};
+    if (control_init(&o.control, &setup) != 0) {
         fprintf(stderr, "router: out of memory\n");
         return 1;
     }
@@ -146,6 +145,5 @@ int probe_once(const struct config *config, struct certificates *certificates)
     }
     loop_release(&o.control.loop); /* not earlier: by its clock a Sentinel is still heard */
     control_release(&o.control);
-    shared_free(shared);
     return status;
 }

@@ -7,6 +7,6 @@ struct certificates;
 struct config;
 
 /* Prints to standard output. 0 if every frontend has a server, else 1. */
-int probe_once(const struct config *config, struct certificates *certificates);
+int probe_once(struct config *config, struct certificates *certificates);
 
 #endif

@@ -59,7 +59,7 @@ static void set_up(struct probes *p, size_t server)
 {
     const struct backend_config *b = p->config;
     const struct address *at = &b->servers.items[server].address;
-    struct server_probes *s = &p->servers[server];
+    struct server_probes *s = p->servers[server];
     write_host(b, &b->servers.items[server], s->host);
     s->setup = (struct probe_setup){
         .user = b->probe_user,
@@ -77,18 +77,28 @@ static void set_up(struct probes *p, size_t server)
     };
 }
 
+/* A block for each server, which stays where it is: a probe that ends its login when it is closed
+ * still reads there. */
+static void make_room(struct probes *p)
+{
+    p->servers = xrealloc(p->servers, (p->config->servers.count + 1) * sizeof(*p->servers));
+    while (p->count < p->config->servers.count) {
+        p->servers[p->count++] = xcalloc(1, sizeof(**p->servers));
+    }
+}
+
 void probes_init(struct probes *p, const struct backend_config *config,
                  struct tls_context *const *tls, struct tls_context *const *word_tls)
 {
     *p = (struct probes){
         .config = config,
-        .servers = xcalloc(config->servers.count, sizeof *p->servers),
         .tls = tls,
         .word_tls = word_tls,
         .fast = true,
     };
     live_secret_init(&p->secret, config->probe_password_file, config->probe_password);
-    for (size_t i = 0; i < config->servers.count; i++) {
+    make_room(p);
+    for (size_t i = 0; i < p->count; i++) {
         set_up(p, i);
     }
 }
@@ -96,19 +106,22 @@ void probes_init(struct probes *p, const struct backend_config *config,
 void probes_release(struct probes *p)
 {
     live_secret_release(&p->secret);
+    for (size_t i = 0; i < p->count; i++) {
+        free(p->servers[i]);
+    }
     free(p->servers);
 }
 
-static struct probe *start_one(struct loop *l, const struct probe_target *target, size_t server,
-                               const struct probe_events *events, void *context, uint64_t *stamp)
+static struct probe *start_one(const struct probes *p, const struct probe_target *target,
+                               size_t server, const struct probe_events *events)
 {
-    struct probe *p = probe_new(l, target, server, events, context, stamp);
-    if (p != NULL) {
-        probe_start(p);
+    struct probe *one = probe_new(p->loop, target, server, events, p->context, p->stamp);
+    if (one != NULL) {
+        probe_start(one);
     } else {
         log_error("out of memory: a server is not probed");
     }
-    return p;
+    return one;
 }
 
 /* A login that must not be cut may wait for a server that knows nothing of it: it was started anew,
@@ -124,13 +137,12 @@ static unsigned proxy_of(enum send_proxy wanted)
 }
 
 /* Nobody is asked where a name has no address yet. */
-static void start_server(struct probes *p, struct loop *l, size_t server,
-                         const struct probes_events *events, void *context, uint64_t *stamp)
+static void start_server(struct probes *p, size_t server)
 {
     const struct backend_config *b = p->config;
     const struct server_config *config = &b->servers.items[server];
     const struct address *at = &config->address;
-    struct server_probes *s = &p->servers[server];
+    struct server_probes *s = p->servers[server];
     struct probe_target target = {
         .address = b->probe_port > 0 ? address_with_port(at, b->probe_port) : *at,
         .dialogue = dialogue_of(b),
@@ -142,25 +154,30 @@ static void start_server(struct probes *p, struct loop *l, size_t server,
         .fast_interval_ms = b->probe_fast_interval,
         .tcp = {keepalive_of(b), b->tcp_user_timeout},
     };
+    s->asked = *at;
     if (!address_is_set(at)) {
         return;
     }
     address_peer_name(at, config->host, target.peer);
-    s->probe = start_one(l, &target, server, &events->role, context, stamp);
+    s->probe = start_one(p, &target, server, &p->events->role);
     if (b->patroni > 0 && target.dialogue == b->protocol->dialogue && target.dialogue != NULL) {
         target.address = address_with_port(at, b->patroni);
         target.dialogue = &patroni_probe;
         target.tls = p->word_tls;
         target.proxy = 0;
-        s->witness = start_one(l, &target, server, &events->witness, context, stamp);
+        s->witness = start_one(p, &target, server, &p->events->witness);
     }
 }
 
 void probes_start(struct probes *p, struct loop *l, const struct probes_events *events,
                   void *context, uint64_t *stamp)
 {
-    for (size_t i = 0; i < p->config->servers.count; i++) {
-        start_server(p, l, i, events, context, stamp);
+    p->loop = l;
+    p->events = events;
+    p->context = context;
+    p->stamp = stamp;
+    for (size_t i = 0; i < p->count; i++) {
+        start_server(p, i);
     }
 }
 
@@ -172,17 +189,39 @@ static void stop_one(struct probe **p)
     }
 }
 
+void probes_stop_server(struct probes *p, size_t server)
+{
+    stop_one(&p->servers[server]->probe);
+    stop_one(&p->servers[server]->witness);
+}
+
 void probes_stop(struct probes *p)
 {
-    for (size_t i = 0; i < p->config->servers.count; i++) {
-        stop_one(&p->servers[i].probe);
-        stop_one(&p->servers[i].witness);
+    for (size_t i = 0; i < p->count; i++) {
+        probes_stop_server(p, i);
+    }
+}
+
+void probes_adopt(struct probes *p, const struct backend_config *config, bool anew)
+{
+    p->config = config;
+    live_secret_adopt(&p->secret, config->probe_password_file, config->probe_password);
+    size_t before = p->count;
+    make_room(p);
+    for (size_t i = 0; i < p->count; i++) {
+        const struct server_config *s = &config->servers.items[i];
+        bool moved = i >= before || !address_equal(&p->servers[i]->asked, &s->address);
+        set_up(p, i);
+        if ((anew || moved) && p->loop != NULL) {
+            probes_stop_server(p, i);
+            start_server(p, i);
+        }
     }
 }
 
 void probes_now(struct probes *p, size_t server)
 {
-    struct server_probes *s = &p->servers[server];
+    struct server_probes *s = p->servers[server];
     if (s->probe != NULL) {
         probe_now(s->probe);
     }
@@ -193,7 +232,7 @@ void probes_now(struct probes *p, size_t server)
 
 void probes_all_now(struct probes *p)
 {
-    for (size_t i = 0; i < p->config->servers.count; i++) {
+    for (size_t i = 0; i < p->count; i++) {
         probes_now(p, i);
     }
 }
@@ -205,12 +244,12 @@ void probes_set_pace(struct probes *p, bool fast)
         return;
     }
     p->fast = fast;
-    for (size_t i = 0; i < p->config->servers.count; i++) {
-        if (p->servers[i].probe != NULL) {
-            probe_set_interval(p->servers[i].probe, ms);
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->servers[i]->probe != NULL) {
+            probe_set_interval(p->servers[i]->probe, ms);
         }
-        if (p->servers[i].witness != NULL) {
-            probe_set_interval(p->servers[i].witness, ms);
+        if (p->servers[i]->witness != NULL) {
+            probe_set_interval(p->servers[i]->witness, ms);
         }
     }
 }
@@ -220,8 +259,8 @@ void probes_refresh_secret(struct probes *p)
     char whose[96];
     snprintf(whose, sizeof whose, "backend=%s", p->config->name);
     if (live_secret_refresh(&p->secret, whose)) {
-        for (size_t i = 0; i < p->config->servers.count; i++) {
-            p->servers[i].setup.password = p->secret.value;
+        for (size_t i = 0; i < p->count; i++) {
+            p->servers[i]->setup.password = p->secret.value;
         }
         probes_all_now(p);
     }

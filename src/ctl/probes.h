@@ -15,16 +15,25 @@ struct server_probes {
     struct probe *probe;      /* owned; NULL with probe = off */
     struct probe *witness;    /* owned: Patroni's word on this server; NULL = nobody is asked */
     struct probe_setup setup; /* for both */
+    struct address asked;     /* where they were started for */
     char host[HOST_FIELD_MAX];
 };
 
+struct probes_events;
+
 struct probes {
     const struct backend_config *config;
-    struct server_probes *servers; /* owned */
+    struct server_probes **servers; /* owned, by index in the backend */
+    size_t count;
     struct live_secret secret;
     struct tls_context *const *tls;      /* borrowed: where the current one, or NULL, is */
     struct tls_context *const *word_tls; /* the same for Patroni */
     bool fast;
+    /* Since probes_start(), borrowed: */
+    struct loop *loop;
+    const struct probes_events *events;
+    void *context;
+    uint64_t *stamp;
 };
 
 struct probes_events {
@@ -36,11 +45,15 @@ struct probes_events {
 void probes_init(struct probes *p, const struct backend_config *config,
                  struct tls_context *const *tls, struct tls_context *const *word_tls);
 void probes_release(struct probes *p);
+/* Follows another configuration of the same backend: servers that are new are asked, others as
+ * before, or `anew` with new connections. */
+void probes_adopt(struct probes *p, const struct backend_config *config, bool anew);
 
 /* They begin at the fast pace. `events` is borrowed for as long as they run. */
 void probes_start(struct probes *p, struct loop *l, const struct probes_events *events,
                   void *context, uint64_t *stamp);
 void probes_stop(struct probes *p);
+void probes_stop_server(struct probes *p, size_t server);
 void probes_now(struct probes *p, size_t server); /* this one, or */
 void probes_all_now(struct probes *p);
 void probes_set_pace(struct probes *p, bool fast);

@@ -320,6 +320,14 @@ void sentinels_free(struct sentinels *s)
     free(s);
 }
 
+void sentinels_adopt(struct sentinels *s, const struct backend_config *config)
+{
+    s->setup.config = config;
+    for (size_t i = 0; i < s->count; i++) {
+        s->items[i].config = &config->sentinels.items[i];
+    }
+}
+
 void sentinels_now(struct sentinels *s)
 {
     for (size_t i = 0; i < s->count; i++) {

@@ -48,6 +48,9 @@ void sentinels_stop(struct sentinels *s);
 /* After sentinels_stop(); the loop may still run. NULL is fine. */
 void sentinels_free(struct sentinels *s);
 
+/* Another configuration with the same Sentinels and as many servers. */
+void sentinels_adopt(struct sentinels *s, const struct backend_config *config);
+
 void sentinels_now(struct sentinels *s); /* asks all of them */
 void sentinels_set_pace(struct sentinels *s, bool fast);
 

@@ -16,6 +16,10 @@
 #include "base/macros.h"
 #include "base/mem.h"
 
+/* An address without a session is forgotten when about so many others have come since. What it did
+ * counts for a second, so this is how many sessions a second a flood would have to begin. 3 MB. */
+#define FLOOD_SLACK 65536
+
 #define SHARDS        64
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -48,6 +52,12 @@ struct client_table {
     uint32_t *buckets;     /* owned */
     void *block;           /* owned: what the table lies in */
 };
+
+/* Its parts fill unevenly, and the fullest one refuses first. */
+size_t client_table_size(unsigned max_sessions)
+{
+    return (size_t)max_sessions * 2 + FLOOD_SLACK;
+}
 
 struct client_table *client_table_new(size_t capacity)
 {

@@ -24,6 +24,8 @@ enum client_verdict {
  * of equal size by a random hash, and the fullest part decides: let it be twice the number of
  * clients that are expected at once. Memory that was never used is not resident. Never NULL: made
  * at the start. */
+/* How many addresses to have room for. */
+size_t client_table_size(unsigned max_sessions);
 struct client_table *client_table_new(size_t capacity);
 void client_table_free(struct client_table *t); /* NULL is fine */
 

@@ -310,6 +310,7 @@ static struct config *load(const char *path, const char *data, size_t len,
                            struct config_errors *errors)
 {
     struct config *c = xcalloc(1, sizeof(*c));
+    c->references = 1;
     c->origin = xcalloc(1, sizeof(*c->origin));
     c->origin->path = xstrdup(path);
     struct loader l = {.config = c, .origin = c->origin, .errors = errors, .section = NO_SECTION};
@@ -371,19 +372,55 @@ static void release_members(struct config *c, enum section_kind kind, size_t ind
     }
 }
 
-void config_free(struct config *config)
+static void release_frontend(struct config *c, size_t i)
 {
-    if (config == NULL) {
+    struct frontend_config *f = &c->frontends[i];
+    if (f->owner != NULL) {
+        config_free(f->owner);
         return;
     }
-    release_members(config, SECTION_ROUTER, 0);
+    release_members(c, SECTION_FRONTEND, i);
+    free(f->name);
+}
+
+static void release_backend(struct config *c, size_t i)
+{
+    struct backend_config *b = &c->backends[i];
+    if (b->owner != NULL) {
+        release_SERVER(&b->servers);
+        config_free(b->owner);
+        return;
+    }
+    release_members(c, SECTION_BACKEND, i);
+    free(b->name);
+}
+
+const char *config_path(const struct config *config)
+{
+    return config->origin != NULL ? config->origin->path : NULL;
+}
+
+struct config *config_ref(struct config *config)
+{
+    config->references++;
+    return config;
+}
+
+void config_free(struct config *config)
+{
+    if (config == NULL || --config->references > 0) {
+        return;
+    }
+    if (config->owner != NULL) {
+        config_free(config->owner);
+    } else {
+        release_members(config, SECTION_ROUTER, 0);
+    }
     for (size_t i = 0; i < config->frontend_count; i++) {
-        release_members(config, SECTION_FRONTEND, i);
-        free(config->frontends[i].name);
+        release_frontend(config, i);
     }
     for (size_t i = 0; i < config->backend_count; i++) {
-        release_members(config, SECTION_BACKEND, i);
-        free(config->backends[i].name);
+        release_backend(config, i);
     }
     free(config->frontends);
     free(config->backends);
@@ -411,4 +448,14 @@ bool config_uses_backend(const struct frontend_config *f, size_t backend)
         found = config_way(f, i).backend == backend;
     }
     return found;
+}
+
+bool config_limits_by_address(const struct config *c)
+{
+    bool limits = false;
+    for (size_t i = 0; i < c->frontend_count && !limits; i++) {
+        const struct frontend_config *f = &c->frontends[i];
+        limits = !f->gone && (f->max_sessions_per_ip > 0 || f->session_rate_per_ip > 0);
+    }
+    return limits;
 }

@@ -1,7 +1,10 @@
 /* What router.ini says, checked and whole. Immutable once loaded; one config is shared by all
- * threads and freed after the last of them ended.
+ * threads and freed after the last of them has let go of it.
  *
- * A list is an array of `count` items; all memory belongs to the config. */
+ * A list is an array of `count` items; all memory belongs to the config, unless its `owner` says
+ * that it is another one's: a configuration that follows another one shares what has not changed,
+ * and keeps what is gone for as long as sessions use it (model/config_follow.h). Positions in
+ * `frontends`, `backends` and `servers` stay what they are over all of them. */
 #ifndef ROUTER_MODEL_CONFIG_H
 #define ROUTER_MODEL_CONFIG_H
 
@@ -129,7 +132,10 @@ struct server_config {
     unsigned max_connections; /* 0 = none; the backend's value where the line has none */
     bool own_max_connections; /* the line has one */
     bool backup;
-    size_t id; /* over all backends, 0..config.server_count-1 */
+    size_t id;            /* over all backends, 0..config.server_count-1 */
+    size_t rank;          /* its place in the file, among the servers of its backend */
+    bool gone;            /* removed: nobody new comes, and nobody sees it */
+    struct config *owner; /* ref: of the memory behind name and address_text; NULL = this one */
 };
 
 struct server_list {
@@ -179,8 +185,10 @@ struct router_config {
 struct frontend_config {
     char *name;
     size_t index;
-    size_t backend;  /* index in config.backends */
-    bool route_auto; /* the file says auto, or nothing; `route` is what it means here */
+    bool gone;            /* removed: it does not listen any more */
+    struct config *owner; /* ref: of the memory behind all of this; NULL = this one */
+    size_t backend;       /* index in config.backends */
+    bool route_auto;      /* the file says auto, or nothing; `route` is what it means here */
 #define ROUTER   NO_MEMBER
 #define FRONTEND MEMBER
 #define BACKEND  NO_MEMBER
@@ -193,7 +201,9 @@ struct frontend_config {
 struct backend_config {
     char *name;
     size_t index;
-    bool probe_tls_auto; /* the file says auto, or nothing; `probe_tls` is what it means here */
+    bool gone;            /* removed: no frontend leads to it any more */
+    struct config *owner; /* ref: of all but the array of servers; NULL = this one */
+    bool probe_tls_auto;  /* the file says auto, or nothing; `probe_tls` is what it means here */
     /* probe_password and sentinel_password hold the secrets wherever they came from. */
 #define ROUTER   NO_MEMBER
 #define FRONTEND NO_MEMBER
@@ -215,7 +225,9 @@ struct config {
     size_t frontend_count;
     struct backend_config *backends;
     size_t backend_count;
-    size_t server_count;          /* over all backends */
+    size_t server_count;          /* the ids of all backends' servers are below it */
+    struct config *owner;         /* ref: of the memory behind `router`; NULL = this one */
+    unsigned references;          /* of the control thread, or who else runs before it */
     struct config_origin *origin; /* owned: where each value came from; for config*.c only */
 };
 
@@ -228,7 +240,12 @@ int config_load(const char *path, struct config **out, struct text *errors);
  * (probe_password_file) are read. */
 int config_load_text(const char *path, const char *data, size_t len, struct config **out,
                      struct text *errors);
-void config_free(struct config *config); /* secrets are wiped; NULL is fine */
+/* The file that it was read from, borrowed; NULL if none was. */
+const char *config_path(const struct config *config);
+struct config *config_ref(struct config *config);
+/* Gives back one reference; config_load() brought the first one. Secrets are wiped; NULL is fine.
+ */
+void config_free(struct config *config);
 
 /* Where the clients of a frontend may go: `backend`, and by `sni` the others. */
 struct frontend_way {
@@ -241,6 +258,8 @@ config_way_count(const struct frontend_config *f); /* a backend may be there mor
 struct frontend_way config_way(const struct frontend_config *f, size_t i); /* 0: who names none */
 /* Whether clients of the frontend may be served by this backend, be it for a name they ask for. */
 bool config_uses_backend(const struct frontend_config *f, size_t backend);
+/* Whether a frontend limits its clients by their addresses. */
+bool config_limits_by_address(const struct config *c);
 
 /* Prints each option of each section with its value and source ("default", "router.ini:12",
  * "router.ini:13 (environment)"). What it prints is a configuration again, but for secrets: they

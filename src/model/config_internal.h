@@ -81,6 +81,8 @@ enum option_flag {
     OPTION_PATRONI = 262144,
     OPTION_ADMIN = 524288,
     OPTION_PASSWORD = 1048576,
+    OPTION_START = 1 << 24,
+    OPTION_ANEW = 1 << 25,
 };
 
 struct parse;

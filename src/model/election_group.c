@@ -126,7 +126,7 @@ static bool is_listed_before(const struct ballot *b, size_t i, size_t other)
 {
     const struct server_config *one = &b->in->servers[i];
     const struct server_config *two = &b->in->servers[other];
-    return one->backup == two->backup ? one->id < two->id : two->backup;
+    return one->backup == two->backup ? one->rank < two->rank : two->backup;
 }
 
 /* How many that could write are in the cluster of server `i`. */

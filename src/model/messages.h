@@ -6,10 +6,15 @@
 #include "base/address.h"
 #include "base/list.h"
 #include "base/message.h"
+#include "model/metrics.h"
 #include "model/route.h"
 
+struct cancel_table;
+struct client_table;
 struct mailbox;
 struct tls_context;
+
+#define TICKET_SEED_BYTES 32
 
 /* What a thread runs when a message of a kind arrives. core/worker.c defines the one, ctl/control.c
  * the other, router.c introduces them to each other. */
@@ -46,12 +51,38 @@ struct message_beat {
     bool away; /* control's */
 };
 
+/* One of the sockets that a worker is to listen on. */
+struct change_listener {
+    unsigned bind; /* which address: a number that is never used again */
+    size_t frontend;
+    int fd; /* owned; -1 = the worker has it already */
+};
+
+/* Another configuration, for one worker. All pointers but `listeners`, `frontend_tls` and
+ * `backend_tls` are lent until the worker has acknowledged a later one. */
+struct change {
+    const struct config *config;
+    struct shared *shared;
+    struct metrics metrics;
+    struct client_table *clients;
+    struct cancel_table *cancels;
+    unsigned refusing_max;
+    struct change_listener *listeners; /* owned: all that the worker is to listen on */
+    size_t listener_count;
+    struct tls_context **frontend_tls; /* owned, with a reference of each; NULL = in the clear */
+    struct tls_context **backend_tls;  /* the same */
+    /* For a worker whose tickets have no keys yet; the same for all of them. */
+    unsigned char ticket_seed[TICKET_SEED_BYTES];
+    uint64_t tickets_began_s;
+};
+
 /* control -> worker: route by this from now on; the message brings one reference. The worker closes
  * what it must and sends the same message back: nothing older than this generation is acted upon
  * there any more. */
 struct message_topology {
     struct message message;
     struct topology *topology; /* NULL on the way back */
+    struct change *change;     /* owned: another configuration with it; NULL = the same */
     unsigned worker;
     uint64_t generation;
 };

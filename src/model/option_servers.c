@@ -155,6 +155,7 @@ bool parse_SERVER(struct parse *p, struct server_list *out)
         !parse_server_words(p, &s)) {
         return false;
     }
+    s.rank = out->count;
     out->items[out->count++] = s;
     return true;
 }
@@ -169,9 +170,14 @@ void print_SERVER(struct text *out, const struct server_list *value, size_t item
 void release_SERVER(struct server_list *value)
 {
     for (size_t i = 0; i < value->count; i++) {
-        free(value->items[i].name);
-        free(value->items[i].address_text);
-        free(value->items[i].host);
+        struct server_config *s = &value->items[i];
+        if (s->owner != NULL) {
+            config_free(s->owner);
+        } else {
+            free(s->name);
+            free(s->address_text);
+            free(s->host);
+        }
     }
     free(value->items);
     *value = (struct server_list){0};

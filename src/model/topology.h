@@ -60,6 +60,7 @@ struct shared_backend {
     atomic_uint waiting_peak;
     atomic_uint sessions; /* those that came for its servers, with one or not */
     atomic_uint sessions_peak;
+    atomic_uint users;   /* whoever keeps the backend's index: sessions, requests to cancel */
     atomic_bool doubted; /* a role error was seen in passing; control clears it when it looks */
     atomic_bool write_awaited; /* a primary is new: control wants to hear of the first write to it,
                                 * from whoever clears this */

@@ -43,6 +43,7 @@ static inline void electorate_init(struct electorate *e, size_t count, const siz
         snprintf(e->names[at], sizeof(e->names[at]), "redis-%zu", i);
         e->servers[at].name = e->names[at];
         e->servers[at].id = i;
+        e->servers[at].rank = i;
         electorate_address(e, at, i);
     }
     e->memory = (struct election_memory){.incumbent = ELECTION_NOBODY};

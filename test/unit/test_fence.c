@@ -22,7 +22,6 @@ struct world {
     struct config config;
     struct backend_config backend;
     struct server_config servers[SERVERS];
-    struct shared *shared;
     struct certificates certificates;
     struct control control;
     struct loop loops[WORKERS];
@@ -86,12 +85,10 @@ static int setup(void **state)
     };
     w->config =
         (struct config){.backends = &w->backend, .backend_count = 1, .server_count = SERVERS};
-    w->shared = shared_new(&w->config, 0);
     char why[CERTIFICATES_WHY_MAX];
     assert_int_equal(certificates_init(&w->certificates, &w->config, why), 0);
     struct control_setup setup = {
         .config = &w->config,
-        .shared = w->shared,
         .tell = &inbox,
         .certificates = &w->certificates,
         .worker_count = WORKERS,
@@ -122,7 +119,6 @@ static int teardown(void **state)
     assert_int_equal(loop_release(&w->control.loop), 0);
     control_release(&w->control);
     certificates_release(&w->certificates);
-    shared_free(w->shared);
     free(w);
     return 0;
 }

@@ -1,0 +1,76 @@
+/* A backend of the control thread follows another configuration: its servers keep what is known of
+ * them, new ones begin as unknown, and what is gone is asked until the last session on it ended. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "ctl/control.h"
+
+static bool is_asked(const struct backend_control *b, size_t server)
+{
+    const struct server_probes *p = b->probes.servers[server];
+    return p->probe != NULL || p->witness != NULL;
+}
+
+/* Nothing is known of a server that is new, or that is to be forgotten. */
+static void forget(struct backend_control *b, size_t server)
+{
+    const struct server_config *config = &b->config->servers.items[server];
+    b->servers[server] = (struct server_control){
+        .config = config,
+        .up = b->config->probe == PROBE_OFF && address_is_set(&config->address),
+        .told.failures = config->gone ? b->config->probe_fall : 0,
+    };
+    b->memory.servers[server] = (struct server_memory){0};
+    if (b->memory.incumbent == (int)server) {
+        b->memory.incumbent = ELECTION_NOBODY;
+    }
+}
+
+static bool is_another(const struct server_config *was, const struct server_config *now)
+{
+    return was->gone != now->gone || !address_equal(&was->address, &now->address);
+}
+
+static void make_room(struct backend_control *b, size_t before, size_t count)
+{
+    b->servers = xrealloc(b->servers, (count + 1) * sizeof *b->servers);
+    b->memory.servers = xrealloc(b->memory.servers, (count + 1) * sizeof *b->memory.servers);
+    for (size_t i = before; i < count; i++) {
+        b->servers[i] = (struct server_control){0};
+    }
+}
+
+void backend_adopt(struct backend_control *b, const struct backend_config *config, bool anew)
+{
+    const struct backend_config *was = b->config;
+    size_t before = was->servers.count;
+    make_room(b, before, config->servers.count);
+    b->config = config;
+    for (size_t i = 0; i < config->servers.count; i++) {
+        const struct server_config *now = &config->servers.items[i];
+        bool fresh = i >= before || (!now->gone && is_another(&was->servers.items[i], now));
+        if (fresh) {
+            forget(b, i);
+        }
+        b->servers[i].config = now;
+    }
+    backend_take_tls(b);
+    probes_adopt(&b->probes, config, anew);
+    authority_adopt(b, anew || before != config->servers.count);
+    probes_all_now(&b->probes);
+}
+
+void backend_forget_gone(struct backend_control *b)
+{
+    const struct shared *shared = b->control->shared;
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        const struct server_config *s = &b->config->servers.items[i];
+        bool gone = s->gone || b->config->gone;
+        if (gone && is_asked(b, i) && atomic_load(&shared->servers[s->id]->connections) == 0 &&
+            !b->servers[i].fence.exposed) {
+            probes_stop_server(&b->probes, i);
+            forget(b, i);
+            b->servers[i].told.failures = b->config->probe_fall;
+        }
+    }
+}
