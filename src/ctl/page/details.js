@@ -7,13 +7,13 @@ const CHARTS = {
 /* [key, label, how to say it]; what a router does not tell is left out. */
 const yes = x => x ? 'yes' : 'no';
 const FACTS = {
-  f: [['route', 'Route'], ['max_sessions', 'Sessions at most', x => x ? n(x) : 'no limit'], ['sessions_total', 'Sessions ever', n], ['held', 'Of them waited', n], ['left_waiting', 'Left while waiting', n],
+  f: [['route', 'Route'], ['max_sessions', 'Sessions at most', x => x ? n(x) : 'no limit'], ['sessions_max', 'The most so far', n], ['rate_max', 'New in a second, the most', n], ['sessions_total', 'Sessions ever', n], ['held', 'Of them waited', n], ['left_waiting', 'Left while waiting', n],
     ['idle_closed', 'Closed idle', n], ['bytes_in', 'From clients', bytes], ['bytes_out', 'To clients', bytes], ['denied', 'Denied by address', n], ['refused_sessions', 'Refused: too many', n],
     ['refused_rate', 'Refused: too fast', n], ['refused_queue', 'Refused: waited', n], ['refused_connect', 'Refused: no server', n], ['refused_login', 'Refused: login', n], ['refused_proxy', 'Refused: PROXY', n], ['refused_hello', 'Refused: TLS hello', n],
     ['tls_handshakes', 'TLS handshakes', n], ['tls_resumed', 'TLS resumed', n], ['tls_failed', 'TLS failed', n]],
-  b: [['protocol', 'Protocol'], ['primary', 'Primary'], ['verdict', 'Verdict'], ['waiting', 'Clients that wait', n], ['queue_limit', 'May wait', n], ['held_ms', 'Held for', x => x ? span(x) : 'nothing is held']],
-  s: [['state', 'State'], ['role', 'Role'], ['access', 'Access'], ['admin', 'Operator says'], ['max_connections', 'Connections at most', x => x ? n(x) : 'no limit'], ['weight', 'Weight', n], ['backup', 'Backup', yes],
-    ['sessions_total', 'Sessions ever', n], ['bytes_in', 'To it', bytes], ['bytes_out', 'From it', bytes], ['lag_bytes', 'Behind', bytes], ['behind_ms', 'Behind, in time', span], ['offset', 'Offset', n],
+  b: [['protocol', 'Protocol'], ['primary', 'Primary'], ['verdict', 'Verdict'], ['waiting', 'Clients that wait', n], ['queue_limit', 'May wait', n], ['waiting_max', 'The most that waited', n], ['elections', 'Elections', n], ['fences', 'Fences', n], ['changed_ms', 'Like this for', span], ['held_ms', 'Held for', x => x ? span(x) : 'nothing is held']],
+  s: [['state', 'State'], ['changed_ms', 'Like this for', span], ['down_ms', 'Down in all', span], ['falls', 'Went down', n], ['role', 'Role'], ['access', 'Access'], ['admin', 'Operator says'], ['max_connections', 'Connections at most', x => x ? n(x) : 'no limit'], ['weight', 'Weight', n], ['backup', 'Backup', yes],
+    ['sessions_max', 'The most so far', n], ['last_session_ms', 'Last session', ago], ['sessions_total', 'Sessions ever', n], ['bytes_in', 'To it', bytes], ['bytes_out', 'From it', bytes], ['lag_bytes', 'Behind', bytes], ['behind_ms', 'Behind, in time', span], ['offset', 'Offset', n],
     ['latency_us', 'Probe takes', x => millis(x / 1000)], ['probe_age_ms', 'Probed', ago], ['failures', 'Probes failed in a row', n], ['connect_errors', 'Connects failed', n], ['retries', 'Went elsewhere', n],
     ['sessions_fenced', 'Sessions fenced', n], ['role_errors', 'Role errors seen', n], ['tls_handshakes', 'TLS handshakes', n], ['tls_resumed', 'TLS resumed', n], ['patroni_leader', 'Patroni’s leader', yes]],
 };

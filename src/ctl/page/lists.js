@@ -1,7 +1,7 @@
 /* Figures, changes of the primary, certificates, events. */
 const FIGURES = [
   ['Sessions', 'sessions', (v, s) => [n(s.router.sessions), 'of ' + n(s.router.max_sessions)]],
-  ['New sessions', 'fresh', v => [known(v, rated(perSecond)), '']],
+  ['New sessions', 'fresh', (v, s) => [known(v, rated(perSecond)), s.router.rate_max ? 'at most ' + n(s.router.rate_max) : '']],
   ['From clients', 'in', v => [known(v, rated(bytes)), '']],
   ['To clients', 'out', v => [known(v, rated(bytes)), '']],
   ['Waiting', 'waiting', v => [known(v, whole), '']],
@@ -57,6 +57,7 @@ function fillChange(li, c, newest) {
   say(p.what, c.from === c.to && c.to ? c.to + ' stays' : (c.from || 'nobody') + ' → ' + (c.to || 'nobody yet'));
   say(p.gap, gap);
   dress(p.gap, cls);
+  show(p.bar, steps.length > 0);
   sync(p.bar, steps.filter(k => k !== 'fenced' || c.fenced_ms > 0), k => k, k => make('i', k), (i, k) => { const grow = String(took1(k)); if (i.style.flexGrow !== grow) i.style.flexGrow = grow; });
   sync(p.steps, [null, ...steps], k => k, k => make('span', k || ''), (node, k) =>
     say(node, k === null ? 'detected ' + clock(new Date(c.at)) : k === 'fenced' && c.fenced_ms === 0 ? 'nobody to fence' : STEP_WORD[k] + ' ' + took(c[k + '_ms']) + (before(k) > 0 && took1(k) > 0 ? ' (+' + took(took1(k)) + ')' : '')));
