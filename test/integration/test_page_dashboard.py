@@ -111,9 +111,14 @@ def test_all_can_be_reached_and_opened_by_keys(stage, browser):
 
 
 def test_who_sees_no_picture_is_told_the_same(stage, browser):
-    stage(redis_and_hubs())
-    label = browser.evaluate("document.querySelectorAll('.server')[1].getAttribute('aria-label')")
-    assert label == "r1, 10.0.0.11:6379, replica, 0 sessions"
+    stats = redis_and_hubs()
+    find(stats, "r2").update(state="down", access="quiet", reason="connection refused")
+    stage(stats)
+    for i, label in ((1, "r1, 10.0.0.11:6379, replica, 0 sessions"),
+                     (2, "r2, 10.0.0.12:6379, down, replica, no new sessions, 0 sessions, "
+                         "connection refused")):
+        assert browser.evaluate(
+            f"document.querySelectorAll('.server')[{i}].getAttribute('aria-label')") == label
     nameless = browser.evaluate(
         "[...document.querySelectorAll('button, input')].filter(x => x.getClientRects().length &&"
         " !(x.innerText || x.getAttribute('aria-label') || x.labels?.length)).length")

@@ -4,19 +4,16 @@ const CHARTS = {
   b: [['Clients that wait', 'waiting', whole], ['Sessions', 'sessions', whole], ['New sessions', 'fresh', rated(perSecond)], ['To its servers', 'in', rated(bytes)], ['From its servers', 'out', rated(bytes)], ['Slowest probe', 'probe', millis]],
   s: [['Sessions', 'sessions', whole], ['New sessions', 'fresh', rated(perSecond)], ['To it', 'in', rated(bytes)], ['From it', 'out', rated(bytes)], ['Behind', 'lag', bytes], ['Probe', 'probe', millis]],
 };
-/* [key, label, how to say it]; what a router does not tell is left out. */
-const yes = x => x ? 'yes' : 'no';
-const FACTS = {
-  f: [['route', 'Route'], ['max_sessions', 'Sessions at most', x => x ? n(x) : 'no limit'], ['sessions_max', 'The most so far', n], ['rate_max', 'New in a second, the most', n], ['sessions_total', 'Sessions ever', n], ['held', 'Of them waited', n], ['left_waiting', 'Left while waiting', n],
-    ['idle_closed', 'Closed idle', n], ['bytes_in', 'From clients', bytes], ['bytes_out', 'To clients', bytes], ['denied', 'Denied by address', n], ['refused_sessions', 'Refused: too many', n],
-    ['refused_rate', 'Refused: too fast', n], ['refused_queue', 'Refused: waited', n], ['refused_connect', 'Refused: no server', n], ['refused_login', 'Refused: login', n], ['refused_proxy', 'Refused: PROXY', n], ['refused_hello', 'Refused: TLS hello', n],
-    ['tls_handshakes', 'TLS handshakes', n], ['tls_resumed', 'TLS resumed', n], ['tls_failed', 'TLS failed', n]],
-  b: [['protocol', 'Protocol'], ['primary', 'Primary'], ['verdict', 'Verdict'], ['waiting', 'Clients that wait', n], ['queue_limit', 'May wait', n], ['waiting_max', 'The most that waited', n], ['elections', 'Elections', n], ['fences', 'Fences', n], ['changed_ms', 'Like this for', span], ['held_ms', 'Held for', x => x ? span(x) : 'nothing is held']],
-  s: [['state', 'State'], ['changed_ms', 'Like this for', span], ['down_ms', 'Down in all', span], ['falls', 'Went down', n], ['role', 'Role'], ['access', 'Access'], ['admin', 'Operator says'], ['max_connections', 'Connections at most', x => x ? n(x) : 'no limit'], ['weight', 'Weight', n], ['backup', 'Backup', yes],
-    ['sessions_max', 'The most so far', n], ['last_session_ms', 'Last session', ago], ['sessions_total', 'Sessions ever', n], ['bytes_in', 'To it', bytes], ['bytes_out', 'From it', bytes], ['lag_bytes', 'Behind', bytes], ['behind_ms', 'Behind, in time', span], ['offset', 'Offset', n],
-    ['latency_us', 'Probe takes', x => millis(x / 1000)], ['probe_age_ms', 'Probed', ago], ['failures', 'Probes failed in a row', n], ['connect_errors', 'Connects failed', n], ['retries', 'Went elsewhere', n],
-    ['sessions_fenced', 'Sessions fenced', n], ['role_errors', 'Role errors seen', n], ['tls_handshakes', 'TLS handshakes', n], ['tls_resumed', 'TLS resumed', n], ['patroni_leader', 'Patroni’s leader', yes]],
-};
+/* Whatever else the router tells, by the names of /stats.json and in the units that they end in. */
+const TOLD = new Set(['name', 'address', 'reason', 'kind', 'backend']);
+function factsOf(x) {
+  return Object.entries(x).filter(([key, v]) => !TOLD.has(key) && v != null && v !== '' && typeof v !== 'object').map(([key, v]) => {
+    const label = key.replace(/_(ms|us)$/, '').replace(/_/g, ' ').replace('tls', 'TLS');
+    if (typeof v !== 'number') return [key, label, v === true ? 'yes' : v === false ? 'no' : v];
+    const unit = key.includes('bytes') ? bytes : key.endsWith('_ms') ? span : key.endsWith('_us') ? us => millis(us / 1000) : n;
+    return [key, label, unit(v)];
+  });
+}
 const WHAT = { f: 'Frontend', b: 'Backend', s: 'Server' };
 let subject = null;
 
@@ -69,7 +66,7 @@ function fillDetails(s) {
     show(chart, !unknown);
     if (!unknown) chart.fill(t && t.series[key], key === 'lag' ? lagUnit(x) : undefined);
   }
-  sync(p.facts, FACTS[kind].filter(f => x[f[0]] != null), f => f[0], f => make('div', '', make('dt', '', f[1]), make('dd')), (div, f) => say(div.lastChild, String(f[2] ? f[2](x[f[0]]) : x[f[0]])));
+  sync(p.facts, factsOf(x), f => f[0], f => make('div', '', make('dt', '', f[1]), make('dd')), (div, f) => say(div.lastChild, f[2]));
   const words = e => e.backend === (kind === 's' ? subject.backend : subject.name) && (kind === 'b' || e.text.split(/[^\w.:-]+/).includes(subject.name));
   const past = s.events.filter(words).slice(0, 8);
   show(p.past, past.length > 0);

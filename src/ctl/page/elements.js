@@ -42,23 +42,6 @@ function build(node, list) {
   add(node, list);
   return node;
 }
-/* columns: [label, class, parts of a cell, update(parts, item)] */
-function makeTable(columns, caption) {
-  const head = make('tr'), body = make('tbody');
-  for (const [label, cls] of columns) { const th = make('th', cls, label); th.scope = 'col'; head.append(th); }
-  const table = make('table', '', make('thead', '', head), body);
-  table.setAttribute('aria-label', caption);
-  table.fill = (items, key) => sync(body, items, key, () => {
-    const row = make('tr');
-    row.parts = columns.map(([, cls, parts]) => {
-      const inner = parts.map(([tag, c]) => make(tag, c));
-      row.append(make('td', cls, ...inner));
-      return inner;
-    });
-    return row;
-  }, (row, item) => columns.forEach(([, , , update], i) => update(row.parts[i], item)));
-  return table;
-}
 function makeShape() {
   const lines = draw('path', {}), full = draw('path', { class: 'full' });
   const shape = draw('svg', { viewBox: '0 0 16 16', class: 'shape', 'aria-hidden': 'true' }, full, lines);

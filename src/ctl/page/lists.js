@@ -72,31 +72,48 @@ function few(button, list, count) {
   button.onclick = () => { button.all = !button.all; render(latest); };
   return button.all || sought.length ? list : list.slice(0, count);
 }
+build($('strip'), [['from', 'span'], ['marks', 'span', 'marks'], ['now', 'span']]).p.now.append('now');
+/* When they were, on one line from the oldest, or an hour ago, until now. */
+function fillStrip(list) {
+  const now = Date.now(), from = Math.min(now - 3600000, ...list.map(c => Date.parse(c.at)).filter(at => at === at)), p = $('strip').p;
+  say(p.from, ago(now - from));
+  sync(p.marks, list, c => c.number, c => { const mark = make('i'); mark.title = c.backend + ': ' + c.at; return mark; }, (mark, c) => {
+    const left = (100 * (Date.parse(c.at) - from) / (now - from)).toFixed(1) + '%';
+    if (mark.style.left !== left) mark.style.left = left;
+    dress(mark, c.written_ms != null ? 'written' : 'elected');
+  });
+}
 function fillChanges(s, wanted) {
   const list = s.changes.filter(wanted.change);
+  fillStrip(list);
   show($('changes-section'), list.length > 0);
   sync($('changes'), few($('more-changes'), list, 5), c => c.number, makeChange, (li, c) => fillChange(li, c, c === s.changes.find(x => x.backend === c.backend)));
 }
 
-const certificateTable = makeTable([
-  ['Certificate', 'name', [['b'], ['small', 'mono']], ([b, a], c) => { say(b, c.names.join(', ') || 'nobody'); say(a, c.file); }],
-  ['Of', '', [['span'], ['small']], ([o, k], c) => { say(o, c.owner); say(k, c.kind); }],
-  ['Ends', '', [['span'], ['small']], ([d, t], c) => { say(d, c.days_left < 0 ? 'expired' : plural(c.days_left, 'day', 'days') + ' left'); dress(d, WRONG.has(c.validity) ? 'bad-ink' : c.validity === 'soon' ? 'warn-ink' : ''); say(t, new Date(c.not_after).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' })); }],
-  ['Of its life', '', [['meter']], ([m], c) => {
-    const from = Date.parse(c.not_before), to = Date.parse(c.not_after), left = Math.max(0, Math.min(1, (to - Date.now()) / (to - from))).toFixed(3);
-    m.low = .1; m.optimum = 1;
-    set(m, 'value', left);
-    set(m, 'aria-label', 'Left of its life: ' + Math.round(left * 100) + ' %');
-  }],
-  ['Problem', 'note', [['span']], ([w], c) => { say(w, c.problem || ''); dress(w, WRONG.has(c.validity) ? 'bad-ink' : 'warn-ink'); }],
-], 'Certificates');
-$('tls').prepend(certificateTable);
+function makeCertificate() {
+  return build(make('li'), [['who', 'p', '', [['names', 'b'], ['file', 'small', 'mono']]], ['of', 'span', 'soft'], ['left', 'p', '', [['days', 'span'], ['life', 'meter'], ['until', 'small']]], ['problem', 'p']]);
+}
+function fillCertificate(li, c) {
+  const p = li.p, from = Date.parse(c.not_before), to = Date.parse(c.not_after), colour = WRONG.has(c.validity) ? 'bad-ink' : c.validity === 'soon' ? 'warn-ink' : '';
+  const left = Math.max(0, Math.min(1, (to - Date.now()) / (to - from) || 0)).toFixed(3);
+  say(p.names, c.names.join(', ') || 'nobody');
+  say(p.file, c.file);
+  say(p.of, c.kind + ' ' + c.owner);
+  say(p.days, c.days_left < 0 ? 'expired' : plural(c.days_left, 'day', 'days') + ' left');
+  dress(p.days, colour);
+  p.life.low = .1;
+  p.life.optimum = 1;
+  set(p.life, 'value', left);
+  set(p.life, 'aria-label', 'Left of its life: ' + Math.round(left * 100) + ' %');
+  say(p.until, new Date(to).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' }));
+  say(p.problem, c.problem || '');
+  dress(p.problem, colour);
+}
 function fillTls(s, wanted) {
   const owned = kind => x => (x.tls ? x.tls.certificates : []).map(c => ({ ...c, kind, owner: x.name }));
   const list = [...s.frontends.flatMap(owned('frontend')), ...s.backends.flatMap(owned('backend'))].filter(wanted.certificate);
   show($('tls-section'), list.length > 0 || s.frontends.some(f => f.tls && wanted.door(f)));
-  show(certificateTable, list.length > 0);
-  certificateTable.fill(list, c => c.kind + '/' + c.owner + '/' + c.file);
+  sync($('certificates'), list, c => c.kind + '/' + c.owner + '/' + c.file, makeCertificate, fillCertificate);
   sync($('shakes'), s.frontends.filter(f => f.tls && wanted.door(f)), f => f.name, f => make('li', '', make('b', '', f.name), make('span'), make('span')), (li, f) => {
     const [, done, failed] = li.childNodes, resumed = Math.floor(100 * f.tls_resumed / f.tls_handshakes) + ' % resumed';
     say(done, f.tls_handshakes ? known(thing('f', f.name).rate.shakes, rated(perSecond)) + ' handshakes · ' + n(f.tls_handshakes) + ' ever, ' + resumed : 'no handshake yet');
