@@ -53,11 +53,14 @@ static int run(struct config *config)
     struct router *r;
     const struct log_setup log = {config->router.log, config->router.log_format,
                                   config->router.log_level};
-    if (log_configure(&log, why) != 0 || router_start(&r, config, why, sizeof why) != 0) {
+    int rc = log_configure(&log, why);
+    rc = rc != 0 ? rc : router_start(&r, config, why, sizeof why);
+    if (rc != 0) {
+        log_close();
         fprintf(stderr, "router: %s\n", why);
         return 1;
     }
-    int rc = router_run(r);
+    rc = router_run(r);
     router_free(r);
     log_close();
     if (rc != 0) {
@@ -69,7 +72,7 @@ static int run(struct config *config)
 static int test(const char *path, const struct config *config)
 {
     char why[512];
-    if (router_check(config, why, sizeof why) != 0) {
+    if (log_check(config->router.log, why) != 0 || router_check(config, why, sizeof why) != 0) {
         fprintf(stderr, "router: %s\n", why);
         return 1;
     }

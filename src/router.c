@@ -155,6 +155,7 @@ static void on_signal(uv_signal_t *handle, int number)
     struct router *r = handle->data;
     if (r->signalled) {
         log_warn("second signal: ending at once");
+        log_close();
         _exit(1);
     }
     r->signalled = true;

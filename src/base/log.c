@@ -16,6 +16,7 @@
 
 #include "base/log_line.h"
 #include "base/log_target.h"
+#include "base/log_writer.h"
 
 static _Atomic int threshold = LOG_LEVEL_INFO;
 static _Atomic int format_in_use = LOG_FORMAT_TEXT;
@@ -53,6 +54,11 @@ uint64_t log_left_out(void)
     return atomic_load_explicit(&left_out, memory_order_relaxed);
 }
 
+static void count_dropped(uint64_t lines)
+{
+    atomic_fetch_add_explicit(&dropped, lines, memory_order_relaxed);
+}
+
 /* Lines -------------------------------------------------------------------------------------- */
 
 /* What follows half a line begins anew. */
@@ -80,7 +86,7 @@ static bool tell_lost(struct log_line *l)
         return true;
     }
     char words[64];
-    snprintf(words, sizeof words, "%llu lines of the log were lost", (unsigned long long)lost);
+    snprintf(words, sizeof words, LOG_LOST_WORDS, (unsigned long long)lost);
     const struct log_words w = {.level = LOG_LEVEL_WARN, .words = words};
     log_line_make(l, &w, log_format(), target.kind == LOG_TO_SYSLOG);
     if (write_line(l)) {
@@ -101,7 +107,7 @@ static void emit(const struct log_words *w)
     }
     pthread_rwlock_unlock(&lock);
     if (!taken) {
-        atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
+        count_dropped(1);
         atomic_fetch_add_explicit(&untold, 1, memory_order_relaxed);
     }
 }
@@ -192,20 +198,35 @@ static void exchange(struct log_target *next, enum log_format format)
     pthread_rwlock_unlock(&lock);
 }
 
+static int explain(int rc, const char *wanted, char why[LOG_WHY_MAX])
+{
+    if (rc != 0) {
+        snprintf(why, LOG_WHY_MAX, "cannot log to %s: %s", wanted, strerror(-rc));
+    }
+    return rc;
+}
+
+int log_check(const char *wanted, char why[LOG_WHY_MAX])
+{
+    struct log_target t;
+    int rc = log_target_parse(&t, wanted);
+    rc = rc != 0 ? rc : log_target_check(&t);
+    log_target_release(&t);
+    return explain(rc, wanted, why);
+}
+
 int log_configure(const struct log_setup *setup, char why[LOG_WHY_MAX])
 {
     const char *wanted = setup->target != NULL ? setup->target : "stderr";
     struct log_target next;
     int rc = log_target_parse(&next, wanted);
-    rc = rc != 0 ? rc : log_target_open(&next);
-    if (rc != 0) {
-        snprintf(why, LOG_WHY_MAX, "cannot log to %s: %s", wanted, strerror(-rc));
-    } else {
+    rc = rc != 0 ? rc : log_target_open(&next, count_dropped);
+    if (rc == 0) {
         exchange(&next, setup->format);
         log_set_level(setup->level);
     }
     log_target_release(&next);
-    return rc;
+    return explain(rc, wanted, why);
 }
 
 /* Only the thread that configures changes the target, so it may read it without the lock. */
@@ -215,7 +236,7 @@ void log_reopen(void)
     if (target.kind != LOG_TO_FILE) {
         return;
     }
-    int rc = log_target_again(&next, &target);
+    int rc = log_target_again(&next, &target, count_dropped);
     if (rc != 0) {
         log_error("cannot open the log file %s again: %s; the old one stays in use", target.path,
                   strerror(-rc));
@@ -226,12 +247,9 @@ void log_reopen(void)
     log_info("the log file was opened again");
 }
 
-int log_give(unsigned uid, unsigned gid)
+const char *log_file(void)
 {
-    if (target.kind != LOG_TO_FILE) {
-        return 0;
-    }
-    return fchown(target.fd, uid, gid) == 0 ? 0 : -errno;
+    return target.path;
 }
 
 void log_close(void)
@@ -241,4 +259,5 @@ void log_close(void)
     tell_lost(&l);
     exchange(&next, LOG_FORMAT_TEXT);
     log_target_release(&next);
+    log_writers_wait();
 }

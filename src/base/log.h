@@ -30,13 +30,15 @@ struct log_setup {
 /* At the start, and again whenever the configuration changes. 0; or a negative errno with the
  * reason in `why`, and everything stays as it was. */
 int log_configure(const struct log_setup *setup, char why[LOG_WHY_MAX]);
+/* Whether that target could be used now: nothing is made, nothing changes. As log_configure(). */
+int log_check(const char *wanted, char why[LOG_WHY_MAX]);
 /* After a file was moved away (logrotate): opens it again by its name. One that cannot be opened is
  * told in the old one, which stays in use. */
 void log_reopen(void);
-/* Before privileges are dropped: the file will be opened again as this user. 0 or a negative
- * errno. */
-int log_give(unsigned uid, unsigned gid);
-/* Tells what was lost, and lets go of everything. Later lines go to standard error. */
+/* The file that will be opened again, for those who decide on rights; NULL: none. */
+const char *log_file(void);
+/* Tells what was lost, and lets go of everything, once a file has what it was to get or a second
+ * is over. Later lines go to standard error. */
 void log_close(void);
 
 void log_set_level(enum log_level level); /* any time */

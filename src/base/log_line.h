@@ -9,6 +9,8 @@
 /* Of the words of a line, before they are escaped. */
 #define LOG_WORDS_MAX 1024
 
+#define LOG_LOST_WORDS "%llu lines of the log were lost" /* unsigned long long */
+
 struct log_line {
     size_t len;
     char data[LOG_LINE_MAX];

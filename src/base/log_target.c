@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log_writer.h"
 #include "base/mem.h"
 
 #define SYSLOG_PATH "unix:/dev/log"
@@ -58,38 +60,73 @@ static void open_stderr(struct log_target *t)
     t->fd = fd >= 0 ? fd : t->fd;
 }
 
-/* Nobody listening at a path is said now, when somebody is there to read it. Later it may come and
- * go. */
-static int open_syslog(struct log_target *t)
+static int open_socket(const struct log_target *t)
 {
-    int type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-    t->fd = socket(t->to.sa.any.sa_family, type, 0);
-    if (t->fd < 0) {
-        return -errno;
-    }
-    t->owned = true;
+    int fd = socket(t->to.sa.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return fd >= 0 ? fd : -errno;
+}
+
+/* That nobody listens at a path is said when somebody is there to read it. Later it may come and
+ * go. */
+static int check_syslog(const struct log_target *t)
+{
     if (t->to.sa.any.sa_family != AF_UNIX) {
         return 0;
     }
-    int probe = socket(AF_UNIX, type, 0);
+    int probe = open_socket(t);
     if (probe < 0) {
-        return -errno;
+        return probe;
     }
     int rc = connect(probe, &t->to.sa.any, t->to.len) == 0 ? 0 : -errno;
     close(probe);
     return rc;
 }
 
-/* Non-blocking is for a path that is a named pipe. */
-static int open_file(struct log_target *t)
+static int check_file(const struct log_target *t)
 {
-    t->fd =
-        open(t->path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, FILE_MODE);
-    t->owned = t->fd >= 0;
-    return t->owned ? 0 : -errno;
+    int fd = open(t->path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+        return 0;
+    }
+    if (errno != ENOENT) {
+        return -errno;
+    }
+    char *copy = xstrdup(t->path);
+    int rc = access(dirname(copy), W_OK | X_OK) == 0 ? 0 : -errno;
+    free(copy);
+    return rc;
 }
 
-int log_target_open(struct log_target *t)
+int log_target_check(const struct log_target *t)
+{
+    return t->kind == LOG_TO_SYSLOG ? check_syslog(t) : t->kind == LOG_TO_FILE ? check_file(t) : 0;
+}
+
+static int open_syslog(struct log_target *t)
+{
+    t->fd = open_socket(t);
+    t->owned = t->fd >= 0;
+    return t->owned ? check_syslog(t) : t->fd;
+}
+
+/* Non-blocking is for a path that is a named pipe. */
+static int open_file(struct log_target *t, void (*lost)(uint64_t lines))
+{
+    int file =
+        open(t->path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, FILE_MODE);
+    if (file < 0) {
+        return -errno;
+    }
+    t->fd = log_writer_start(file, lost);
+    t->owned = t->fd >= 0;
+    if (!t->owned) {
+        close(file);
+    }
+    return t->owned ? 0 : t->fd;
+}
+
+int log_target_open(struct log_target *t, void (*lost)(uint64_t lines))
 {
     switch (t->kind) {
     case LOG_TO_STDERR:
@@ -100,10 +137,11 @@ int log_target_open(struct log_target *t)
     case LOG_TO_FILE:
         break;
     }
-    return open_file(t);
+    return open_file(t, lost);
 }
 
-int log_target_again(struct log_target *t, const struct log_target *before)
+int log_target_again(struct log_target *t, const struct log_target *before,
+                     void (*lost)(uint64_t lines))
 {
     *t = (struct log_target){
         .kind = before->kind,
@@ -111,7 +149,7 @@ int log_target_again(struct log_target *t, const struct log_target *before)
         .path = before->path != NULL ? xstrdup(before->path) : NULL,
         .to = before->to,
     };
-    int rc = log_target_open(t);
+    int rc = log_target_open(t, lost);
     if (rc != 0) {
         log_target_release(t);
     }

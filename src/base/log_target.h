@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/address.h"
 
@@ -27,10 +28,13 @@ struct log_target {
 /* "stderr", "file:PATH", "syslog" (/dev/log), "syslog:HOST:PORT" (UDP, numeric) or
  * "syslog:unix:/PATH". 0 or -EINVAL; `fd` is not open yet. Release it also then. */
 int log_target_parse(struct log_target *t, const char *text);
-/* 0 or a negative errno. */
-int log_target_open(struct log_target *t);
+/* Whether it could be opened: 0 or a negative errno. */
+int log_target_check(const struct log_target *t);
+/* 0 or a negative errno. `lost` hears of lines that were taken, and then were not written. */
+int log_target_open(struct log_target *t, void (*lost)(uint64_t lines));
 /* The same one once more; a file by its name, which may be another file by now. */
-int log_target_again(struct log_target *t, const struct log_target *before);
+int log_target_again(struct log_target *t, const struct log_target *before,
+                     void (*lost)(uint64_t lines));
 /* One line, in one call; how much of it was taken. */
 size_t log_target_write(const struct log_target *t, const char *line, size_t len);
 void log_target_release(struct log_target *t);

@@ -74,6 +74,13 @@ static const char *content(const char *path)
     return data;
 }
 
+/* The same, once all is written. */
+static const char *written(const char *path)
+{
+    log_close();
+    return content(path);
+}
+
 /* How a line looks ---------------------------------------------------------------------------- */
 
 static const char *made(const char *words, enum log_format format)
@@ -198,7 +205,7 @@ static void a_file_is_appended_to_and_not_for_everybody(void **state)
     configure(p->target, LOG_FORMAT_TEXT);
     log_info("two");
     log_debug("not wanted");
-    const char *data = content(p->path);
+    const char *data = written(p->path);
     assert_non_null(strstr(data, "msg=one\n"));
     assert_non_null(strstr(data, "msg=two\n"));
     assert_null(strstr(data, "not wanted"));
@@ -217,9 +224,9 @@ static void a_file_that_was_moved_away_is_opened_again_by_its_name(void **state)
     log_info("two");
     log_reopen();
     log_info("three");
-    assert_non_null(strstr(content(moved), "msg=two\n"));
-    assert_null(strstr(content(moved), "three"));
-    assert_non_null(strstr(content(p->path), "msg=three\n"));
+    assert_non_null(strstr(written(moved), "msg=two\n"));
+    assert_null(strstr(written(moved), "three"));
+    assert_non_null(strstr(written(p->path), "msg=three\n"));
 }
 
 static void one_that_cannot_be_opened_again_is_told_in_the_old_one(void **state)
@@ -232,9 +239,21 @@ static void one_that_cannot_be_opened_again_is_told_in_the_old_one(void **state)
     assert_int_equal(mkdir(p->path, 0700), 0);
     log_reopen();
     log_info("three");
-    assert_non_null(strstr(content(moved), "cannot open the log file"));
-    assert_non_null(strstr(content(moved), "msg=three\n"));
+    assert_non_null(strstr(written(moved), "cannot open the log file"));
+    assert_non_null(strstr(written(moved), "msg=three\n"));
     assert_int_equal(rmdir(p->path), 0);
+}
+
+static void a_check_makes_nothing(void **state)
+{
+    struct place *p = *state;
+    char why[LOG_WHY_MAX];
+    assert_int_equal(log_check(p->target, why), 0);
+    assert_int_equal(access(p->path, F_OK), -1);
+    configure(p->target, LOG_FORMAT_TEXT);
+    assert_int_equal(log_check(p->target, why), 0);
+    assert_int_equal(log_check("stderr", why), 0);
+    assert_int_equal(log_check("syslog:127.0.0.1:514", why), 0);
 }
 
 static void what_cannot_be_used_leaves_what_is(void **state)
@@ -247,59 +266,74 @@ static void what_cannot_be_used_leaves_what_is(void **state)
         const struct log_setup setup = {wrong[i], LOG_FORMAT_TEXT, LOG_LEVEL_ERROR};
         assert_true(log_configure(&setup, why) < 0);
         assert_non_null(strstr(why, wrong[i]));
+        assert_true(log_check(wrong[i], why) < 0);
+        assert_non_null(strstr(why, wrong[i]));
     }
     log_info("still here");
-    assert_non_null(strstr(content(p->path), "\"msg\":\"still here\"}"));
+    assert_non_null(strstr(written(p->path), "\"msg\":\"still here\"}"));
 }
 
 /* What is not taken --------------------------------------------------------------------------- */
 
+/* As a disk is full that has room for some bytes still: what may be written ends within a line. */
+static struct rlimit fill_disk(const char *path, rlim_t room)
+{
+    struct rlimit old;
+    struct stat about;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(stat(path, &about), 0);
+    const struct rlimit tight = {(rlim_t)about.st_size + room, old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    return old;
+}
+
+static void wait_dropped(uint64_t count)
+{
+    for (unsigned i = 0; log_dropped() < count && i < 10000; i++) {
+        usleep(1000);
+    }
+    assert_int_equal(log_dropped(), count);
+}
+
+/* The lines that were lost are told before the next, and half a line does not spoil it. */
 static void a_full_disk_loses_lines_and_says_so_later(void **state)
 {
     struct place *p = *state;
     uint64_t before = log_dropped();
-    configure("file:/dev/full", LOG_FORMAT_TEXT);
-    for (unsigned i = 0; i < 5; i++) {
-        log_info("lost");
-    }
-    assert_int_equal(log_dropped() - before, 5);
-    configure(p->target, LOG_FORMAT_TEXT);
-    log_info("taken");
-    log_info("taken too");
-    const char *lost = strstr(content(p->path), "msg=\"5 lines of the log were lost\"\n");
-    assert_non_null(lost);
-    assert_non_null(strstr(lost, "msg=taken\n"));
-    assert_null(strstr(strchr(lost, '\n'), "were lost"));
-    assert_int_equal(log_dropped() - before, 5);
-}
-
-/* A line of which the disk took half is followed by one that begins anew. */
-static void half_a_line_does_not_spoil_the_next(void **state)
-{
-    struct place *p = *state;
     configure(p->target, LOG_FORMAT_TEXT);
     log_info("whole");
-    struct rlimit old;
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-    struct stat about;
-    assert_int_equal(stat(p->path, &about), 0);
-    struct rlimit tight = {(rlim_t)about.st_size + 30, old.rlim_max};
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    log_close();
+    configure(p->target, LOG_FORMAT_TEXT);
+    struct rlimit old = fill_disk(p->path, 30);
     log_info("torn");
     log_info("not at all");
+    log_info("nor this");
+    wait_dropped(before + 3);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     log_info("whole again");
-    const char *data = content(p->path);
+    const char *data = written(p->path);
     assert_null(strstr(data, "torn\n"));
-    const char *lost = strstr(data, "2 lines of the log were lost");
+    const char *lost = strstr(data, " level=warn msg=\"3 lines of the log were lost\"\ntime=");
     assert_non_null(lost);
     while (lost > data && lost[-1] != '\n') {
         lost--;
     }
     assert_memory_equal(lost, "time=", 5);
-    assert_non_null(strstr(lost, "\ntime="));
-    assert_non_null(strstr(lost, "whole again"));
+    assert_non_null(strstr(lost, "msg=\"whole again\"\n"));
+    assert_int_equal(log_dropped(), before + 3);
+}
+
+static void a_disk_that_stays_full_loses_lines_and_nothing_else(void **state)
+{
+    (void)state;
+    uint64_t before = log_dropped();
+    configure("file:/dev/full", LOG_FORMAT_TEXT);
+    for (unsigned i = 0; i < 5; i++) {
+        log_info("lost");
+    }
+    log_close();
+    assert_int_equal(log_dropped(), before + 5);
 }
 
 /* Standard error is a pipe that nobody reads: whoever started us has the same one. */
@@ -419,7 +453,7 @@ static void threads_do_not_mix_their_lines_nor_lose_any_while_files_change(void 
     unsigned count = 0;
     const char *paths[] = {moved, p->path};
     for (unsigned i = 0; i < 2; i++) {
-        const char *line = content(paths[i]);
+        const char *line = written(paths[i]);
         for (; *line != '\0'; line = strchr(line, '\n') + 1, count++) {
             assert_memory_equal(line, "time=", 5);
             assert_memory_equal(strchr(line, '\n') - 24, "msg=\"a line of a thread\"", 24);
@@ -447,7 +481,7 @@ static void a_gate_counts_what_it_holds_back_and_tells_it(void **state)
     char words[64];
     snprintf(words, sizeof words, "msg=\"last (%u like this left out)\"\n", waiting);
     assert_true(waiting > 0);
-    assert_non_null(strstr(content(p->path), words));
+    assert_non_null(strstr(written(p->path), words));
 }
 
 int main(void)
@@ -466,10 +500,11 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_cannot_be_opened_again_is_told_in_the_old_one,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_check_makes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_used_leaves_what_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_loses_lines_and_says_so_later, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(half_a_line_does_not_spoil_the_next, set_up, tear_down),
+        cmocka_unit_test(a_disk_that_stays_full_loses_lines_and_nothing_else),
         cmocka_unit_test_setup_teardown(a_full_pipe_loses_lines_and_stays_as_it_was, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_syslog_that_does_not_read_loses_lines, set_up, tear_down),
