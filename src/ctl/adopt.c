@@ -19,11 +19,20 @@ static void forget(struct backend_control *b, size_t server)
         .config = config,
         .up = b->config->probe == PROBE_OFF && address_is_set(&config->address),
         .told.failures = config->gone ? b->config->probe_fall : 0,
+        .admin = config->gone ? ADMIN_MAINT : ADMIN_READY,
     };
     b->memory.servers[server] = (struct server_memory){0};
     if (b->memory.incumbent == (int)server) {
         b->memory.incumbent = ELECTION_NOBODY;
     }
+}
+
+/* It was removed: as if the operator had taken it out, so that a primary has a planned end. */
+static void take_out(struct backend_control *b, size_t server)
+{
+    struct server_control *s = &b->servers[server];
+    s->admin = ADMIN_MAINT;
+    s->admin_since_ms = loop_now_ms(&b->control->loop);
 }
 
 static bool is_another(const struct server_config *was, const struct server_config *now)
@@ -53,6 +62,9 @@ void backend_adopt(struct backend_control *b, const struct backend_config *confi
             forget(b, i);
         }
         b->servers[i].config = now;
+        if (now->gone && b->servers[i].admin == ADMIN_READY) {
+            take_out(b, i);
+        }
     }
     backend_take_tls(b);
     probes_adopt(&b->probes, config, anew);
@@ -70,7 +82,6 @@ void backend_forget_gone(struct backend_control *b)
             !b->servers[i].fence.exposed) {
             probes_stop_server(&b->probes, i);
             forget(b, i);
-            b->servers[i].told.failures = b->config->probe_fall;
         }
     }
 }

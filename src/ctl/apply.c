@@ -177,50 +177,48 @@ static void follow_backends(struct control *c, const struct config *was, struct 
     }
 }
 
-/* A server that has the place of another one begins at zero. No worker counts there: nobody has
- * been on the old one since it was gone, and nobody is told of the new one yet. */
-static void clear_counters(struct control *c, size_t id)
+/* Whether `c` has the very server under that id. */
+static bool has_server(const struct config *c, const struct server_config *like)
 {
-    for (unsigned i = 0; i < c->worker_count; i++) {
-        struct server_counters *counters = c->workers[i].metrics.servers[id];
-        memset(counters, 0, sizeof *counters);
-    }
-}
-
-static bool had_server(const struct config *was, size_t backend, size_t server, size_t id)
-{
-    if (backend >= was->backend_count) {
-        return false;
-    }
-    const struct server_list *l = &was->backends[backend].servers;
-    return server < l->count && l->items[server].id == id && !l->items[server].gone &&
-           !was->backends[backend].gone;
-}
-
-static void follow_slots(struct control *c, const struct config *was)
-{
-    const struct config *now = c->config;
-    for (size_t i = 0; i < now->backend_count; i++) {
-        const struct backend_config *b = &now->backends[i];
-        for (size_t j = 0; j < b->servers.count; j++) {
-            const struct server_config *s = &b->servers.items[j];
-            if (!b->gone && !s->gone && !had_server(was, i, j, s->id)) {
-                clear_counters(c, s->id);
+    for (size_t i = 0; i < c->backend_count; i++) {
+        const struct server_list *l = &c->backends[i].servers;
+        for (size_t j = 0; j < l->count; j++) {
+            const struct server_config *s = &l->items[j];
+            if (s->id == like->id) {
+                return strcmp(s->name, like->name) == 0 &&
+                       address_equal(&s->address, &like->address) && s->gone >= like->gone;
             }
         }
     }
-    for (size_t i = 0; i < was->frontend_count; i++) {
-        for (unsigned w = 0; w < c->worker_count; w++) {
-            struct frontend_counters *counters = c->workers[w].metrics.frontends[i];
-            if (was->frontends[i].gone && !now->frontends[i].gone) {
-                memset(counters, 0, sizeof *counters);
+    return false;
+}
+
+/* What was counted for whom others take the place of now. Nobody counts there: no session was left,
+ * and no worker is told of the new one yet. */
+static void forget_counts(struct control *c, const struct config *next)
+{
+    const struct config *was = c->config;
+    for (size_t i = 0; i < was->backend_count; i++) {
+        const struct server_list *l = &was->backends[i].servers;
+        for (size_t j = 0; j < l->count; j++) {
+            if (!has_server(next, &l->items[j])) {
+                tally_forget_server(c, i, l->items[j].id);
             }
+        }
+        if (is_replaced(was, next, i)) {
+            tally_forget_backend(c, i);
+        }
+    }
+    for (size_t i = 0; i < was->frontend_count; i++) {
+        if (was->frontends[i].gone && !next->frontends[i].gone) {
+            tally_forget_frontend(c, i);
         }
     }
 }
 
 static void follow(struct control *c, struct plan *p)
 {
+    forget_counts(c, p->next);
     struct leaving *l = leave(c);
     const struct config *was = c->config;
     follow_counters(c, p, l);
@@ -229,7 +227,6 @@ static void follow(struct control *c, struct plan *p)
     follow_certificates(c, p);
     sockets_replace(&c->bound, &p->sockets);
     c->refusing_max = p->size.refusing_max;
-    follow_slots(c, was);
     follow_backends(c, was, l);
     RAND_bytes(c->ticket_seed, sizeof c->ticket_seed);
     fence_publish(c);

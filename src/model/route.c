@@ -108,10 +108,23 @@ static size_t drop_full(const struct server_config *servers, struct candidate *c
     return count;
 }
 
-static size_t choose(enum balance balance, struct balance_state *state, size_t count)
+/* In the order of the file, which is not that of the slots. */
+static size_t first_listed(const struct server_config *servers, const struct candidate *c,
+                           size_t count)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++) {
+        if (servers[c[i].server].rank < servers[c[best].server].rank) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static size_t choose(const struct backend_config *config, struct balance_state *state, size_t count)
 {
     const struct candidate *c = state->candidates;
-    switch (balance) {
+    switch (config->balance) {
     case BALANCE_ROUND_ROBIN:
         return balance_round_robin(c, count, state->current);
     case BALANCE_LEAST_CONNECTIONS:
@@ -119,7 +132,7 @@ static size_t choose(enum balance balance, struct balance_state *state, size_t c
     case BALANCE_RANDOM:
         return balance_random(c, count, &state->random_state);
     default:
-        return 0; /* BALANCE_FIRST: they are in the order of the file */
+        return first_listed(config->servers.items, c, count);
     }
 }
 
@@ -165,7 +178,7 @@ enum route_result route_pick(const struct topology *t, struct shared *shared,
     }
     count = drop_full(servers, state->candidates, count);
     while (count > 0) {
-        size_t at = choose(config->balance, state, count);
+        size_t at = choose(config, state, count);
         *server = state->candidates[at].server;
         if (claim(shared, &servers[*server])) {
             return ROUTE_FOUND;
