@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "ctl/control.h"
+#include "model/config_follow.h"
 
 static bool is_asked(const struct backend_control *b, size_t server)
 {
@@ -35,11 +36,6 @@ static void take_out(struct backend_control *b, size_t server)
     s->admin_since_ms = loop_now_ms(&b->control->loop);
 }
 
-static bool is_another(const struct server_config *was, const struct server_config *now)
-{
-    return was->gone != now->gone || !address_equal(&was->address, &now->address);
-}
-
 static void make_room(struct backend_control *b, size_t before, size_t count)
 {
     b->servers = xrealloc(b->servers, (count + 1) * sizeof *b->servers);
@@ -57,12 +53,15 @@ void backend_adopt(struct backend_control *b, const struct backend_config *confi
     b->config = config;
     for (size_t i = 0; i < config->servers.count; i++) {
         const struct server_config *now = &config->servers.items[i];
-        bool fresh = i >= before || (!now->gone && is_another(&was->servers.items[i], now));
-        if (fresh) {
+        bool there = i < before && config_same_server(&was->servers.items[i], now);
+        bool back = there && was->servers.items[i].gone && !now->gone;
+        if (!there || (back && !is_asked(b, i))) {
             forget(b, i);
         }
         b->servers[i].config = now;
-        if (now->gone && b->servers[i].admin == ADMIN_READY) {
+        if (back) {
+            b->servers[i].admin = ADMIN_READY;
+        } else if (now->gone && b->servers[i].admin == ADMIN_READY) {
             take_out(b, i);
         }
     }

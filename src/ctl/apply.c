@@ -156,7 +156,7 @@ static void begin_backend(struct control *c, size_t i)
 /* Another backend has the place now. */
 static bool is_replaced(const struct config *was, const struct config *now, size_t i)
 {
-    return was->backends[i].gone && !now->backends[i].gone;
+    return !config_same_backend(&was->backends[i], &now->backends[i]);
 }
 
 static void follow_backends(struct control *c, const struct config *was, struct leaving *l)
@@ -185,8 +185,7 @@ static bool has_server(const struct config *c, const struct server_config *like)
         for (size_t j = 0; j < l->count; j++) {
             const struct server_config *s = &l->items[j];
             if (s->id == like->id) {
-                return strcmp(s->name, like->name) == 0 &&
-                       address_equal(&s->address, &like->address) && s->gone >= like->gone;
+                return config_same_server(s, like);
             }
         }
     }
@@ -210,7 +209,7 @@ static void forget_counts(struct control *c, const struct config *next)
         }
     }
     for (size_t i = 0; i < was->frontend_count; i++) {
-        if (was->frontends[i].gone && !next->frontends[i].gone) {
+        if (strcmp(was->frontends[i].name, next->frontends[i].name) != 0) {
             tally_forget_frontend(c, i);
         }
     }

@@ -189,8 +189,14 @@ static void stop_one(struct probe **p)
     }
 }
 
+static bool is_running(const struct server_probes *s)
+{
+    return s->probe != NULL || s->witness != NULL;
+}
+
 void probes_stop_server(struct probes *p, size_t server)
 {
+    p->servers[server]->asked = (struct address){0};
     stop_one(&p->servers[server]->probe);
     stop_one(&p->servers[server]->witness);
 }
@@ -211,8 +217,9 @@ void probes_adopt(struct probes *p, const struct backend_config *config, bool an
     for (size_t i = 0; i < p->count; i++) {
         const struct server_config *s = &config->servers.items[i];
         bool moved = i >= before || !address_equal(&p->servers[i]->asked, &s->address);
+        bool wanted = is_running(p->servers[i]) || !(s->gone || config->gone);
         set_up(p, i);
-        if ((anew || moved) && p->loop != NULL) {
+        if ((anew || moved) && wanted && p->loop != NULL) {
             probes_stop_server(p, i);
             start_server(p, i);
         }

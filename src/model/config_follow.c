@@ -187,14 +187,14 @@ const char *config_changed_probes(const struct config *a, const struct config *b
     return changed(a, b, SECTION_BACKEND, backend, OPTION_ANEW);
 }
 
-static bool same_kind(const struct backend_config *a, const struct backend_config *b)
+bool config_same_backend(const struct backend_config *a, const struct backend_config *b)
 {
-    return a->protocol == b->protocol && a->probe == b->probe &&
+    return strcmp(a->name, b->name) == 0 && a->protocol == b->protocol && a->probe == b->probe &&
            a->mysql_topology == b->mysql_topology &&
            (a->http_check.method == NULL) == (b->http_check.method == NULL);
 }
 
-static bool same_server(const struct server_config *a, const struct server_config *b)
+bool config_same_server(const struct server_config *a, const struct server_config *b)
 {
     return strcmp(a->name, b->name) == 0 && address_equal(&a->address, &b->address);
 }
@@ -222,7 +222,7 @@ static size_t first_free(const bool *taken, size_t count)
 static size_t find_frontend(const struct config *c, const char *name)
 {
     for (size_t i = 0; i < c->frontend_count; i++) {
-        if (!c->frontends[i].gone && strcmp(c->frontends[i].name, name) == 0) {
+        if (strcmp(c->frontends[i].name, name) == 0) {
             return i;
         }
     }
@@ -291,8 +291,7 @@ static bool backend_is_used(const struct follow *f, size_t index)
 static size_t find_backend(const struct config *c, const struct backend_config *like)
 {
     for (size_t i = 0; i < c->backend_count; i++) {
-        const struct backend_config *b = &c->backends[i];
-        if (!b->gone && strcmp(b->name, like->name) == 0 && same_kind(b, like)) {
+        if (config_same_backend(&c->backends[i], like)) {
             return i;
         }
     }
@@ -302,7 +301,7 @@ static size_t find_backend(const struct config *c, const struct backend_config *
 static size_t find_server(const struct backend_config *b, const struct server_config *like)
 {
     for (size_t i = 0; i < b->servers.count; i++) {
-        if (!b->servers.items[i].gone && same_server(&b->servers.items[i], like)) {
+        if (config_same_server(&b->servers.items[i], like)) {
             return i;
         }
     }

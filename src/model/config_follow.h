@@ -2,8 +2,8 @@
  *
  * Positions are stable: a frontend, a backend, a server keeps its index and its id in each
  * configuration that follows, so that whoever keeps one finds the same thing there. What is removed
- * stays as `gone` until nobody uses it; then something new may get its place, so that the arrays do
- * not grow with each change.
+ * stays as `gone` until nobody uses it, and lives again when it comes back; then something new may
+ * get its place, so that the arrays do not grow with each change.
  *
  * The same frontend is one of the same name; the same backend one of the same name and kind (its
  * protocol and the way in which it is probed); the same server one of the same name and address. */
@@ -22,6 +22,10 @@ struct config_usage {
     bool (*server)(const void *context, size_t id);
     const void *context;
 };
+
+/* `a` and `b` are in configurations that follow one another. */
+bool config_same_backend(const struct backend_config *a, const struct backend_config *b);
+bool config_same_server(const struct server_config *a, const struct server_config *b);
 
 /* A whole configuration that says the same as `running`, shares its memory and can be edited: see
  * below. Never NULL; release with config_free(). */
