@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "ctl/operate.h"
 #include "ctl/stats_row.h"
 #include "ctl/stats_view.h"
 #include "proto/proto.h"
@@ -207,7 +208,9 @@ static void add_frontend(const struct control *c, size_t i, struct text *out)
     add_string(out, "route", view_route(c, i));
     add_backends(c, f, out);
     size_t missing;
-    text_add(out, ",\"has_server\":%s", json_bool(view_frontend_has_server(c, i, &missing)));
+    text_add(out, ",\"has_server\":%s,\"disabled\":%s",
+             json_bool(view_frontend_has_server(c, i, &missing)),
+             json_bool(atomic_load_explicit(&shared->disabled, memory_order_relaxed)));
     add_number(out, "sessions", read_count(&shared->sessions));
     add_number(out, "max_sessions", f->max_sessions);
     add_number(out, "sessions_max", read_count(&shared->sessions_peak));
@@ -254,6 +257,7 @@ static void add_server(const struct control *c, size_t backend, size_t server, s
     add_string(out, "state", v.state);
     add_string(out, "role", v.role);
     add_string(out, "access", v.access);
+    add_string(out, "admin", admin_state_names[c->backends[backend]->servers[server].admin]);
     add_string(out, "reason", v.reason);
     add_number(out, "sessions", v.sessions);
     add_number(out, "max_connections", v.config->max_connections);
@@ -320,7 +324,8 @@ static void add_backend(const struct control *c, size_t i, struct text *out)
     add_string(out, "protocol", v.config->protocol->name);
     add_string(out, "primary", v.primary);
     add_string(out, "verdict", v.verdict);
-    text_add(out, ",\"stale\":%s", json_bool(c->backends[i]->verdict.stale));
+    text_add(out, ",\"stale\":%s,\"paused\":%s", json_bool(c->backends[i]->verdict.stale),
+             json_bool(c->backends[i]->paused_by_hand));
     add_string(out, "reason", v.reason);
     add_number(out, "waiting", v.waiting);
     add_number(out, "queue_limit", v.config->queue_limit);

@@ -11,6 +11,7 @@ from lib.fake_sentinel import FakeSentinel
 from lib.ini import frontend, redis_backend
 from lib.playbook import Stage
 from lib.process import free_port
+from lib.runtime import control_of
 from lib.waiting import until
 
 pytestmark = pytest.mark.sanitize
@@ -170,6 +171,22 @@ def test_many_changes_are_folded_and_an_open_one_says_so(home, browser):
     c.kill()
     until(lambda: "writes wait" in section(browser, "#changes > li:first-child"), "the hold", 10)
     assert "c → nobody yet" in section(browser, "#changes > li:first-child")
+
+
+def test_the_page_shows_what_operators_do(home, browser):
+    keys, runtime = control_of(home)
+    redis = home.redis_group("a", "b")
+    router = home.router(frontend("f", free_port()) + redis_backend(*redis), **keys)
+    router.wait_for(lambda s: all(v["access"] == "open" for v in s.backend()["servers"]), "all")
+    opened(browser, router)
+    until(lambda: "All is well." in browser.text(), "the page", 20)
+    for command in ("set server b/b state maint", "disable frontend f", "pause backend b"):
+        runtime.ok(command)
+    until(lambda: all(words in browser.text() for words in (
+        "b of b is in maintenance.", "f is disabled.", "b is paused.")), "what was done", 20)
+    for command in ("set server b/b state ready", "enable frontend f", "resume backend b"):
+        runtime.ok(command)
+    until(lambda: "All is well." in browser.text(), "what was undone", 20)
 
 
 def test_the_page_shows_what_sentinels_say(home, browser):

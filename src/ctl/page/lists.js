@@ -58,9 +58,9 @@ function fillChange(li, c, newest) {
   say(p.gap, gap);
   dress(p.gap, cls);
   show(p.bar, steps.length > 0);
-  sync(p.bar, steps.filter(k => k !== 'fenced' || c.fenced_ms > 0), k => k, k => make('i', k), (i, k) => { const grow = String(took1(k)); if (i.style.flexGrow !== grow) i.style.flexGrow = grow; });
+  sync(p.bar, steps, k => k, k => make('i', k), (i, k) => { const grow = String(took1(k)); if (i.style.flexGrow !== grow) i.style.flexGrow = grow; });
   sync(p.steps, [null, ...steps], k => k, k => make('span', k || ''), (node, k) =>
-    say(node, k === null ? 'detected ' + clock(new Date(c.at)) : k === 'fenced' && c.fenced_ms === 0 ? 'nobody to fence' : STEP_WORD[k] + ' ' + took(c[k + '_ms']) + (before(k) > 0 && took1(k) > 0 ? ' (+' + took(took1(k)) + ')' : '')));
+    say(node, k === null ? 'detected ' + clock(new Date(c.at)) : STEP_WORD[k] + ' ' + took(c[k + '_ms']) + (before(k) > 0 && took1(k) > 0 ? ' (+' + took(took1(k)) + ')' : '')));
   say(p.counts, plural(c.held, 'session waited', 'sessions waited') + ', ' + n(c.closed) + (c.closed === 1 ? ' was closed' : ' were closed'));
   say(p.because, sentence(c.evidence));
   sync(p.claims, (c.claims || '').split('; ').map((claim, i) => [i, claim]), x => x[0], () => make('li'), (claim, x) => say(claim, x[1]));
