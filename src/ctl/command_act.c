@@ -4,9 +4,28 @@
 #include <string.h>
 
 #include "ctl/command.h"
-#include "ctl/command_find.h"
+#include "ctl/command_names.h"
 #include "ctl/drill.h"
 #include "ctl/operate.h"
+
+static struct backend_control *find_backend(struct command_call *call)
+{
+    size_t backend;
+    if (!command_backend(call, call->count > 0 ? call->words[0] : "", &backend)) {
+        return NULL;
+    }
+    return call->control->backends[backend];
+}
+
+static bool find_server(struct command_call *call, struct backend_control **b, size_t *server)
+{
+    size_t backend;
+    if (!command_server(call, call->count > 0 ? call->words[0] : "", &backend, server)) {
+        return false;
+    }
+    *b = call->control->backends[backend];
+    return true;
+}
 
 /* Sessions ---------------------------------------------------------------------------------- */
 
@@ -64,7 +83,7 @@ static void run_shutdown_sessions(struct command_call *call)
     struct backend_control *b;
     size_t server;
     char who[COMMAND_WHO_MAX];
-    if (command_takes(call, 1) && command_find_server(call, &b, &server) && may_ask_workers(call)) {
+    if (command_takes(call, 1) && find_server(call, &b, &server) && may_ask_workers(call)) {
         operate_kill_on(b, server, command_who(call, who), on_all_killed, command_later(call));
     }
 }
@@ -74,7 +93,7 @@ static void run_shutdown_sessions(struct command_call *call)
 static void run_pause(struct command_call *call)
 {
     char who[COMMAND_WHO_MAX];
-    struct backend_control *b = command_takes(call, 1) ? command_find_backend(call) : NULL;
+    struct backend_control *b = command_takes(call, 1) ? find_backend(call) : NULL;
     if (b != NULL && !operate_pause(b, true, command_who(call, who))) {
         command_fail(call, "It is paused already.");
     }
@@ -83,7 +102,7 @@ static void run_pause(struct command_call *call)
 static void run_resume(struct command_call *call)
 {
     char who[COMMAND_WHO_MAX];
-    struct backend_control *b = command_takes(call, 1) ? command_find_backend(call) : NULL;
+    struct backend_control *b = command_takes(call, 1) ? find_backend(call) : NULL;
     if (b != NULL && !operate_pause(b, false, command_who(call, who))) {
         command_fail(call, "It is not paused.");
     }
@@ -95,7 +114,7 @@ static void run_elect(struct command_call *call)
     size_t server;
     char who[COMMAND_WHO_MAX];
     const char *why;
-    if (command_takes(call, 1) && command_find_server(call, &b, &server) &&
+    if (command_takes(call, 1) && find_server(call, &b, &server) &&
         !operate_elect(b, server, command_who(call, who), &why)) {
         command_fail(call, "Not elected: %s.", why);
     }
@@ -118,7 +137,7 @@ static unsigned parse_seconds(const char *text)
 static void run_drill(struct command_call *call)
 {
     char who[COMMAND_WHO_MAX];
-    struct backend_control *b = command_find_backend(call);
+    struct backend_control *b = find_backend(call);
     if (b == NULL) {
         return;
     }
@@ -148,8 +167,23 @@ static void run_drain(struct command_call *call)
     }
 }
 
+static void run_clear(struct command_call *call)
+{
+    bool all = call->count == 1 && strcmp(call->words[0], "all") == 0;
+    if (call->count > (all ? 1 : 0)) {
+        command_fail(call, "Expected nothing or \"all\".");
+    } else if (all && call->asker->level < CONTROL_ADMIN) {
+        command_fail(call, "Permission denied");
+    } else {
+        tally_clear(call->control, all);
+    }
+}
+
 /* clang-format off */
 const struct command command_act[] = {
+    {"clear counters", "[all]", CONTROL_OPERATOR, true, "clear max statistics counters",
+     "With all, for which the level must be admin, what was counted is 0 again too.",
+     run_clear},
     {"shutdown session", "<id>", CONTROL_ADMIN, true, "end a session, by its id in show sess",
      "Both its connections are reset.",
      run_shutdown_session},

@@ -1,6 +1,7 @@
 #include "ctl/command_names.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,4 +75,26 @@ bool command_server(struct command_call *call, const char *name, size_t *backend
         command_fail(call, "No such server.");
     }
     return found;
+}
+
+bool command_frontend(struct command_call *call, const char *name, size_t *frontend)
+{
+    const struct config *config = call->control->config;
+    size_t len = strlen(name);
+    size_t number = len > 1 && name[0] == '#' ? number_of(name + 1, len - 1) : 0;
+    for (size_t i = 0; i < config->frontend_count; i++) {
+        if (is_name(config->frontends[i].name, name, len) || number == PROXY_ID_FRONTEND(i)) {
+            *frontend = i;
+            return true;
+        }
+    }
+    command_fail(call, "No such frontend.");
+    return false;
+}
+
+const char *command_who(const struct command_call *call, char who[COMMAND_WHO_MAX])
+{
+    snprintf(who, COMMAND_WHO_MAX, "uid %ld, pid %ld", (long)call->asker->uid,
+             (long)call->asker->pid);
+    return who;
 }

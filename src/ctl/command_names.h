@@ -17,5 +17,11 @@ struct command_call;
 bool command_backend(struct command_call *call, const char *name, size_t *backend);
 /* "backend/server"; both may be numbers. */
 bool command_server(struct command_call *call, const char *name, size_t *backend, size_t *server);
+bool command_frontend(struct command_call *call, const char *name, size_t *frontend);
+
+#define COMMAND_WHO_MAX 64
+
+/* Who gave the command, "uid 0, pid 4711", for the events; returns `who`. */
+const char *command_who(const struct command_call *call, char who[COMMAND_WHO_MAX]);
 
 #endif

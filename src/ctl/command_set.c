@@ -4,10 +4,20 @@
 
 #include "base/macros.h"
 #include "ctl/command.h"
-#include "ctl/command_find.h"
+#include "ctl/command_names.h"
 #include "ctl/operate.h"
 
 /* Servers ----------------------------------------------------------------------------------- */
+
+static bool find_server(struct command_call *call, struct backend_control **b, size_t *server)
+{
+    size_t backend;
+    if (!command_server(call, call->count > 0 ? call->words[0] : "", &backend, server)) {
+        return false;
+    }
+    *b = call->control->backends[backend];
+    return true;
+}
 
 static void set_state(struct command_call *call, struct backend_control *b, size_t server,
                       enum admin_state state)
@@ -31,7 +41,7 @@ static void run_set_server(struct command_call *call)
 {
     struct backend_control *b;
     size_t server;
-    if (!command_find_server(call, &b, &server)) {
+    if (!find_server(call, &b, &server)) {
         return;
     }
     const char *what = call->count > 1 ? call->words[1] : "";
@@ -46,7 +56,7 @@ static void run_state(struct command_call *call, enum admin_state state)
 {
     struct backend_control *b;
     size_t server;
-    if (command_takes(call, 1) && command_find_server(call, &b, &server)) {
+    if (command_takes(call, 1) && find_server(call, &b, &server)) {
         set_state(call, b, server, state);
     }
 }
@@ -67,7 +77,11 @@ static void run_frontend(struct command_call *call, bool enabled, const char *al
 {
     size_t frontend;
     char who[COMMAND_WHO_MAX];
-    if (!command_takes(call, 1) || !command_find_frontend(call, &frontend)) {
+    if (call->count == 0) {
+        command_fail(call, "A frontend name is expected.");
+    }
+    if (call->count == 0 || !command_takes(call, 1) ||
+        !command_frontend(call, call->words[0], &frontend)) {
         return;
     }
     if (!operate_frontend(call->control, frontend, enabled, command_who(call, who))) {

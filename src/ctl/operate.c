@@ -15,37 +15,6 @@ const char *const admin_state_names[] = {
     [ADMIN_MAINT] = "maint",
 };
 
-struct backend_control *operate_find_backend(struct control *c, const char *name)
-{
-    for (size_t i = 0; i < c->config->backend_count; i++) {
-        if (strcmp(c->config->backends[i].name, name) == 0) {
-            return c->backends[i];
-        }
-    }
-    return NULL;
-}
-
-bool operate_find_server(const struct backend_control *b, const char *name, size_t *server)
-{
-    const struct server_list *servers = &b->config->servers;
-    for (*server = 0; *server < servers->count; (*server)++) {
-        if (strcmp(servers->items[*server].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool operate_find_frontend(const struct control *c, const char *name, size_t *frontend)
-{
-    for (*frontend = 0; *frontend < c->config->frontend_count; (*frontend)++) {
-        if (strcmp(c->config->frontends[*frontend].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* " (uid 0, pid 4711)", behind what was done */
 struct by {
     char text[64];
@@ -170,18 +139,38 @@ static void on_order(struct message *m, void *control)
     }
     free(o);
 }
+static const struct backend_config *find_backend(const struct config *c, const char *name)
+{
+    for (size_t i = 0; i < c->backend_count; i++) {
+        if (strcmp(c->backends[i].name, name) == 0) {
+            return &c->backends[i];
+        }
+    }
+    return NULL;
+}
+
+static bool find_server(const struct backend_config *b, const char *name, size_t *server)
+{
+    for (*server = 0; *server < b->servers.count; (*server)++) {
+        if (strcmp(b->servers.items[*server].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int operate(struct control *c, enum order order, const char *backend, const char *server)
 {
     size_t index = 0;
-    struct backend_control *b = operate_find_backend(c, backend);
-    if (b == NULL || (order == ORDER_ELECT && !operate_find_server(b, server, &index))) {
+    const struct backend_config *b = find_backend(c->config, backend);
+    if (b == NULL || (order == ORDER_ELECT && !find_server(b, server, &index))) {
         return UV_ENOENT;
     }
     struct ordered *o = malloc(sizeof *o);
     if (o == NULL) {
         return UV_ENOMEM;
     }
-    *o = (struct ordered){{.run = on_order}, order, b->config->index, index};
+    *o = (struct ordered){{.run = on_order}, order, b->index, index};
     mailbox_post(&c->loop.mailbox, &o->message);
     return 0;
 }

@@ -21,11 +21,6 @@ enum order {
  * if there is no such backend or server, or UV_ENOMEM. */
 int operate(struct control *c, enum order order, const char *backend, const char *server);
 
-/* Names, as people write them; NULL or false if there is none. */
-struct backend_control *operate_find_backend(struct control *c, const char *name);
-bool operate_find_server(const struct backend_control *b, const char *name, size_t *server);
-bool operate_find_frontend(const struct control *c, const char *name, size_t *frontend);
-
 /* False: it was that already. */
 bool operate_pause(struct backend_control *b, bool paused, const char *who);
 /* Whether it is the primary now; if not, *why says why not. */

@@ -113,7 +113,10 @@ void stats_row_frontend(const struct control *c, size_t frontend, struct stats_r
     put(row, STATS_CONN_RATE, tally->connections.now);
     put(row, STATS_CONN_RATE_MAX, tally->connections.max);
     row->state = c->published->draining ? "DOWN" : "UP";
-    put_text(row, STATS_STATUS, c->published->draining ? "STOP" : "OPEN");
+    put_text(row, STATS_STATUS,
+             c->published->draining || atomic_load(&c->shared->frontends[frontend]->disabled)
+                 ? "STOP"
+                 : "OPEN");
 }
 
 /* Backends ---------------------------------------------------------------------------------- */

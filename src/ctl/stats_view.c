@@ -69,12 +69,17 @@ static const char *state_of(const struct backend_control *b, const struct server
 }
 
 /* HAProxy's NOLB is "up, but gets nobody". */
-static const char *haproxy_status(const char *state, enum access access)
+static const char *haproxy_status(const char *state, enum access access, enum admin_state admin)
 {
+    if (admin == ADMIN_MAINT) {
+        return "MAINT";
+    }
     if (strcmp(state, "down") == 0 || strcmp(state, "unknown") == 0) {
         return "DOWN";
     }
-    return access == ACCESS_OPEN ? "UP" : access == ACCESS_DRAIN ? "DRAIN" : "NOLB";
+    return access == ACCESS_OPEN                            ? "UP"
+           : access == ACCESS_DRAIN || admin == ADMIN_DRAIN ? "DRAIN"
+                                                            : "NOLB";
 }
 
 struct server_view view_server(const struct control *c, size_t backend, size_t server)
@@ -100,7 +105,7 @@ struct server_view view_server(const struct control *c, size_t backend, size_t s
         .has_roles = backend_has_roles(b->config),
         .rival = s->rival,
     };
-    v.haproxy_status = haproxy_status(v.state, v.published->access);
+    v.haproxy_status = haproxy_status(v.state, v.published->access, s->admin);
     const struct lineage *primary = primary_lineage(b, t->primary);
     if (v.has_offset && s->seen.claim == CLAIM_REPLICA && primary != NULL &&
         strcmp(primary->id, s->seen.lineage.id) == 0) {

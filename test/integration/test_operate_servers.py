@@ -145,6 +145,12 @@ class Plain:
         sock = self.home.keep(connect(local(self.port), 20))
         return sock, sock.recv(100).decode().strip()
 
+    def status(self, server):
+        """As "show stat" has it."""
+        lines = self.router.http("/;csv")[1].splitlines()
+        at = lines[0].split(",").index("status")
+        return next(line.split(",")[at] for line in lines if line.startswith(f"b,{server},"))
+
     def clients(self, count):
         found = [self.client() for _ in range(count)]
         return {name: [sock for sock, of in found if of == name] for _, name in found}
@@ -169,12 +175,15 @@ def test_who_is_out_gets_nobody_new_and_keeps_whom_it_has(home, out, back):
     plain = Plain(home)
     (living,) = plain.clients(2)["x"]
     plain.runtime.ok(out)
-    wait_access(plain.router, "x", "quiet")
+    stats = wait_access(plain.router, "x", "quiet")
+    assert stats.server("x")["admin"] == ("drain" if "drain" in out else "maint")
+    assert plain.status("x") == ("DRAIN" if "drain" in out else "MAINT")
     assert set(plain.clients(6)) == {"y"}
     assert says(living)
     plain.runtime.ok(out)  # it is so already
     plain.runtime.ok(back)
     wait_access(plain.router, "x", "open")
+    assert plain.status("x") == "no check"
     assert set(plain.clients(4)) == {"x", "y"}
 
 
@@ -192,7 +201,7 @@ def test_names_that_are_not_there_and_words_that_are_none(home):
     plain = Plain(home)
     for line, answer in [
             ("set server b/z state drain", "No such server."),
-            ("set server q/x state drain", "No such backend."),
+            ("set server q/x state drain", "No such server."),
             ("set server x state drain", "Require 'backend/server'."),
             ("set server b/x state", STATES),
             ("set server b/x state up", STATES),
@@ -206,6 +215,8 @@ def test_names_that_are_not_there_and_words_that_are_none(home):
             ("resume backend b", "It is not paused."),
             ("elect b/x", "Not elected: there are no roles."),
             ("drill b 5", "No drill: there are no roles."),
+            ("pause backend q", "Can't find backend."),
+            ("clear counters some", 'Expected nothing or "all".'),
             ("drill b 61", 'Expected a number of seconds from 1 to 60, and perhaps "force".')]:
         assert plain.runtime(line) == answer + "\n", line
     assert set(plain.clients(2)) == {"x", "y"}
@@ -231,6 +242,7 @@ def test_a_disabled_frontend_refuses_in_words_and_keeps_whom_it_has(home):
     assert living.call("PING") == "PONG"
     stats = router.stats().frontend()
     assert (stats["refused_disabled"], stats["sessions_total"]) == (3, 1)
+    assert stats["disabled"] is True
     runtime.ok("enable frontend f")
     assert runtime("enable frontend f") == "All sockets are already enabled.\n"
     with Resp(local(port)) as again:
@@ -262,6 +274,16 @@ def test_all_sessions_of_a_server_are_ended_and_no_others(home):
     assert stats.frontend()["killed"] == len(found["x"])
     assert stats.server("x")["sessions"] == 0
     assert set(plain.clients(8)) == {"x", "y"}, "only those that were there are meant"
+
+
+def test_counters_begin_anew(home):
+    plain = Plain(home, names=("x",))
+    plain.clients(3)
+    assert plain.router.stats().frontend()["sessions_total"] == 3
+    plain.runtime.ok("clear counters")
+    assert plain.router.stats().frontend()["sessions_total"] == 3
+    plain.runtime.ok("clear counters all")
+    assert plain.router.stats().frontend()["sessions_total"] == 0
 
 
 def test_a_pause_and_its_end(home):
