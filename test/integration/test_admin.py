@@ -54,7 +54,7 @@ def test_stats_json_has_every_key(world):
     assert stats["router"]["pid"] == world.router.pid
     assert stats["router"]["ready"] is True and stats["router"]["draining"] is False
     keys = {"name", "binds", "backend", "backends", "route", "sessions", "max_sessions",
-            "has_server", "tls", "sessions_max", "rate", "rate_max"}
+            "has_server", "disabled", "tls", "sessions_max", "rate", "rate_max"}
     tally = {"sessions_max", "rate", "rate_max", "up", "changed_ms", "down_ms", "falls",
              "last_session_ms"}
     for f in stats["frontends"]:
@@ -70,7 +70,7 @@ def test_stats_json_has_every_key(world):
                               key for key, _, _ in metric_keys("BACKEND")}
         for s in b["servers"]:
             assert set(s) == {"name", "address", "state", "role", "access", "reason", "sessions",
-                              "max_connections", "weight", "backup", "offset", "lag_bytes",
+                              "max_connections", "admin", "weight", "backup", "offset", "lag_bytes",
                               "behind_ms", "latency_us", "probe_age_ms", "failures",
                               "patroni_leader", "patroni_why", "check", "check_code",
                               "failed_probes"} | tally | {
