@@ -64,7 +64,8 @@ def test_stats_json_has_every_key(world):
     assert [f["max_sessions"] for f in stats["frontends"]] == [0, 100, 0]
     assert stats["frontends"][0]["binds"] == [f"127.0.0.1:{world.ports[0]}"]
     for b in stats["backends"]:
-        assert set(b) == {"name", "protocol", "primary", "verdict", "stale", "reason", "waiting",
+        assert set(b) == {"name", "protocol", "primary", "verdict", "stale", "paused", "reason",
+                          "waiting",
                           "queue_limit", "held_ms", "tls", "sentinels", "servers", "waiting_max",
                           "sessions", "bytes_in", "bytes_out", "elections", "fences"} | tally | {
                               key for key, _, _ in metric_keys("BACKEND")}
