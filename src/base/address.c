@@ -245,6 +245,8 @@ bool address_equal(const struct address *a, const struct address *b)
                IN6_ARE_ADDR_EQUAL(&a->sa.v6.sin6_addr, &b->sa.v6.sin6_addr);
     case AF_UNIX:
         return a->len == b->len && memcmp(&a->sa, &b->sa, a->len) == 0;
+    case AF_UNSPEC:
+        return !address_is_set(a) && !address_is_set(b);
     default:
         return false;
     }

@@ -48,8 +48,8 @@ const char *address_peer_name(const struct address *a, const char *host,
                               char out[ADDRESS_NAME_MAX]);
 /* The same host at another port; a unix path stays as it is. */
 struct address address_with_port(const struct address *a, unsigned port);
-bool address_is_loopback(const struct address *a); /* unix paths are */
-bool address_equal(const struct address *a, const struct address *b);
+bool address_is_loopback(const struct address *a);                    /* unix paths are */
+bool address_equal(const struct address *a, const struct address *b); /* so are two not set */
 
 /* "10.0.0.0/8", "::1", ...: 0 or -EINVAL. -EDOM where bits are set beyond the range's own, as in
  * 10.0.0.1/8: then *out is the range without them. */

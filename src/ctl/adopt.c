@@ -67,7 +67,7 @@ void backend_adopt(struct backend_control *b, const struct backend_config *confi
     }
     backend_take_tls(b);
     probes_adopt(&b->probes, config, anew);
-    authority_adopt(b, anew || before != config->servers.count);
+    authority_adopt(b, anew);
     probes_all_now(&b->probes);
 }
 

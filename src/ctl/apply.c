@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "ctl/control.h"
+#include "ctl/named.h"
+#include "ctl/names.h"
 #include "model/cancel_table.h"
 #include "model/client_table.h"
 #include "model/config_follow.h"
@@ -83,6 +85,9 @@ static int prepare(struct control *c, struct plan *p, char why[APPLY_WHY_MAX])
     }
     config_follow(p->next, c->config,
                   &(struct config_usage){frontend_is_used, backend_is_used, server_is_used, c});
+    if (c->worker_count == 0) {
+        return read_certificates(p, why); /* nobody listens, as with --probe */
+    }
     int rc =
         c->size(p->next, c->worker_count, sockets_count(p->next), &p->size, why, APPLY_WHY_MAX);
     rc = rc != 0 ? rc : read_certificates(p, why);
@@ -235,12 +240,16 @@ int control_apply(struct control *c, struct config *next, char why[APPLY_WHY_MAX
 {
     struct plan p = {.next = next, .derived = next->owner != NULL};
     why[0] = '\0';
+    if (!p.derived) {
+        named_fill(c, next);
+    }
     int rc = prepare(c, &p, why);
     if (rc != 0) {
         config_free(next);
         return rc;
     }
     follow(c, &p);
+    names_follow(c->names);
     return 0;
 }
 

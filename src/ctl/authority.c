@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "ctl/control.h"
+#include "ctl/names.h"
 
 static bool has_sentinels(const struct backend_control *b)
 {
@@ -102,6 +103,19 @@ void authority_adopt(struct backend_control *b, bool anew)
     }
 }
 
+static const struct name_addresses *find_name(const void *context, const char *host)
+{
+    const struct control *c = context;
+    return names_find(c->names, host);
+}
+
+void authority_take_names(struct backend_control *b)
+{
+    if (b->sentinels != NULL) {
+        sentinels_take_names(b->sentinels, find_name, b->control);
+    }
+}
+
 void authority_ask_now(struct backend_control *b)
 {
     if (b->sentinels != NULL) {
@@ -157,6 +171,7 @@ struct authority authority_count(const struct backend_control *b, unsigned *word
         a.total = (unsigned)b->config->sentinels.count;
     }
     if (b->sentinels != NULL) {
+        a.total = (unsigned)sentinels_count(b->sentinels);
         sentinels_words(b->sentinels, words, &a.heard);
         a.promoting = sentinels_promoting(b->sentinels);
     }

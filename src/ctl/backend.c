@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "ctl/control.h"
 #include "ctl/drill.h"
+#include "ctl/names.h"
 #include "router_proto.h"
 
 #define CONTEST_NEWS_MS 200
@@ -75,6 +76,7 @@ void backend_doubt(struct backend_control *b, size_t server)
     if (server != MESSAGE_WHOLE_BACKEND) {
         b->servers[server].suspect = true;
         b->servers[server].suspected = c->stamp;
+        names_doubt(c->names, b->servers[server].config->host);
         fence_publish(c);
     }
     if (backend_has_roles(b->config)) {
@@ -351,6 +353,14 @@ static bool is_any_in_doubt(const struct backend_control *b)
     return false;
 }
 
+/* Where nobody answers there may be nobody any more. */
+static void doubt_name(const struct backend_control *b, const struct server_control *s)
+{
+    if (s->told.reach != REACH_ANSWERED && s->told.reach != REACH_DENIED) {
+        names_doubt(b->control->names, s->config->host);
+    }
+}
+
 static void on_observation(void *context, size_t server, const struct observation *o)
 {
     struct backend_control *b = context;
@@ -370,6 +380,7 @@ static void on_observation(void *context, size_t server, const struct observatio
     }
     judge_health(b, s);
     log_first_failure(b, s);
+    doubt_name(b, s);
     if (o->reach == REACH_DENIED) {
         probes_refresh_secret(&b->probes);
     }
@@ -382,6 +393,27 @@ static void on_observation(void *context, size_t server, const struct observatio
     b->first_round_over =
         b->first_round_over || everybody_was_asked(b) || b->verdict.kind == VERDICT_PRIMARY;
     fence_publish(b->control);
+}
+
+void backend_unresolved(struct backend_control *b, size_t server, const char *why)
+{
+    const struct server_control *s = &b->servers[server];
+    struct observation o = {.failures = b->config->probe_fall - 1};
+    if (s->told.reach != REACH_UNASKED && strcmp(s->told.why, why) == 0) {
+        return;
+    }
+    observation_begin(&o, ++b->control->stamp);
+    observation_fail(&o, REACH_REFUSED, why);
+    observation_end(&o, ++b->control->stamp, loop_now_ms(&b->control->loop), 0);
+    on_observation(b, server, &o);
+}
+
+void backend_names_known(struct backend_control *b)
+{
+    if (!b->first_round_over && everybody_was_asked(b)) {
+        b->first_round_over = true;
+        backend_decide(b);
+    }
 }
 
 /* The loss of a kept connection says that something happened, most likely to the server. Of HTTP it

@@ -8,6 +8,7 @@
 #include "ctl/admin.h"
 #include "ctl/apply.h"
 #include "ctl/control_socket.h"
+#include "ctl/names.h"
 #include "ctl/reporter.h"
 #include "model/cancel_table.h"
 #include "model/client_table.h"
@@ -73,6 +74,8 @@ void control_end(struct control *c)
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_stop(c->backends[i]);
     }
+    names_close(c->names);
+    c->names = NULL;
     if (c->admin != NULL) {
         admin_close(c->admin);
         c->admin = NULL;
@@ -203,6 +206,10 @@ int control_init(struct control *c, const struct control_setup *setup)
         rc = backend_init(c->backends[i], c, &config->backends[i]);
     }
     if (rc == 0) {
+        c->names = names_new(c);
+        rc = c->names == NULL ? UV_ENOMEM : 0;
+    }
+    if (rc == 0) {
         uv_timer_init(&c->loop.uv, &c->start_timer);
         drain_init(c);
         uv_timer_init(&c->loop.uv, &c->files_timer);
@@ -217,6 +224,7 @@ void control_start(struct control *c)
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_start(c->backends[i]);
     }
+    names_follow(c->names);
     uv_timer_start(&c->files_timer, on_files_look, FILES_LOOK_MS, FILES_LOOK_MS);
     fence_publish(c);
     c->reporter = reporter_new(c);

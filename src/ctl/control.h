@@ -13,14 +13,15 @@
 #include "ctl/probes.h"
 #include "ctl/recorder.h"
 #include "ctl/sentinel.h"
-#include "ctl/tally.h"
 #include "ctl/sockets.h"
+#include "ctl/tally.h"
 #include "model/election.h"
 #include "model/messages.h"
 #include "model/topology.h"
 #include "net/loop.h"
 
 struct admin;
+struct names;
 struct control_sockets;
 struct drill;
 struct reporter;
@@ -172,6 +173,7 @@ struct control {
     struct events events;
     struct recorder recorder;
     struct tally tally;
+    struct names *names;             /* owned */
     struct admin *admin;             /* owned; NULL if off */
     struct control_sockets *sockets; /* borrowed */
     struct list listings;            /* of sessions, see list_sessions.c */
@@ -231,6 +233,11 @@ void backend_doubt(struct backend_control *b, size_t server); /* or MESSAGE_WHOL
 void backend_acknowledged(struct backend_control *b); /* a worker has acted upon a topology */
 bool backend_ready(const struct backend_control *b);
 
+/* The server's name leads nowhere: it is down. */
+void backend_unresolved(struct backend_control *b, size_t server, const char *why);
+/* What can be known of the names is known: who has no server waits for none. */
+void backend_names_known(struct backend_control *b);
+
 /* Decides anew and publishes. */
 void backend_decide(struct backend_control *b);
 /* What would be decided now if this server were gone. Nothing is changed. */
@@ -245,6 +252,8 @@ void authority_start(struct backend_control *b);
 void authority_stop(struct backend_control *b);
 /* Another configuration: the Sentinels are the same, or asked anew. */
 void authority_adopt(struct backend_control *b, bool anew);
+/* What is known of the Sentinels' names has changed, maybe. */
+void authority_take_names(struct backend_control *b);
 void authority_ask_now(struct backend_control *b);
 void authority_set_pace(struct backend_control *b, bool fast);
 void authority_refresh_secret(struct backend_control *b);

@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "base/macros.h"
+#include "base/text.h"
 #include "ctl/control.h"
+#include "ctl/names.h"
 #include "router_proto.h"
 
 #define LOOK_MS 10
@@ -15,6 +17,7 @@ struct once {
     struct control control;
     uv_timer_t look;
     unsigned late;
+    struct text names; /* what is known of them */
 };
 
 /* Who decides beside the servers has been asked, for people to read what it says. */
@@ -46,7 +49,7 @@ static bool backend_decided(const struct backend_control *b)
 static bool decided(const struct once *o)
 {
     const struct control *c = &o->control;
-    bool all = true;
+    bool all = names_settled(c->names);
     for (size_t i = 0; i < c->config->backend_count; i++) {
         all = all && backend_decided(c->backends[i]);
     }
@@ -59,6 +62,7 @@ static void on_look(uv_timer_t *timer)
     o->late += o->control.start_over;
     if (decided(o) || o->late > LAST_LOOKS) {
         uv_close((uv_handle_t *)&o->look, NULL);
+        names_tell(o->control.names, &o->names);
         control_end(&o->control);
     }
 }
@@ -99,6 +103,9 @@ static void print_backend(const struct backend_control *b)
     }
     for (size_t i = 0; i < b->config->servers.count; i++) {
         const struct server_control *s = &b->servers[i];
+        if (s->config->gone) {
+            continue;
+        }
         printf("  %-16s %-22s %-5s %-8s %s\n", s->config->name, s->config->address_text,
                s->up ? "up" : "down", role_word(s), s->told.why);
         print_patroni(b, s);
@@ -135,14 +142,19 @@ int probe_once(struct config *config, struct certificates *certificates)
     control_start(&o.control);
     loop_run(&o.control.loop);
     int status = 0;
-    for (size_t i = 0; i < config->backend_count; i++) {
+    const struct config *last = o.control.config; /* names have addresses in it */
+    for (size_t i = 0; i < last->backend_count; i++) {
         print_backend(o.control.backends[i]);
     }
-    for (size_t i = 0; i < config->frontend_count; i++) {
-        bool served = has_server(&o, &config->frontends[i]);
-        printf("frontend %s: %s\n", config->frontends[i].name, served ? "ok" : "no server");
+    for (size_t i = 0; i < last->frontend_count; i++) {
+        bool served = has_server(&o, &last->frontends[i]);
+        printf("frontend %s: %s\n", last->frontends[i].name, served ? "ok" : "no server");
         status = served ? status : 1;
     }
+    if (o.names.len > 0) {
+        printf("names\n%s", o.names.data);
+    }
+    text_free(&o.names);
     loop_release(&o.control.loop); /* not earlier: by its clock a Sentinel is still heard */
     control_release(&o.control);
     return status;

@@ -13,6 +13,7 @@
 struct backend_config;
 struct events;
 struct loop;
+struct name_addresses;
 struct probe_setup;
 struct sentinels;
 struct tls_context;
@@ -48,8 +49,14 @@ void sentinels_stop(struct sentinels *s);
 /* After sentinels_stop(); the loop may still run. NULL is fine. */
 void sentinels_free(struct sentinels *s);
 
-/* Another configuration with the same Sentinels and as many servers. */
+/* Another configuration with the same Sentinels. */
 void sentinels_adopt(struct sentinels *s, const struct backend_config *config);
+
+/* What is known of a name; NULL: nothing. */
+typedef const struct name_addresses *sentinels_find_fn(const void *context, const char *host);
+/* Each address of a name is a Sentinel; they come and go. Where nothing is known they stay. May
+ * call back, as the last thing. */
+void sentinels_take_names(struct sentinels *s, sentinels_find_fn *find, const void *context);
 
 void sentinels_now(struct sentinels *s); /* asks all of them */
 void sentinels_set_pace(struct sentinels *s, bool fast);
@@ -63,7 +70,7 @@ const unsigned *sentinels_promoting(struct sentinels *s);
 
 /* What one of them says, for people. */
 struct sentinel_view {
-    const char *address; /* as written */
+    const char *address; /* as written, or of a name what it leads to */
     bool heard;
     bool subscribed;           /* it tells us news */
     char names[PEER_TEXT_MAX]; /* the server, or the address where it is none; "" if not heard */
@@ -73,6 +80,7 @@ struct sentinel_view {
 /* Whether each of them has answered, or was asked in vain. */
 bool sentinels_asked(const struct sentinels *s);
 
+/* All, of which a majority is counted: those too that a name stood for lately and does not now. */
 size_t sentinels_count(const struct sentinels *s);
 void sentinels_view(const struct sentinels *s, size_t i, struct sentinel_view *out);
 

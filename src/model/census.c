@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/address.h"
 #include "base/hash.h"
+#include "model/discovery.h"
 
 struct census {
     const struct election_input *in;
@@ -63,13 +63,9 @@ static int member_by_id(const struct election_input *in, const struct election_m
 
 static int member_by_address(const struct election_input *in, const char *text)
 {
-    struct address address;
     int found = ELECTION_NOBODY;
-    if (address_parse(&address, text) != 0) {
-        return ELECTION_NOBODY;
-    }
     for (size_t i = 0; i < in->count; i++) {
-        if (address_equal(&address, &in->servers[i].address)) {
+        if (server_is_at(&in->servers[i], text)) {
             found = first_by_name(in, found, i);
         }
     }

@@ -150,6 +150,23 @@ static bool covers(const struct address *a, const struct address *b)
     return (same || a->dual) && IN6_IS_ADDR_UNSPECIFIED(&a->sa.v6.sin6_addr);
 }
 
+static bool takes(const struct address *bind, const struct address *at)
+{
+    return address_equal(bind, at) || (address_is_loopback(at) && covers(bind, at));
+}
+
+bool config_listens_at(const struct config *c, const struct address *at)
+{
+    bool found = false;
+    for (size_t i = 0; i < c->frontend_count; i++) {
+        const struct bind_list *binds = &c->frontends[i].binds;
+        for (size_t j = 0; j < binds->count && !c->frontends[i].gone && !found; j++) {
+            found = takes(&binds->items[j].address, at);
+        }
+    }
+    return found;
+}
+
 static bool overlap(const struct address *a, const struct address *b)
 {
     return address_equal(a, b) || covers(a, b) || covers(b, a);
@@ -178,9 +195,7 @@ static void check_loop(const struct config *c, const struct bind_place *at,
 {
     for (size_t i = 0; i < b->servers.count; i++) {
         const struct server_config *s = &b->servers.items[i];
-        bool through_any =
-            address_is_loopback(&s->address) && covers(&at->bind->address, &s->address);
-        if (through_any || address_equal(&at->bind->address, &s->address)) {
+        if (takes(&at->bind->address, &s->address)) {
             config_error(errors,
                          origin_item_line(c->origin, SECTION_BACKEND, b->index, "server", i),
                          "the address of server \"%s\" is where this router listens (line %u)",

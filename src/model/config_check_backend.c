@@ -16,7 +16,7 @@ static bool same_place(const struct server_config *one, const struct server_conf
     if (one->host != NULL && two->host != NULL) {
         return strcmp(one->host, two->host) == 0 && one->port == two->port;
     }
-    return address_equal(&one->address, &two->address); /* not of a name: it has none yet */
+    return address_equal(&one->address, &two->address); /* of a name it is not set */
 }
 
 /* Two names for one server would give it twice its cap, and a primary two votes. */

@@ -36,6 +36,8 @@ EXCEPTIONS = {
 ONLY_IN = {  # call prefix: where alone it may stand, and the rule
     "uv_async_send": (r"src/net/mailbox\.c", "only mailbox_post() sends"),
     "uv_getaddrinfo": (r"src/ctl/resolve\.c", "only ctl/resolve.c looks up names"),
+    "getaddrinfo": (r"src/ctl/resolve\.c", "only ctl/resolve.c looks up names"),
+    "getnameinfo": (r"src/ctl/resolve\.c", "only ctl/resolve.c looks up names"),
     "uv_timer_": (r"src/(net|ctl)/.*", "timers live in net/ and ctl/; use net/deadline.h"),
 }
 NEVER = {"strcpy", "strcat", "sprintf", "vsprintf", "gets", "strtok", "alloca"}

@@ -9,7 +9,7 @@ from lib.waiting import until
 KEEP = object()  # restart(): with the replicaof it was given last
 
 COMMON = {
-    "bind": "127.0.0.1", "protected-mode": "no", "daemonize": "no", "save": '""',
+    "protected-mode": "no", "daemonize": "no", "save": '""',
     "appendonly": "no", "shutdown-timeout": "0", "enable-debug-command": "yes",
     "repl-diskless-sync": "yes", "repl-diskless-sync-delay": "0", "repl-ping-replica-period": "1",
     "repl-backlog-size": "8mb", "rdb-save-incremental-fsync": "no", "loglevel": "notice",
@@ -18,16 +18,18 @@ COMMON = {
 
 class Redis:
     def __init__(self, directory, name, save=None, appendonly=False, requirepass=None, acl=None,
-                 rename=None, replicaof=None, unix=False, options=None, port=None):
+                 rename=None, replicaof=None, unix=False, options=None, port=None,
+                 host="127.0.0.1"):
         self.name = name
         self.directory = os.path.join(directory, name)
         os.makedirs(self.directory)
-        self.port = port or free_port()
+        self.host = host
+        self.port = port or free_port(host)
         self.unix = os.path.join(self.directory, "redis.sock") if unix else None
         self.password = requirepass
         self.rename = rename or {}
         self.replicaof = replicaof
-        self.options = dict(COMMON)
+        self.options = dict(COMMON, bind=host)
         if save:
             self.options["save"] = save
         if appendonly:
@@ -40,12 +42,12 @@ class Redis:
 
     @property
     def address(self):
-        return ("127.0.0.1", self.port)
+        return (self.host, self.port)
 
     @property
     def text(self):
         """As a router.ini or a REPLICAOF wants it."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def _write_config(self):
         lines = [f"{key} {value}" for key, value in self.options.items()]
@@ -58,7 +60,7 @@ class Redis:
             lines += [f"user {line}" for line in self.acl]
         lines += [f"rename-command {old} {new}" for old, new in self.rename.items()]
         if self.replicaof:
-            lines.append(f"replicaof 127.0.0.1 {self.replicaof.port}")
+            lines.append(f"replicaof {self.replicaof.host} {self.replicaof.port}")
         path = os.path.join(self.directory, "redis.conf")
         with open(path, "w", encoding="ascii") as file:
             file.write("\n".join(lines) + "\n")
@@ -134,7 +136,7 @@ class Redis:
     # Replication.
 
     def follow(self, primary):
-        self.ok("REPLICAOF", "127.0.0.1", primary.port)
+        self.ok("REPLICAOF", primary.host, primary.port)
         self.replicaof = primary
 
     def promote(self):

@@ -18,15 +18,17 @@ CRASHES = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.
            signal.SIGTRAP, signal.SIGSYS, signal.SIGPIPE}
 
 
-def run(*args, timeout=20, nofile=None, user=None, env=None, stdin=subprocess.DEVNULL):
-    """Runs the binary to its end: a CompletedProcess with text."""
+def run(*args, timeout=20, nofile=None, user=None, env=None, stdin=subprocess.DEVNULL,
+        wrap=lambda argv: argv):
+    """Runs the binary to its end: a CompletedProcess with text. `wrap` makes another command of
+    the one it is given."""
     wrapper = ["setpriv", "--pdeathsig", "KILL"]
     if user is not None:
         wrapper[1:1] = [f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     if nofile is not None:
         wrapper += ["prlimit", f"--nofile={nofile}:{nofile}"]
     environment = dict(os.environ, **(env or {}))
-    done = subprocess.run(wrapper + [BINARY, *args], stdin=stdin, capture_output=True,
+    done = subprocess.run(wrapper + wrap([BINARY, *args]), stdin=stdin, capture_output=True,
                           text=True, timeout=timeout * SLOW, check=False, env=environment)
     judge(done.returncode, done.stderr)
     return done
@@ -57,10 +59,10 @@ class _RouterProcess(Process):
 
 class Router:
     """`sections` is router.ini without [router]; its keys are the keyword arguments. `user` starts
-    it, `becomes` is its own key of that name."""
+    it, `becomes` is its own key of that name; `wrap` as for run()."""
 
     def __init__(self, directory, sections, nofile=None, user=None, start=True, env=None,
-                 becomes=None, **router_keys):
+                 becomes=None, wrap=lambda argv: argv, **router_keys):
         self.directory = directory
         self.admin_port = free_port()
         keys = {"workers": 2, "admin": f"127.0.0.1:{self.admin_port}", "drain_timeout": "5s",
@@ -73,13 +75,15 @@ class Router:
         self.ended = False
         self.limits = {"nofile": nofile, "user": user}
         self.env = dict(os.environ, **(env or {}))
+        self.wrap = wrap
         if start:
             self.start()
 
     def start(self, wait=True):
         self.ended = False
         log = os.path.join(self.directory, "stderr")
-        self.process = _RouterProcess([BINARY, "-c", self.path], log, env=self.env, **self.limits)
+        self.process = _RouterProcess(self.wrap([BINARY, "-c", self.path]), log, env=self.env,
+                                      **self.limits)
         if wait:
             try:
                 until(self._listening, "the router's /readyz", 10)
