@@ -12,7 +12,7 @@ DEMO_PACKAGES := python3 redis-server
 CHECK_PACKAGES := python3 python3-pytest libcmocka-dev redis-server redis-tools haproxy mandoc \
     chromium mariadb-server mariadb-client galera-4 rsync python3-pymysql python3-cryptography \
     postgresql-15 patroni etcd-server python3-psycopg2 openssl ca-certificates debootstrap nginx \
-    libnginx-mod-stream iproute2
+    libnginx-mod-stream iproute2 prometheus
 BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream strace openssl
 FAILOVER_PACKAGES := python3 python3-pytest python3-pymysql python3-psycopg2 python3-yaml \
     redis-server haproxy mariadb-server postgresql-15 patroni etcd-server

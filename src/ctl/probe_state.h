@@ -24,12 +24,12 @@ struct probe {
     uint64_t *stamp;
     enum probe_state state;
     enum probe_stage stage; /* how far the question that is under way has come */
-    bool kept;    /* the connection is open and logged in */
-    bool again;   /* asked for while busy */
-    bool upgrade; /* PROBE_SHAKE: in the midst of the dialogue */
-    bool last;    /* the connection is at its end */
-    bool anew;    /* the dialogue goes on with another one */
-    bool closing; /* probe_close() was called */
+    bool kept;              /* the connection is open and logged in */
+    bool again;             /* asked for while busy */
+    bool upgrade;           /* PROBE_SHAKE: in the midst of the dialogue */
+    bool last;              /* the connection is at its end */
+    bool anew;              /* the dialogue goes on with another one */
+    bool closing;           /* probe_close() was called */
     unsigned handles;
     uint64_t interval_ms;
     uint64_t due_ms; /* PROBE_WAIT: when the next turn is */

@@ -76,9 +76,9 @@ static void put_last_session(const struct control *c, struct stats_row *row, con
 void stats_row_frontend(const struct control *c, size_t frontend, struct stats_row *row)
 {
     static const enum stats_field nothing[] = {
-        STATS_DREQ,    STATS_DRESP,       STATS_SID,      STATS_REQ_RATE, STATS_REQ_RATE_MAX,
-        STATS_REQ_TOT, STATS_COMP_IN,     STATS_COMP_OUT, STATS_COMP_BYP, STATS_COMP_RSP,
-        STATS_DSES,    STATS_INTERCEPTED, STATS_WREW,
+        STATS_DREQ,         STATS_DRESP,    STATS_SID,     STATS_REQ_RATE,
+        STATS_REQ_RATE_MAX, STATS_REQ_TOT,  STATS_COMP_IN, STATS_COMP_OUT,
+        STATS_COMP_BYP,     STATS_COMP_RSP, STATS_DSES,    STATS_WREW,
     };
     static const struct {
         enum stats_field field;
@@ -173,7 +173,7 @@ void stats_row_backend(const struct control *c, size_t backend, struct stats_row
     static const enum stats_field nothing[] = {
         STATS_DREQ,
         STATS_DRESP,
-        STATS_ERESP,
+
         STATS_SID,
         STATS_RTIME,
         STATS_RTIME_MAX,
@@ -193,10 +193,10 @@ void stats_row_backend(const struct control *c, size_t backend, struct stats_row
     } metrics[] = {
         {STATS_STOT, BACKEND_SESSIONS_TOTAL},    {STATS_ECON, BACKEND_GIVEN_UP},
         {STATS_CLI_ABRT, BACKEND_CLIENT_ABORTS}, {STATS_SRV_ABRT, BACKEND_SERVER_ABORTS},
-        {STATS_EINT, BACKEND_INTERNAL_ERRORS},   {STATS_QTIME, BACKEND_QUEUE_AVERAGE},
-        {STATS_CTIME, BACKEND_CONNECT_AVERAGE},  {STATS_TTIME, BACKEND_TOTAL_AVERAGE},
-        {STATS_QTIME_MAX, BACKEND_QUEUE_MAX},    {STATS_CTIME_MAX, BACKEND_CONNECT_MAX},
-        {STATS_TTIME_MAX, BACKEND_TOTAL_MAX},
+        {STATS_ERESP, BACKEND_SERVER_ABORTS},    {STATS_EINT, BACKEND_INTERNAL_ERRORS},
+        {STATS_QTIME, BACKEND_QUEUE_AVERAGE},    {STATS_CTIME, BACKEND_CONNECT_AVERAGE},
+        {STATS_TTIME, BACKEND_TOTAL_AVERAGE},    {STATS_QTIME_MAX, BACKEND_QUEUE_MAX},
+        {STATS_CTIME_MAX, BACKEND_CONNECT_MAX},  {STATS_TTIME_MAX, BACKEND_TOTAL_MAX},
     };
     static const struct {
         enum stats_field field;
@@ -327,6 +327,8 @@ static void put_check(struct stats_row *row)
     put(row, STATS_CHECK_HEALTH, up ? rise + fall - 1 - lost : won);
     if (o->reach != REACH_UNASKED) {
         put(row, STATS_CHECK_DURATION, o->latency_us);
+    }
+    if (o->code > 0) {
         put(row, STATS_CHECK_CODE, o->code);
     }
 }
@@ -341,10 +343,11 @@ static void put_server_metrics(const struct control *c, size_t id, struct stats_
         {STATS_BOUT, SERVER_BYTES_OUT},         {STATS_ECON, SERVER_GIVEN_UP},
         {STATS_WRETR, SERVER_REPEATS},          {STATS_WREDIS, SERVER_RETRIES},
         {STATS_LBTOT, SERVER_CHOSEN},           {STATS_CONNECT, SERVER_CONNECTS},
-        {STATS_CLI_ABRT, SERVER_CLIENT_ABORTS}, {STATS_SRV_ABRT, SERVER_SERVER_ABORTS},
-        {STATS_QTIME, SERVER_QUEUE_AVERAGE},    {STATS_CTIME, SERVER_CONNECT_AVERAGE},
-        {STATS_TTIME, SERVER_TOTAL_AVERAGE},    {STATS_QTIME_MAX, SERVER_QUEUE_MAX},
-        {STATS_CTIME_MAX, SERVER_CONNECT_MAX},  {STATS_TTIME_MAX, SERVER_TOTAL_MAX},
+        {STATS_ERESP, SERVER_SERVER_ABORTS},    {STATS_CLI_ABRT, SERVER_CLIENT_ABORTS},
+        {STATS_SRV_ABRT, SERVER_SERVER_ABORTS}, {STATS_QTIME, SERVER_QUEUE_AVERAGE},
+        {STATS_CTIME, SERVER_CONNECT_AVERAGE},  {STATS_TTIME, SERVER_TOTAL_AVERAGE},
+        {STATS_QTIME_MAX, SERVER_QUEUE_MAX},    {STATS_CTIME_MAX, SERVER_CONNECT_MAX},
+        {STATS_TTIME_MAX, SERVER_TOTAL_MAX},
     };
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
         put(row, metrics[i].field, tally_server_metric(c, id, metrics[i].metric));
@@ -354,9 +357,9 @@ static void put_server_metrics(const struct control *c, size_t id, struct stats_
 void stats_row_server(const struct control *c, size_t backend, size_t server, struct stats_row *row)
 {
     static const enum stats_field nothing[] = {
-        STATS_QCUR,          STATS_QMAX,          STATS_DRESP,         STATS_ERESP, STATS_EINT,
-        STATS_RTIME,         STATS_RTIME_MAX,     STATS_REUSE,         STATS_WREW,  STATS_SRV_ICUR,
-        STATS_IDLE_CONN_CUR, STATS_SAFE_CONN_CUR, STATS_NEED_CONN_EST,
+        STATS_QCUR,     STATS_QMAX,          STATS_DRESP,         STATS_EINT,
+        STATS_RTIME,    STATS_RTIME_MAX,     STATS_REUSE,         STATS_WREW,
+        STATS_SRV_ICUR, STATS_IDLE_CONN_CUR, STATS_SAFE_CONN_CUR, STATS_NEED_CONN_EST,
     };
     struct server_view v = view_server(c, backend, server);
     const struct tally_server *tally = tally_of_server(c, v.config->id);

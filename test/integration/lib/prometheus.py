@@ -1,11 +1,9 @@
-"""A strict reader of the Prometheus text format 0.0.4, and the table of metrics."""
+"""A strict reader of the Prometheus text format 0.0.4, the table of metrics, and promtool."""
 import os
 import re
+import subprocess
 
 METRICS = os.path.join(os.path.dirname(__file__), "..", "..", "..", "src", "model", "metrics.def")
-# HAProxy has its TLS counters from its modules, which know nothing of Prometheus' suffixes.
-HAPROXY_COUNTERS = {f"haproxy_{scope}_ssl_{what}" for scope in ("frontend", "server")
-                    for what in ("sess", "reused_sess", "failed_handshake")}
 SERIES = re.compile(r'([a-zA-Z_:][\w:]*)'
                     r'(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)+)\})? (\S+)')
 
@@ -49,9 +47,10 @@ def check_histograms(families):
             for name, all_of in found.items()}
 
 
-def parse_metrics(text):
+def parse_metrics(text, strict=True):
     """A strict reader of the text format 0.0.4: {name: (type, {labels: value})}. The labels of a
-    histogram's series begin with what they are of it: "_bucket", "_sum" or "_count"."""
+    histogram's series begin with what they are of it: "_bucket", "_sum" or "_count". `strict`:
+    counters, and they only, are called _total."""
     families, name = {}, None
     assert text.endswith("\n")
     for line in text[:-1].split("\n"):
@@ -63,8 +62,7 @@ def parse_metrics(text):
             typed, kind = line[7:].split(" ")
             assert typed == name and families[name] == [None, {}]
             assert kind in ("counter", "gauge", "histogram")
-            if name not in HAPROXY_COUNTERS:
-                assert (kind == "counter") == name.endswith("_total")
+            assert not strict or (kind == "counter") == name.endswith("_total")
             families[name][0] = kind
         else:
             match = SERIES.fullmatch(line)
@@ -80,3 +78,11 @@ def parse_metrics(text):
 
 def server_labels(backend, server, *more):
     return (("proxy", backend), ("server", server), *more)
+
+
+def promtool(*words, text=""):
+    """What it says, if it is content."""
+    done = subprocess.run(["promtool", *words], input=text, capture_output=True, text=True,
+                          check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
