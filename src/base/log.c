@@ -23,6 +23,7 @@ static _Atomic int format_in_use = LOG_FORMAT_TEXT;
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct log_target target = {.kind = LOG_TO_STDERR, .fd = STDERR_FILENO};
+static bool configured; /* by the thread that configures: `target` is what it asked for */
 
 static atomic_bool torn; /* the last line is there in part: a disk was full in the midst of it */
 static _Atomic uint64_t dropped;
@@ -215,14 +216,21 @@ int log_check(const char *wanted, char why[LOG_WHY_MAX])
     return explain(rc, wanted, why);
 }
 
+/* A target that stays is not opened again: it may be where only who started us may write. */
 int log_configure(const struct log_setup *setup, char why[LOG_WHY_MAX])
 {
     const char *wanted = setup->target != NULL ? setup->target : "stderr";
     struct log_target next;
     int rc = log_target_parse(&next, wanted);
-    rc = rc != 0 ? rc : log_target_open(&next, count_dropped);
-    if (rc == 0) {
+    bool stays = rc == 0 && configured && log_target_equal(&next, &target);
+    rc = rc != 0 || stays ? rc : log_target_open(&next, count_dropped);
+    if (stays) {
+        atomic_store_explicit(&format_in_use, (int)setup->format, memory_order_relaxed);
+    } else if (rc == 0) {
         exchange(&next, setup->format);
+    }
+    if (rc == 0) {
+        configured = true;
         log_set_level(setup->level);
     }
     log_target_release(&next);
@@ -247,17 +255,13 @@ void log_reopen(void)
     log_info("the log file was opened again");
 }
 
-const char *log_file(void)
-{
-    return target.path;
-}
-
 void log_close(void)
 {
     struct log_target next = {.kind = LOG_TO_STDERR, .fd = STDERR_FILENO};
     struct log_line l;
     tell_lost(&l);
     exchange(&next, LOG_FORMAT_TEXT);
+    configured = false;
     log_target_release(&next);
     log_writers_wait();
 }

@@ -35,8 +35,6 @@ int log_check(const char *wanted, char why[LOG_WHY_MAX]);
 /* After a file was moved away (logrotate): opens it again by its name. One that cannot be opened is
  * told in the old one, which stays in use. */
 void log_reopen(void);
-/* The file that will be opened again, for those who decide on rights; NULL: none. */
-const char *log_file(void);
 /* Tells what was lost, and lets go of everything, once a file has what it was to get or a second
  * is over. Later lines go to standard error. */
 void log_close(void);

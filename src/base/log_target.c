@@ -43,6 +43,12 @@ int log_target_parse(struct log_target *t, const char *text)
     return rest != NULL && *rest != ':' ? address_parse(&t->to, rest) : -EINVAL;
 }
 
+bool log_target_equal(const struct log_target *a, const struct log_target *b)
+{
+    return a->kind == b->kind && (a->path == NULL || strcmp(a->path, b->path) == 0) &&
+           (a->kind != LOG_TO_SYSLOG || address_equal(&a->to, &b->to));
+}
+
 static void open_stderr(struct log_target *t)
 {
     struct stat about;

@@ -28,6 +28,8 @@ struct log_target {
 /* "stderr", "file:PATH", "syslog" (/dev/log), "syslog:HOST:PORT" (UDP, numeric) or
  * "syslog:unix:/PATH". 0 or -EINVAL; `fd` is not open yet. Release it also then. */
 int log_target_parse(struct log_target *t, const char *text);
+/* Whether both say the same. */
+bool log_target_equal(const struct log_target *a, const struct log_target *b);
 /* Whether it could be opened: 0 or a negative errno. */
 int log_target_check(const struct log_target *t);
 /* 0 or a negative errno. `lost` hears of lines that were taken, and then were not written. */

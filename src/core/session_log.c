@@ -203,16 +203,15 @@ static void count(struct counts *c, const struct session *s, const struct sessio
 {
     const struct shared *shared = s->worker->shared;
     const struct shared_backend *b = shared->backends[s->backend->index];
+    size_t server = n->server - 1U;
     c->router = without(&shared->router->sessions, s->admission.router) + 1;
     c->frontend =
         without(&shared->frontends[s->frontend->index]->sessions, s->admission.frontend) + 1;
-    c->backend = without(&b->waiting[ROUTE_AUTO], s->ended_in == SESSION_WAIT);
-    for (size_t i = 0; i < s->backend->servers.count; i++) {
-        bool own = s->server != NULL && s->server->index == i;
-        unsigned here =
-            without(&shared->servers[s->backend->servers.items[i].id]->connections, own);
-        c->backend += here;
-        c->server = n->server == i + 1 ? here : c->server;
+    c->backend = without(&b->sessions, s->admission.backend);
+    if (n->server != 0) {
+        bool own = s->server != NULL && s->server->index == server;
+        c->server =
+            without(&shared->servers[s->backend->servers.items[server].id]->connections, own);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "ctl/control_socket.h"
 #include "ctl/stats_view.h"
@@ -145,6 +146,12 @@ static uint64_t started(const struct control *c)
     return c->started_unix;
 }
 
+static uint64_t lines_lost(const struct control *c)
+{
+    (void)c;
+    return log_dropped();
+}
+
 /* The table --------------------------------------------------------------------------------- */
 
 /* What HAProxy's typed forms say of a value: its origin, nature and scope, a letter each. */
@@ -216,7 +223,7 @@ static const struct info infos[] = {
     {55, "Listeners", "MGP", "u32", listeners, NULL, "addresses that are listened on"},
     {56, "ActivePeers", "MGP", "u32", NULL, NULL, "always 0: there are no peers"},
     {57, "ConnectedPeers", "MGP", "u32", NULL, NULL, "always 0"},
-    {58, "DroppedLogs", "MGP", "u32", NULL, NULL, "lines of the log that were lost"},
+    {58, "DroppedLogs", "MGP", "u32", lines_lost, NULL, "lines of the log that were lost"},
     {59, "BusyPolling", "MGP", "u32", NULL, NULL, "always 0"},
     {60, "FailedResolutions", "MGP", "u32", NULL, NULL, "look-ups of names that failed"},
     {61, "TotalBytesOut", "MGP", "u64", bytes_out, NULL, "bytes from servers to clients so far"},

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "ctl/control.h"
 #include "ctl/stats.h"
 #include "router.h"
@@ -125,6 +126,11 @@ static void add_process(const struct control *c, struct text *out)
         "How much of the last second the workers slept.",
         c->tally.looked_ns > 0 ? c->tally.idle_percent : 100);
     add(out, "haproxy_process_stopping", "gauge", "1 while the router drains.", c->draining);
+    add(out, "haproxy_process_dropped_logs_total", "counter",
+        "Lines of the log that its target did not take.", log_dropped());
+    add(out, "router_log_left_out_total", "counter",
+        "Lines of the log that were held back because there were too many like them.",
+        log_left_out());
     add(out, "router_ready", "gauge", "1 if /readyz says so.", control_ready(c));
     add(out, "router_topology_generation", "gauge", "Number of the newest published topology.",
         c->published->generation);

@@ -144,8 +144,8 @@ def test_what_is_no_target_is_an_error_with_its_line(home, target):
 
 @pytest.mark.sanitize
 def test_a_disk_that_stands_still_stops_nobody(home):
-    """The thread that writes the file is stopped, as it is while the file system is frozen: sessions
-    go on, another file can be opened, and what was to be written is when it goes on."""
+    """The thread that writes the file is stopped, as it is while the file system is frozen:
+    sessions go on, another file can be opened, and all is written once it goes on."""
     place = Place(home, workers=1)
     task = f"/proc/{place.router.pid}/task"
 
