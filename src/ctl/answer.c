@@ -100,7 +100,7 @@ static void write_backends_ready(const struct control *c, struct answer *a)
 {
     for (size_t i = 0; i < c->config->frontend_count; i++) {
         size_t missing;
-        if (!view_frontend_has_server(c, i, &missing)) {
+        if (view_shows_frontend(c, i) && !view_frontend_has_server(c, i, &missing)) {
             struct backend_view backend = view_backend(c, missing);
             text_add(&a->body, "%s has no server: %s: %s\n", c->config->frontends[i].name,
                      backend.config->name, backend.reason);

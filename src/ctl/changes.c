@@ -97,6 +97,7 @@ static struct record *begin(struct backend_control *b, const struct verdict *v)
     if (r == NULL) {
         bool wrote = b->verdict.kind == VERDICT_PRIMARY;
         r = recorder_open(recorder, b->config->index, counts_before(b));
+        snprintf(r->backend_name, sizeof r->backend_name, "%s", b->config->name);
         set_name(r->from, b, wrote ? b->verdict.primary : ELECTION_NOBODY);
     }
     explain(r, b, v);

@@ -27,6 +27,7 @@ struct record {
     uint64_t number;     /* counts from 1 */
     uint64_t at_unix_ms; /* when it was opened */
     size_t backend;
+    char backend_name[64];              /* it may be another one's place later */
     char from[64];                      /* the primary before; empty = none */
     char to[64];                        /* the one after; empty = none yet */
     char evidence[ELECTION_REASON_MAX]; /* the verdict that opened it; then the one that elected */

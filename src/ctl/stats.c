@@ -334,9 +334,13 @@ static void add_backend(const struct control *c, size_t i, struct text *out)
     add_tls(view_backend_tls(c, i), out);
     add_sentinels(c->backends[i], out);
     text_add(out, ",\"servers\":[");
+    const char *comma = "";
     for (size_t s = 0; s < v.config->servers.count; s++) {
-        text_add(out, "%s", s > 0 ? ",\n" : "");
-        add_server(c, i, s, out);
+        if (view_shows_server(c, i, s)) {
+            text_add(out, "%s", comma);
+            add_server(c, i, s, out);
+            comma = ",\n";
+        }
     }
     text_add(out, "]}");
 }
@@ -365,7 +369,7 @@ static void add_change(const struct control *c, const struct record *r, struct t
     struct record_counts counts = record_since(r, changes_counts(c->backends[r->backend]));
     text_add(out, "{\"number\":%" PRIu64, r->number);
     add_stamp(out, "at", r->at_unix_ms);
-    add_string(out, "backend", c->config->backends[r->backend].name);
+    add_string(out, "backend", r->backend_name);
     add_string(out, "from", r->from[0] != '\0' ? r->from : NULL);
     add_string(out, "to", r->to[0] != '\0' ? r->to : NULL);
     add_string(out, "evidence", r->evidence);
@@ -393,14 +397,22 @@ void stats_json(const struct control *c, struct text *out)
 {
     add_router(c, out);
     text_add(out, ",\n\"frontends\":[");
+    const char *comma = "";
     for (size_t i = 0; i < c->config->frontend_count; i++) {
-        text_add(out, "%s", i > 0 ? ",\n" : "");
-        add_frontend(c, i, out);
+        if (view_shows_frontend(c, i)) {
+            text_add(out, "%s", comma);
+            add_frontend(c, i, out);
+            comma = ",\n";
+        }
     }
     text_add(out, "],\n\"backends\":[");
+    comma = "";
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        text_add(out, "%s", i > 0 ? ",\n" : "");
-        add_backend(c, i, out);
+        if (view_shows_backend(c, i)) {
+            text_add(out, "%s", comma);
+            add_backend(c, i, out);
+            comma = ",\n";
+        }
     }
     add_changes(c, out);
     text_add(out, "],\n\"events\":[");

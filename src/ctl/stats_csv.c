@@ -39,8 +39,10 @@ static void add_backend(const struct control *c, size_t backend, struct text *ou
 {
     struct stats_row row;
     for (size_t i = 0; i < c->config->backends[backend].servers.count; i++) {
-        stats_row_server(c, backend, i, &row);
-        add_row(&row, out);
+        if (view_shows_server(c, backend, i)) {
+            stats_row_server(c, backend, i, &row);
+            add_row(&row, out);
+        }
     }
     stats_row_backend(c, backend, &row);
     add_row(&row, out);
@@ -54,11 +56,15 @@ void stats_csv(const struct control *c, struct text *out)
     }
     text_add(out, "\n");
     for (size_t i = 0; i < c->config->frontend_count; i++) {
-        struct stats_row row;
-        stats_row_frontend(c, i, &row);
-        add_row(&row, out);
+        if (view_shows_frontend(c, i)) {
+            struct stats_row row;
+            stats_row_frontend(c, i, &row);
+            add_row(&row, out);
+        }
     }
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        add_backend(c, i, out);
+        if (view_shows_backend(c, i)) {
+            add_backend(c, i, out);
+        }
     }
 }

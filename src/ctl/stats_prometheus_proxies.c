@@ -243,28 +243,40 @@ static struct items items_for(size_t most)
     return (struct items){.at = xcalloc(most + 1, sizeof(struct item))};
 }
 
+static void gather_backend(struct page *p, size_t backend)
+{
+    const struct control *c = p->control;
+    struct items *backends = &p->items[SCOPE_BACKEND];
+    struct items *servers = &p->items[SCOPE_SERVER];
+    struct item *it = &backends->at[backends->count++];
+    stats_row_backend(c, backend, &it->row);
+    finish(it, backend);
+    for (size_t s = 0; s < c->config->backends[backend].servers.count; s++) {
+        if (view_shows_server(c, backend, s)) {
+            it = &servers->at[servers->count++];
+            stats_row_server(c, backend, s, &it->row);
+            finish(it, it->row.view.config->id);
+        }
+    }
+}
+
 static void gather(struct page *p)
 {
     const struct control *c = p->control;
     struct items *frontends = &p->items[SCOPE_FRONTEND];
-    struct items *backends = &p->items[SCOPE_BACKEND];
-    struct items *servers = &p->items[SCOPE_SERVER];
     *frontends = items_for(c->config->frontend_count);
-    *backends = items_for(c->config->backend_count);
-    *servers = items_for(c->config->server_count);
+    p->items[SCOPE_BACKEND] = items_for(c->config->backend_count);
+    p->items[SCOPE_SERVER] = items_for(c->config->server_count);
     for (size_t i = 0; i < c->config->frontend_count; i++) {
-        struct item *it = &frontends->at[frontends->count++];
-        stats_row_frontend(c, i, &it->row);
-        finish(it, i);
+        if (view_shows_frontend(c, i)) {
+            struct item *it = &frontends->at[frontends->count++];
+            stats_row_frontend(c, i, &it->row);
+            finish(it, i);
+        }
     }
     for (size_t b = 0; b < c->config->backend_count; b++) {
-        struct item *it = &backends->at[backends->count++];
-        stats_row_backend(c, b, &it->row);
-        finish(it, b);
-        for (size_t s = 0; s < c->config->backends[b].servers.count; s++) {
-            struct item *server = &servers->at[servers->count++];
-            stats_row_server(c, b, s, &server->row);
-            finish(server, server->row.view.config->id);
+        if (view_shows_backend(c, b)) {
+            gather_backend(p, b);
         }
     }
 }

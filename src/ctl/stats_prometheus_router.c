@@ -16,6 +16,9 @@ static void add_frontends(const struct control *c, struct text *out)
     for (size_t i = 0; i < c->config->frontend_count; i++) {
         struct text labels = {0};
         size_t missing;
+        if (!view_shows_frontend(c, i)) {
+            continue;
+        }
         prometheus_labels(&labels, c->config->frontends[i].name, NULL);
         prometheus_series(out, name, &labels, NULL, NULL);
         prometheus_number(out, view_frontend_has_server(c, i, &missing));
@@ -59,9 +62,9 @@ static const struct tls_family {
 };
 
 static void add_tls_series(const struct tls_family *f, const char *name, const char *proxy,
-                           const struct credential *tls, struct text *out)
+                           bool shown, const struct credential *tls, struct text *out)
 {
-    if (tls != NULL) {
+    if (tls != NULL && shown) {
         struct text labels = {0};
         prometheus_labels(&labels, proxy, NULL);
         f->add(out, name, &labels, tls);
@@ -76,12 +79,13 @@ static void add_tls(const struct control *c, struct text *out)
         const struct tls_family *f = &tls_families[i];
         prometheus_family(out, f->frontend, "gauge", f->help);
         for (size_t at = 0; at < config->frontend_count; at++) {
-            add_tls_series(f, f->frontend, config->frontends[at].name, view_frontend_tls(c, at),
-                           out);
+            add_tls_series(f, f->frontend, config->frontends[at].name, view_shows_frontend(c, at),
+                           view_frontend_tls(c, at), out);
         }
         prometheus_family(out, f->backend, "gauge", f->help);
         for (size_t at = 0; at < config->backend_count; at++) {
-            add_tls_series(f, f->backend, config->backends[at].name, view_backend_tls(c, at), out);
+            add_tls_series(f, f->backend, config->backends[at].name, view_shows_backend(c, at),
+                           view_backend_tls(c, at), out);
         }
     }
 }
@@ -182,6 +186,9 @@ static void add_backends(const struct control *c, struct text *out)
     size_t count = 0;
     struct backend_item *items = xcalloc(c->config->backend_count + 1, sizeof *items);
     for (size_t b = 0; b < c->config->backend_count; b++) {
+        if (!view_shows_backend(c, b)) {
+            continue;
+        }
         struct backend_item *it = &items[count++];
         it->view = view_backend(c, b);
         it->tally = tally_of_backend(c, b);
@@ -300,9 +307,11 @@ static void add_servers(const struct control *c, struct text *out)
     struct server_item *items = xcalloc(c->config->server_count + 1, sizeof *items);
     for (size_t b = 0; b < c->config->backend_count; b++) {
         for (size_t s = 0; s < c->config->backends[b].servers.count; s++) {
-            struct server_item *it = &items[count++];
-            it->view = view_server(c, b, s);
-            prometheus_labels(&it->labels, it->view.backend->name, it->view.config->name);
+            if (view_shows_server(c, b, s)) {
+                struct server_item *it = &items[count++];
+                it->view = view_server(c, b, s);
+                prometheus_labels(&it->labels, it->view.backend->name, it->view.config->name);
+            }
         }
     }
     for (size_t i = 0; i < ARRAY_LEN(server_families); i++) {
@@ -324,7 +333,8 @@ static void add_sentinels(const struct control *c, struct text *out)
     const char *name = "router_sentinel_heard";
     prometheus_family(out, name, "gauge", "1 if the Sentinel answers.");
     for (size_t b = 0; b < c->config->backend_count; b++) {
-        const struct sentinels *sentinels = c->backends[b]->sentinels;
+        const struct sentinels *sentinels =
+            view_shows_backend(c, b) ? c->backends[b]->sentinels : NULL;
         struct text labels = {0};
         prometheus_labels(&labels, c->config->backends[b].name, NULL);
         for (size_t i = 0; sentinels != NULL && i < sentinels_count(sentinels); i++) {

@@ -43,6 +43,24 @@ struct backend_view {
 #define HAPROXY_STATUS_COUNT 5
 extern const char *const haproxy_statuses[HAPROXY_STATUS_COUNT];
 
+/* What was removed from the configuration stays in it for as long as sessions use it, and nobody
+ * sees it. */
+static inline bool view_shows_frontend(const struct control *c, size_t frontend)
+{
+    return !c->config->frontends[frontend].gone;
+}
+
+static inline bool view_shows_backend(const struct control *c, size_t backend)
+{
+    return !c->config->backends[backend].gone;
+}
+
+static inline bool view_shows_server(const struct control *c, size_t backend, size_t server)
+{
+    const struct backend_config *b = &c->config->backends[backend];
+    return !b->gone && !b->servers.items[server].gone;
+}
+
 struct backend_view view_backend(const struct control *c, size_t backend);
 struct server_view view_server(const struct control *c, size_t backend, size_t server);
 const char *view_route(const struct control *c, size_t frontend);
