@@ -15,6 +15,10 @@ struct config; /* src/model/config.h: config_load() */
  * ended): then nothing is left open or running. */
 int router_start(struct router **out, struct config *config, char *why, unsigned why_size);
 
+/* Before router_run(): what SIGUSR2 starts to take this process' place (exec, the only one): a file
+ * and its arguments, NULL behind the last; both are borrowed until router_free(). */
+void router_allow_upgrade(struct router *r, const char *path, char *const *arguments);
+
 /* Runs the control loop on the calling thread until a drain is complete. SIGTERM and SIGINT begin
  * the drain; a second one ends the process at once. Returns 0, or UV_EBUSY if a handle leaked. Both
  * signals are ignored from then on, so that a late one cannot spoil the end: a program that goes on

@@ -107,11 +107,16 @@ static int find(struct privileges *p, const struct config *config, char *why, si
     return privileges_find(p, config->router.user, config->router.group, why, why_size);
 }
 
-int identity_begin(struct identity *id, const struct config *config, char *why, size_t why_size)
+int identity_begin(struct identity *id, const struct config *config, int inherited, char *why,
+                   size_t why_size)
 {
     id->pid_file.fd = -1;
     int rc = find(&id->privileges, config, why, why_size);
     rc = rc != 0 ? rc : check_files(&id->privileges, config, why, why_size);
+    if (rc == 0 && inherited >= 0 && config->router.pid_file != NULL) {
+        pid_file_inherit(&id->pid_file, inherited, config->router.pid_file);
+        return 0;
+    }
     return rc != 0 ? rc : pid_file_take(&id->pid_file, config->router.pid_file, why, why_size);
 }
 

@@ -15,9 +15,11 @@ struct identity {
     struct pid_file pid_file;
 };
 
-/* Before anything is bound: finds the user, locks the pid_file. 0, or a negative errno with one
+/* Before anything is bound: finds the user, locks the pid_file, or takes over
+ * `inherited`, which another process has locked (-1 = none). 0, or a negative errno with one
  * line in `why`; identity_end() is to be called in both cases. */
-int identity_begin(struct identity *id, const struct config *config, char *why, size_t why_size);
+int identity_begin(struct identity *id, const struct config *config, int inherited, char *why,
+                   size_t why_size);
 /* Everything is bound, no thread runs: becomes the user, for good. The same. */
 int identity_settle(struct identity *id, const struct config *config, char *why, size_t why_size);
 /* `id` is zeroed, or has begun. */

@@ -1,10 +1,12 @@
 /* build/router: the command line on top of include/router.h. */
 #include <getopt.h>
 #include <hiredis/hiredis.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/log.h"
@@ -46,7 +48,16 @@ static void protect_secrets(const struct config *c)
     }
 }
 
-static int run(struct config *config)
+/* Where this program is: the file there may be another one when SIGUSR2 comes. */
+static const char *own_path(void)
+{
+    static char path[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[len > 0 ? len : 0] = '\0';
+    return len > 0 ? path : NULL;
+}
+
+static int run(struct config *config, char **arguments)
 {
     privileges_gain_none();
     char why[512];
@@ -60,6 +71,7 @@ static int run(struct config *config)
         fprintf(stderr, "router: %s\n", why);
         return 1;
     }
+    router_allow_upgrade(r, own_path(), arguments);
     rc = router_run(r);
     router_free(r);
     log_close();
@@ -80,7 +92,7 @@ static int test(const char *path, const struct config *config)
     return 0;
 }
 
-static int act(enum action action, const char *path, struct config *config)
+static int act(enum action action, const char *path, struct config *config, char **arguments)
 {
     switch (action) {
     case ACTION_TEST:
@@ -93,7 +105,7 @@ static int act(enum action action, const char *path, struct config *config)
     case ACTION_RUN:
         break;
     }
-    return run(config);
+    return run(config, arguments);
 }
 
 int main(int argc, char **argv)
@@ -144,7 +156,7 @@ int main(int argc, char **argv)
         return 1;
     }
     protect_secrets(config);
-    int status = act(action, path, config);
+    int status = act(action, path, config, argv);
     config_free(config);
     return status;
 }

@@ -21,7 +21,9 @@
 #include "ctl/apply.h"
 #include "ctl/control.h"
 #include "ctl/control_socket.h"
+#include "ctl/heritage.h"
 #include "ctl/operate.h"
+#include "ctl/predecessor.h"
 #include "ctl/probe_once.h"
 #include "identity.h"
 #include "router_proto.h"
@@ -31,6 +33,7 @@ struct router {
     struct certificates certificates;
     struct control_sockets *sockets;
     struct identity identity;
+    struct heritage *heritage; /* owned; NULL = nobody's place is taken */
     struct control control;
     bool control_ready;
     struct worker *workers;
@@ -45,6 +48,7 @@ struct router {
     uv_signal_t interrupt;
     uv_signal_t reopen;
     uv_signal_t hangup;
+    uv_signal_t upgrade;
     bool signalled;
     struct message drain;
     atomic_bool drain_posted; /* the message is not ours any more */
@@ -68,9 +72,17 @@ static int explain(struct router *r, int rc, const char *fmt, ...)
 static int bind_all(struct router *r)
 {
     char why[SOCKETS_WHY_MAX];
-    struct sockets none = {.workers = r->worker_count};
-    int rc = sockets_follow(&none, r->config, &r->bound, why);
-    return rc == 0 ? 0 : explain(r, rc, "%s", why);
+    struct sockets there = {.workers = r->worker_count};
+    if (r->heritage != NULL) {
+        heritage_sockets(r->heritage, r->worker_count, &there);
+    }
+    int rc = sockets_follow(&there, r->config, &r->bound, why);
+    if (rc != 0) {
+        sockets_release(&there);
+        return explain(r, rc, "%s", why);
+    }
+    sockets_replace(&there, &r->bound);
+    return 0;
 }
 
 static int bind_admin(struct router *r)
@@ -80,7 +92,8 @@ static int bind_admin(struct router *r)
         return 0;
     }
     struct conn_tcp tcp = {30000, 30000};
-    int rc = listener_bind(&r->admin_at, &tcp, &r->admin_fd, 1);
+    r->admin_fd = heritage_take(r->heritage, &r->admin_at);
+    int rc = r->admin_fd >= 0 ? 0 : listener_bind(&r->admin_at, &tcp, &r->admin_fd, 1);
     if (rc == 0) {
         r->admin_path = listener_path_of(&r->admin_at);
         return 0;
@@ -133,7 +146,7 @@ static int init_worker(struct router *r, unsigned index, const unsigned char *ti
     }
     r->workers_ready++;
     r->control.workers[index].mailbox = &w->loop.mailbox;
-    rc = listen_all(r, w);
+    rc = r->heritage == NULL ? listen_all(r, w) : 0; /* else when it is our turn */
     return rc == 0 ? 0 : explain(r, rc, "cannot listen: %s", uv_strerror(rc));
 }
 
@@ -180,6 +193,17 @@ static void on_hangup(uv_signal_t *handle, int number)
     text_free(&errors);
 }
 
+static void on_upgrade(uv_signal_t *handle, int number)
+{
+    (void)number;
+    struct router *r = handle->data;
+    struct text why = {0};
+    if (upgrade_begin(&r->control, &why) != 0) {
+        log_error("SIGUSR2: %.*s", (int)strcspn(why.data, "\n"), why.data);
+    }
+    text_free(&why);
+}
+
 static void watch_signals(struct router *r)
 {
     uv_signal_init(&r->control.loop.uv, &r->term);
@@ -193,6 +217,10 @@ static void watch_signals(struct router *r)
     uv_unref((uv_handle_t *)&r->term);
     uv_unref((uv_handle_t *)&r->interrupt);
     uv_unref((uv_handle_t *)&r->reopen);
+    uv_signal_init(&r->control.loop.uv, &r->upgrade);
+    r->upgrade.data = r;
+    uv_signal_start(&r->upgrade, on_upgrade, SIGUSR2);
+    uv_unref((uv_handle_t *)&r->upgrade);
     uv_signal_init(&r->control.loop.uv, &r->hangup);
     r->hangup.data = r;
     uv_signal_start(&r->hangup, on_hangup, SIGHUP);
@@ -220,6 +248,8 @@ static int init_control(struct router *r)
         .tell = &worker_inbox,
         .certificates = &r->certificates,
         .sockets = r->sockets,
+        .admin_at = r->admin_at,
+        .pid_file = r->identity.pid_file.fd,
         .worker_count = r->worker_count,
     };
     int rc = control_init(&r->control, &setup);
@@ -232,24 +262,91 @@ static int init_control(struct router *r)
     return 0;
 }
 
+/* What people and programs look at. */
+static int serve_operators(struct router *r)
+{
+    if (r->admin_fd >= 0) {
+        r->control.admin = admin_new(&r->control, r->admin_fd);
+        r->admin_fd = -1;
+    }
+    return control_sockets_start(r->sockets, &r->control);
+}
+
+/* The process before does not accept any more. */
+static void on_turn(void *context)
+{
+    struct router *r = context;
+    if (r->identity.pid_file.fd >= 0 && pid_file_write(r->identity.pid_file.fd) != 0) {
+        log_warn("cannot write the pid_file");
+    }
+    if (serve_operators(r) != 0) {
+        log_error("cannot serve the control sockets");
+    }
+}
+
+static int take_over(struct router *r)
+{
+    heritage_remember(r->heritage, &r->control);
+    int rc = predecessor_begin(&r->control, r->heritage, on_turn, r);
+    if (rc != 0) {
+        return explain(r, rc, "cannot take over: %s", uv_strerror(rc));
+    }
+    return 0;
+}
+
+static int receive_heritage(struct router *r)
+{
+    char why[HERITAGE_WHY_MAX];
+    int rc = heritage_receive(&r->heritage, why);
+    return rc == 0 ? 0 : explain(r, rc, "%s", why);
+}
+
+static int begin_identity(struct router *r)
+{
+    int inherited = r->heritage != NULL ? r->heritage->pid_file : -1;
+    int rc = identity_begin(&r->identity, r->config, inherited, r->why, r->why_size);
+    if (inherited >= 0 && r->identity.pid_file.fd == inherited) {
+        r->heritage->pid_file = -1;
+    }
+    return rc;
+}
+
 static int prepare(struct router *r)
 {
-    int rc = capacity_find(r->config, r->worker_count, sockets_count(r->config), &r->sized, r->why,
-                           r->why_size);
+    int rc = receive_heritage(r);
+    rc = rc != 0 ? rc
+                 : capacity_find(r->config, r->worker_count, sockets_count(r->config), &r->sized,
+                                 r->why, r->why_size);
     rc = rc != 0 ? rc : init_certificates(r);
-    rc = rc != 0 ? rc : identity_begin(&r->identity, r->config, r->why, r->why_size);
+    rc = rc != 0 ? rc : begin_identity(r);
     rc = rc != 0 ? rc : bind_all(r);
     rc = rc != 0 ? rc : bind_admin(r);
-    rc = rc != 0 ? rc : control_sockets_bind(&r->sockets, r->config, r->why, r->why_size);
+    rc = rc != 0 ? rc
+                 : control_sockets_bind(&r->sockets, r->config, r->heritage, r->why, r->why_size);
     rc = rc != 0 ? rc : identity_settle(&r->identity, r->config, r->why, r->why_size);
     rc = rc != 0 ? rc : init_control(r);
     rc = rc != 0 ? rc : init_workers(r);
-    return rc != 0 ? rc : control_sockets_start(r->sockets, &r->control);
+    if (rc == 0) {
+        rc = r->heritage != NULL ? take_over(r) : serve_operators(r);
+    }
+    return rc;
+}
+
+/* The files of sockets, and that with the process id, are another process' own. */
+static void leave_files(struct router *r)
+{
+    sockets_disown(&r->bound);
+    control_sockets_disown(r->sockets);
+    pid_file_leave(&r->identity.pid_file);
+    r->admin_path = (struct listener_path){0};
 }
 
 /* Undoes prepare(), however far it came. */
 static void abandon(struct router *r)
 {
+    if (r->heritage != NULL) {
+        leave_files(r);
+    }
     for (unsigned i = 0; i < r->workers_ready; i++) {
         worker_abandon(&r->workers[i]);
     }
@@ -268,6 +365,7 @@ static void abandon(struct router *r)
 
 static void free_parts(struct router *r)
 {
+    heritage_free(r->heritage);
     control_sockets_release(r->sockets);
     certificates_release(&r->certificates);
     identity_end(&r->identity);
@@ -288,13 +386,18 @@ static int finish(struct router *r)
     uv_close((uv_handle_t *)&r->interrupt, NULL);
     uv_close((uv_handle_t *)&r->reopen, NULL);
     uv_close((uv_handle_t *)&r->hangup, NULL);
+    uv_close((uv_handle_t *)&r->upgrade, NULL);
     signal(SIGTERM, SIG_IGN); /* it ends already: another one would leave the socket files behind */
     signal(SIGINT, SIG_IGN);
     signal(SIGUSR1, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
     loop_run(&r->control.loop);
     int control_rc = loop_release(&r->control.loop);
     control_release(&r->control);
+    if (r->control.handed_over) {
+        leave_files(r);
+    }
     listener_unlink(&r->admin_at, &r->admin_path);
     return rc != 0 ? rc : control_rc;
 }
@@ -339,10 +442,6 @@ int router_start(struct router **out, struct config *config, char *why, unsigned
         free_parts(r);
         return rc;
     }
-    if (r->admin_fd >= 0) {
-        r->control.admin = admin_new(&r->control, r->admin_fd);
-        r->admin_fd = -1;
-    }
     watch_signals(r);
     rc = run_workers(r);
     if (rc != 0) {
@@ -377,6 +476,11 @@ void router_drain(struct router *r)
     }
     r->drain.run = on_drain;
     mailbox_post(&r->control.loop.mailbox, &r->drain);
+}
+
+void router_allow_upgrade(struct router *r, const char *path, char *const *arguments)
+{
+    r->control.command = (struct upgrade_command){path, arguments};
 }
 
 int router_pause(struct router *r, const char *backend)

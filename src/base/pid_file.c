@@ -45,6 +45,26 @@ static int lock(const char *path, int *fd)
     } while (true);
 }
 
+int pid_file_write(int fd)
+{
+    char text[24];
+    int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    return ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)len, 0) == len ? 0 : -errno;
+}
+
+void pid_file_inherit(struct pid_file *f, int fd, const char *path)
+{
+    *f = (struct pid_file){fd, path};
+}
+
+void pid_file_leave(struct pid_file *f)
+{
+    if (f->fd >= 0) {
+        close(f->fd);
+    }
+    f->fd = -1;
+}
+
 int pid_file_take(struct pid_file *f, const char *path, char *why, size_t why_size)
 {
     *f = (struct pid_file){.fd = -1};
@@ -55,8 +75,8 @@ int pid_file_take(struct pid_file *f, const char *path, char *why, size_t why_si
     int rc = lock(path, &fd);
     if (rc == -EBUSY) {
         tell_holder(fd, path, why, why_size);
-    } else if (rc == 0 && (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)) {
-        rc = -errno;
+    } else if (rc == 0) {
+        rc = pid_file_write(fd);
     }
     if (rc == 0) {
         *f = (struct pid_file){fd, path};

@@ -421,6 +421,11 @@ void admin_adopt(struct admin *a)
     authorizer_set(&a->authorizer, &a->control->config->router);
 }
 
+int admin_fd(const struct admin *a)
+{
+    return a->listener.fd;
+}
+
 void admin_look_at_files(struct admin *a)
 {
     authorizer_look(&a->authorizer);

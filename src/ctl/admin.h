@@ -18,6 +18,7 @@ struct admin *admin_new(struct control *c, int fd);
 /* The running configuration is another one: it may ask for another password. */
 void admin_adopt(struct admin *a);
 /* Looks whether files with passwords have changed. */
+int admin_fd(const struct admin *a); /* that listens; borrowed */
 void admin_look_at_files(struct admin *a);
 /* Closes the listener and all connections; memory is freed from the loop's close callbacks. */
 void admin_close(struct admin *a);

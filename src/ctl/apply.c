@@ -79,7 +79,7 @@ static int read_certificates(struct plan *p, char why[APPLY_WHY_MAX])
 /* Nothing is left open or changed if it fails. */
 static int prepare(struct control *c, struct plan *p, char why[APPLY_WHY_MAX])
 {
-    if (c->draining || c->stopping) {
+    if (c->draining || c->stopping || c->upgrade != NULL) {
         snprintf(why, APPLY_WHY_MAX, "the router is about to end");
         return UV_ECANCELED;
     }
@@ -295,6 +295,11 @@ struct change *apply_change(struct control *c, unsigned worker)
     };
     memcpy(change->ticket_seed, c->ticket_seed, sizeof change->ticket_seed);
     return change;
+}
+
+void apply_resend(struct control *c)
+{
+    c->sent_config = NULL;
 }
 
 void apply_sent(struct control *c)

@@ -29,6 +29,8 @@ int control_reload(struct control *c, struct text *errors);
  * this configuration already. */
 struct change *apply_change(struct control *c, unsigned worker);
 void apply_sent(struct control *c); /* all have been told */
+/* All are to be told again, with the next topology: of sockets that they have not. */
+void apply_resend(struct control *c);
 /* A worker has acknowledged a topology, or time has passed: frees what nobody needs any more. */
 void apply_clean(struct control *c);
 /* At the end, when no worker runs and the loop has ended. */

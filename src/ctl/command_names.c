@@ -31,8 +31,7 @@ static bool find_backend(const struct config *c, const char *text, size_t len, s
 {
     size_t number = len > 1 && text[0] == '#' ? number_of(text + 1, len - 1) : 0;
     for (size_t i = 0; i < c->backend_count; i++) {
-        bool fits = is_name(c->backends[i].name, text, len) || number == PROXY_ID_BACKEND(i);
-        if (fits && !c->backends[i].gone) {
+        if (is_name(c->backends[i].name, text, len) || number == PROXY_ID_BACKEND(i)) {
             *backend = i;
             return true;
         }
@@ -45,20 +44,12 @@ static bool find_server(const struct backend_config *b, const char *text, size_t
     size_t len = strlen(text);
     size_t number = len > 1 && text[0] == '#' ? number_of(text + 1, len - 1) : 0;
     for (size_t i = 0; i < b->servers.count; i++) {
-        bool fits = is_name(b->servers.items[i].name, text, len) || number == SERVER_ID(i);
-        if (fits && !b->servers.items[i].gone) {
+        if (is_name(b->servers.items[i].name, text, len) || number == SERVER_ID(i)) {
             *server = i;
             return true;
         }
     }
     return false;
-}
-
-bool command_only_backend(struct command_call *call, size_t *only)
-{
-    *only = SIZE_MAX;
-    return command_takes(call, 1) &&
-           (call->count == 0 || command_backend(call, call->words[0], only));
 }
 
 bool command_backend(struct command_call *call, const char *name, size_t *backend)
@@ -92,9 +83,7 @@ bool command_frontend(struct command_call *call, const char *name, size_t *front
     size_t len = strlen(name);
     size_t number = len > 1 && name[0] == '#' ? number_of(name + 1, len - 1) : 0;
     for (size_t i = 0; i < config->frontend_count; i++) {
-        const struct frontend_config *f = &config->frontends[i];
-        bool fits = is_name(f->name, name, len) || number == PROXY_ID_FRONTEND(i);
-        if (fits && !f->gone) {
+        if (is_name(config->frontends[i].name, name, len) || number == PROXY_ID_FRONTEND(i)) {
             *frontend = i;
             return true;
         }

@@ -9,6 +9,7 @@
 #include "ctl/apply.h"
 #include "ctl/control_socket.h"
 #include "ctl/names.h"
+#include "ctl/predecessor.h"
 #include "ctl/reporter.h"
 #include "model/cancel_table.h"
 #include "model/client_table.h"
@@ -27,6 +28,7 @@ static void on_ack(struct message *m, void *control)
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_acknowledged(c->backends[i]);
     }
+    upgrade_acknowledged(c);
     apply_clean(c);
     fence_publish(c); /* the second step of a fence may have waited for this */
 }
@@ -85,6 +87,8 @@ void control_end(struct control *c)
         reporter_end(c->reporter);
         c->reporter = NULL;
     }
+    upgrade_end(c);
+    predecessor_end(c);
     uv_close((uv_handle_t *)&c->start_timer, NULL);
     drain_end(c);
     uv_close((uv_handle_t *)&c->files_timer, NULL);
@@ -179,6 +183,8 @@ int control_init(struct control *c, const struct control_setup *setup)
     *c = (struct control){
         .config = config,
         .sent_config = config,
+        .admin_at = setup->admin_at,
+        .pid_file = setup->pid_file,
         .started = config,
         .config_path = setup->config_path,
         .size = setup->size,

@@ -15,6 +15,7 @@
 #include "ctl/sentinel.h"
 #include "ctl/sockets.h"
 #include "ctl/tally.h"
+#include "ctl/upgrade.h"
 #include "model/election.h"
 #include "model/messages.h"
 #include "model/topology.h"
@@ -181,8 +182,14 @@ struct control {
     uint64_t started_ms;             /* loop time */
     struct reporter *reporter;       /* owned; NULL if no service manager listens */
     uint64_t started_unix;
-    bool draining;   /* it was told to end: /readyz says so */
-    bool start_over; /* start_timeout has passed */
+    struct upgrade *upgrade;         /* owned; NULL = nobody is to take our place */
+    struct predecessor *predecessor; /* owned; NULL = we have nobody's place to take */
+    struct upgrade_command command;
+    struct address admin_at;
+    int pid_file;     /* borrowed; -1 = none */
+    bool handed_over; /* another process accepts; what we have made on the disk is its own */
+    bool draining;    /* it was told to end: /readyz says so */
+    bool start_over;  /* start_timeout has passed */
 };
 
 struct control_setup {
@@ -193,6 +200,8 @@ struct control_setup {
     const struct worker_inbox *tell;
     struct certificates *certificates;
     struct control_sockets *sockets;
+    struct address admin_at; /* where it is served, if it is */
+    int pid_file;            /* borrowed; -1 = none */
     unsigned worker_count;
 };
 
@@ -281,6 +290,10 @@ void drain_init(struct control *c);
 /* All workers have ended: says how many sessions of which frontend drain_timeout has closed. */
 void drain_tell(struct control *c);
 void drain_end(struct control *c); /* closes the timer */
+/* Another process is to serve new clients: nobody is accepted any more; */
+void drain_for_successor(struct control *c);
+void drain_until_done(struct control *c); /* and this one ends with its last session, */
+void drain_undo(struct control *c);       /* or the other one has failed. */
 
 /* lag.c */
 /* Samples closer than gap_ms are thinned out, so that the memory reaches back far enough. */

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "ctl/control.h"
 #include "ctl/control_peer.h"
+#include "ctl/heritage.h"
 
 #define REST_MS 100 /* after running out of descriptors */
 
@@ -43,12 +44,13 @@ static void on_listener_closed(struct listener *l)
 
 /* Beginning and end ------------------------------------------------------------------------- */
 
-static int bind_place(struct socket_place *place, const struct control_config *config, char *why,
-                      size_t why_size)
+static int bind_place(struct socket_place *place, const struct control_config *config,
+                      struct heritage *heritage, char *why, size_t why_size)
 {
     place->address = config->address;
     place->level = config->level;
-    int rc = listener_bind_path(&place->address, config->mode, &place->fd);
+    place->fd = heritage_take(heritage, &place->address);
+    int rc = place->fd >= 0 ? 0 : listener_bind_path(&place->address, config->mode, &place->fd);
     if (rc != 0) {
         place->fd = -1;
         snprintf(why, why_size, "cannot bind the control socket %s: %s", config->path,
@@ -59,8 +61,8 @@ static int bind_place(struct socket_place *place, const struct control_config *c
     return 0;
 }
 
-int control_sockets_bind(struct control_sockets **out, const struct config *config, char *why,
-                         size_t why_size)
+int control_sockets_bind(struct control_sockets **out, const struct config *config,
+                         struct heritage *heritage, char *why, size_t why_size)
 {
     const struct control_list *list = &config->router.controls;
     struct control_sockets *s = xcalloc(1, sizeof(*s));
@@ -70,7 +72,7 @@ int control_sockets_bind(struct control_sockets **out, const struct config *conf
     list_init(&s->pending);
     while (s->count < list->count && rc == 0) {
         s->places[s->count].sockets = s;
-        rc = bind_place(&s->places[s->count], &list->items[s->count], why, why_size);
+        rc = bind_place(&s->places[s->count], &list->items[s->count], heritage, why, why_size);
         s->count++;
     }
     if (rc != 0) {
@@ -126,6 +128,22 @@ void control_sockets_release(struct control_sockets *s)
     }
     free(s->places);
     free(s);
+}
+
+void control_sockets_each(const struct control_sockets *s,
+                          void (*found)(void *context, const struct address *at, int fd),
+                          void *context)
+{
+    for (size_t i = 0; s != NULL && i < s->count; i++) {
+        found(context, &s->places[i].address, s->places[i].listener.fd);
+    }
+}
+
+void control_sockets_disown(struct control_sockets *s)
+{
+    for (size_t i = 0; s != NULL && i < s->count; i++) {
+        s->places[i].path = (struct listener_path){0};
+    }
 }
 
 size_t control_sockets_count(const struct control_sockets *s)

@@ -15,21 +15,31 @@
 #define CONTROL_LINE_MAX    16384
 #define CONTROL_KEPT_MAX    (4 * 1024 * 1024)
 
+struct address;
 struct config;
+struct heritage;
 struct control;
 struct control_sockets;
 struct text;
 
-/* Binds all that the configuration names; *out is NULL if that fails, and is to be released
- * otherwise. 0, or a UV_* code with one line of words in `why`. */
-int control_sockets_bind(struct control_sockets **out, const struct config *config, char *why,
-                         size_t why_size);
+/* Binds all that the configuration names, or takes it from `heritage` (may be NULL); *out is NULL
+ * if that fails, and is to be released otherwise. 0, or a UV_* code with one line of words in
+ * `why`. */
+int control_sockets_bind(struct control_sockets **out, const struct config *config,
+                         struct heritage *heritage, char *why, size_t why_size);
 /* Serves. 0, or a UV_* code: then control_sockets_close() is still to be called. */
 int control_sockets_start(struct control_sockets *s, struct control *c);
 /* Loop thread: closes the listeners and all connections. NULL is fine. */
 void control_sockets_close(struct control_sockets *s);
 /* After the loop has ended, or never ran: removes the files and frees. NULL is fine. */
 void control_sockets_release(struct control_sockets *s);
+
+/* Each that listens, for another process; the descriptors are borrowed. NULL is fine. */
+void control_sockets_each(const struct control_sockets *s,
+                          void (*found)(void *context, const struct address *at, int fd),
+                          void *context);
+/* The files belong to another process now. NULL is fine. */
+void control_sockets_disown(struct control_sockets *s);
 
 size_t control_sockets_count(const struct control_sockets *s);
 /* "show cli sockets": where they are and what they may do, as HAProxy lists it. */

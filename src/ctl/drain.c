@@ -51,6 +51,25 @@ static void close_doors(struct control *c)
     uv_timer_start(&c->drain.timer, on_look, LOOK_MS, LOOK_MS);
 }
 
+void drain_for_successor(struct control *c)
+{
+    c->draining = true;
+    c->drain.doors_closed = true;
+    c->drain.until_ms = UINT64_MAX;
+    fence_publish(c);
+}
+
+void drain_until_done(struct control *c)
+{
+    uv_timer_start(&c->drain.timer, on_look, LOOK_MS, LOOK_MS);
+}
+
+void drain_undo(struct control *c)
+{
+    c->draining = false;
+    c->drain.doors_closed = false;
+}
+
 static void on_delay_over(uv_timer_t *timer)
 {
     close_doors(container_of(timer, struct control, drain.timer));
@@ -59,6 +78,9 @@ static void on_delay_over(uv_timer_t *timer)
 void control_drain(struct control *c)
 {
     loop_assert(&c->loop);
+    if (c->handed_over) { /* what is left has no longer than others */
+        c->drain.until_ms = loop_now_ms(&c->loop) + c->config->router.drain_timeout;
+    }
     if (c->draining) {
         return;
     }

@@ -379,7 +379,7 @@ void fence_publish(struct control *c)
         return; /* the old one stays in force; the next observation tries again */
     }
     compose(c, t);
-    if (same(t, c->published)) {
+    if (c->sent_config == c->config && same(t, c->published)) {
         topology_unref(t);
         return;
     }

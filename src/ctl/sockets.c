@@ -16,10 +16,12 @@ size_t sockets_count(const struct config *c)
     return n;
 }
 
-static struct bound *find(const struct sockets *s, const struct address *at)
+/* The next one of that address from `*from` on, or NULL. */
+static struct bound *find(const struct sockets *s, const struct address *at, size_t *from)
 {
-    for (size_t i = 0; i < s->count; i++) {
+    for (size_t i = *from; i < s->count; i++) {
         if (address_equal(&s->items[i].at, at) && s->items[i].at.dual == at->dual) {
+            *from = i + 1;
             return &s->items[i];
         }
     }
@@ -76,19 +78,21 @@ static int follow_frontend(const struct sockets *now, const struct config *next,
     struct conn_tcp tcp = tcp_of(next, f);
     for (size_t i = 0; i < f->binds.count; i++) {
         struct bound b = {.at = f->binds.items[i].address, .frontend = f->index};
-        const struct bound *old = find(now, &b.at);
-        int rc = 0;
-        if (old != NULL) {
-            keep(now, old, &tcp, &b);
-        } else {
-            rc = bind_new(out, &tcp, &b);
-        }
+        size_t from = 0;
+        const struct bound *old = find(now, &b.at, &from);
+        int rc = old == NULL ? bind_new(out, &tcp, &b) : 0;
         if (rc != 0) {
             snprintf(why, SOCKETS_WHY_MAX, "frontend %s: cannot bind %s: %s", f->name,
                      f->binds.items[i].text, uv_strerror(rc));
             return rc;
         }
-        out->items[out->count++] = b;
+        if (old == NULL) {
+            out->items[out->count++] = b;
+        }
+        for (; old != NULL; old = find(now, &b.at, &from)) {
+            keep(now, old, &tcp, &b);
+            out->items[out->count++] = b;
+        }
     }
     return 0;
 }
@@ -97,7 +101,7 @@ int sockets_follow(const struct sockets *now, const struct config *next, struct 
                    char why[SOCKETS_WHY_MAX])
 {
     *out = (struct sockets){
-        .items = xcalloc(sockets_count(next) + 1, sizeof *out->items),
+        .items = xcalloc(sockets_count(next) + now->count + 1, sizeof *out->items),
         .workers = now->workers,
         .next_bind = now->next_bind,
     };
@@ -151,7 +155,9 @@ void sockets_replace(struct sockets *now, struct sockets *next)
 {
     for (size_t i = 0; i < now->count; i++) {
         const struct bound *b = &now->items[i];
-        if (find(next, &b->at) == NULL) {
+        size_t from = 0;
+        if (find(next, &b->at, &from) == NULL) {
+            close_fresh(now, b);
             listener_unlink(&b->at, &b->path);
         }
     }
@@ -167,6 +173,18 @@ int sockets_take(struct bound *b, unsigned worker)
     }
     b->fds[worker] = ~fd;
     return fd;
+}
+
+int sockets_number(const struct bound *b, unsigned worker)
+{
+    return number_of(b->fds[worker]);
+}
+
+void sockets_disown(struct sockets *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        s->items[i].path = (struct listener_path){0};
+    }
 }
 
 void sockets_release(struct sockets *s)

@@ -40,6 +40,10 @@ void sockets_replace(struct sockets *now, struct sockets *next);
 void sockets_abandon(struct sockets *next);
 /* The socket for a worker, who takes it over; -1 = it has it already. */
 int sockets_take(struct bound *b, unsigned worker);
+/* The descriptor for a worker, whoever has it. */
+int sockets_number(const struct bound *b, unsigned worker);
+/* The socket files belong to another process now. */
+void sockets_disown(struct sockets *s);
 /* Removes the socket files, and closes what no worker has taken over. */
 void sockets_release(struct sockets *s);
 

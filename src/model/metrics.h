@@ -36,10 +36,10 @@ enum metric_kind {
 };
 
 /* A metric's name is its first slot, its name with _LAST the last one. */
-#define SLOTS_counter 1
-#define SLOTS_peak    1
-#define SLOTS_average 2
-#define SLOT(name, slots)    name, name##_LAST = name + (slots) - 1,
+#define SLOTS_counter     1
+#define SLOTS_peak        1
+#define SLOTS_average     2
+#define SLOT(name, slots) name, name##_LAST = name + (slots)-1,
 #define NO_SLOT(name, slots)
 #define METRIC(scope, name, json, prometheus, type, help) scope(scope##_##name, SLOTS_##type)
 #define HISTOGRAM(scope, name, prometheus, kind, help)    scope(scope##_##name, HISTOGRAM_SLOTS)

@@ -139,7 +139,12 @@ static size_t choose(const struct backend_config *config, struct balance_state *
 static bool claim(struct shared *shared, const struct server_config *server)
 {
     struct shared_server *s = shared->servers[server->id];
-    bool claimed = shared_claim(&s->connections, server->max_connections);
+    unsigned cap = server->max_connections;
+    unsigned bound = atomic_load(&s->bound);
+    if (bound > 0 && (cap == 0 || bound - 1 < cap)) {
+        cap = bound - 1;
+    }
+    bool claimed = (cap > 0 || bound == 0) && shared_claim(&s->connections, cap);
     if (claimed) {
         shared_note_peak(&s->connections_peak, &s->connections);
     }

@@ -50,6 +50,8 @@ void topology_unref(struct topology *t);
 struct shared_server {
     _Alignas(CACHE_LINE) atomic_uint connections; /* open or opening sockets */
     atomic_uint connections_peak;
+    atomic_uint bound;    /* 1 + how many this process may have, because another one has the rest
+                           * (ctl/holdings.h); 0 = no such bound */
     atomic_uint settling; /* those that were granted to waiters and are not logged in yet, as far as
                            * that can be seen */
 };
