@@ -2,6 +2,9 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+# The configuration and what systemd reads go where this machine looks for them, PREFIX or not.
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),,$(PREFIX))/etc
+UNITDIR ?= $(if $(filter /usr,$(PREFIX)),,$(PREFIX))/lib/systemd/system
 SANITIZE ?=
 SECONDS ?= 60
 
@@ -12,10 +15,12 @@ DEMO_PACKAGES := python3 redis-server
 CHECK_PACKAGES := python3 python3-pytest libcmocka-dev redis-server redis-tools haproxy mandoc \
     chromium mariadb-server mariadb-client galera-4 rsync python3-pymysql python3-cryptography \
     postgresql-15 patroni etcd-server python3-psycopg2 openssl ca-certificates debootstrap nginx \
-    libnginx-mod-stream iproute2 prometheus
+    libnginx-mod-stream iproute2 prometheus systemd lintian mmdebstrap dpkg-dev binutils \
+    python3-yaml keepalived
 BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream strace openssl
 FAILOVER_PACKAGES := python3 python3-pytest python3-pymysql python3-psycopg2 python3-yaml \
     redis-server haproxy mariadb-server postgresql-15 patroni etcd-server
+DEB_PACKAGES := dpkg-dev binutils
 LINT_PACKAGES := python3 clang-format clang-tidy cppcheck mandoc
 FUZZ_PACKAGES := clang libclang-rt-dev
 
@@ -25,7 +30,8 @@ space := $(empty) $(empty)
 comma := ,
 BUILD := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 
-CFLAGS ?= -O2 -g
+CFLAGS ?= -O2 -g -D_FORTIFY_SOURCE=2
+LDFLAGS ?= -Wl,-z,now
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -pthread $(WARN) -Isrc -Iinclude -MMD -MP \
     -fno-omit-frame-pointer -fstack-protector-strong \
@@ -53,6 +59,9 @@ FUZZ_RUNS := $(FUZZ:$(BUILD)/%=run-%)
 C_FILES := $(sort $(wildcard src/*.[ch] src/*/*.[ch] include/*.h test/unit/*.[ch] test/fuzz/*.[ch] \
     bench/*.[ch] man/*.c))
 MANUALS := $(BUILD)/man/router.8 $(BUILD)/man/router.ini.5 $(BUILD)/man/routerctl.1
+VERSION := $(shell sed -n 's/^\#define ROUTER_VERSION "\(.*\)"/\1/p' include/router.h)
+DEB = router_$(VERSION)_$(shell dpkg --print-architecture).deb
+DOCUMENTS := $(PREFIX)/share/doc/router
 INSTALLED_EXAMPLES := $(sort $(wildcard examples/*.ini))
 
 # Without no_debug_ranges two threads that tell of errors at once end the run: Python 3.11 parses the
@@ -206,24 +215,41 @@ $(FUZZ_RUNS): run-fuzz_%: $(FUZZ)
 	    || { tail -n 60 $(BUILD)/$*.log; exit 1; }
 	@tail -n 1 $(BUILD)/$*.log | sed 's/^/fuzz: $*: /'
 
+# A file of the machine's owner is never overwritten.
 install: all man
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/router/examples \
-	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOCUMENTS)/examples $(DESTDIR)$(UNITDIR) \
+	    $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 8) \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(SYSCONFDIR)/router $(DESTDIR)$(SYSCONFDIR)/default
 	install -m 755 $(BUILD)/router $(BUILD)/routerctl $(DESTDIR)$(PREFIX)/bin
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1 \
-	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	install -m 644 $(BUILD)/man/routerctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/routerctl.1
+	install -m 644 $(BUILD)/man/routerctl.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(BUILD)/man/router.ini.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 $(BUILD)/man/router.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 completion/routerctl.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/routerctl
-	install -m 644 README.md COPYING $(DESTDIR)$(PREFIX)/share/doc/router
-	install -m 644 $(INSTALLED_EXAMPLES) $(DESTDIR)$(PREFIX)/share/doc/router/examples
-	install -m 644 $(BUILD)/man/router.8 $(DESTDIR)$(PREFIX)/share/man/man8/router.8
-	install -m 644 $(BUILD)/man/router.ini.5 $(DESTDIR)$(PREFIX)/share/man/man5/router.ini.5
+	install -m 644 README.md COPYING $(DESTDIR)$(DOCUMENTS)
+	install -m 644 $(INSTALLED_EXAMPLES) $(DESTDIR)$(DOCUMENTS)/examples
+	sed -e 's|/usr/bin/|$(PREFIX)/bin/|' -e 's|/etc/|$(SYSCONFDIR)/|' \
+	    examples/systemd/router.service >$(DESTDIR)$(UNITDIR)/router.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/router.service
+	@for file in router/router.ini default/router; do \
+	    test -e $(DESTDIR)$(SYSCONFDIR)/$$file || \
+	    install -m 644 examples/debian/$${file##*/} $(DESTDIR)$(SYSCONFDIR)/$$file; \
+	done
+
+# $(BUILD)/router_VERSION_ARCHITECTURE.deb
+deb:
+	@.ci/need 'make deb' $(BUILD_PACKAGES) $(DEB_PACKAGES)
+	@$(SUBMAKE) --silent all man
+	@rm -rf $(BUILD)/deb
+	@$(MAKE) --no-print-directory --silent install PREFIX=/usr DESTDIR=$(abspath $(BUILD))/deb
+	@examples/debian/build $(BUILD)/deb $(VERSION) $(BUILD)/$(DEB)
+	@echo '  DEB  $(BUILD)/$(DEB)'
 
 clean:
 	rm -rf build
 
 -include $(OBJECTS:.o=.d) $(ROUTERCTL_OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(BUILD)/man/gen.d
 .PHONY: all unit man demo check bench bench-tls bench-failover lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
-    format fuzz fuzz-run install clean $(FUZZ_RUNS) $(TIDY)
+    format fuzz fuzz-run install deb clean $(FUZZ_RUNS) $(TIDY)
 .DELETE_ON_ERROR:
