@@ -6,11 +6,13 @@ const CHARTS = {
 };
 /* Whatever else the router tells, by the names of /stats.json and in the units that they end in. */
 const TOLD = new Set(['name', 'address', 'reason', 'kind', 'backend']);
+const AGO = new Set(['changed_ms', 'last_session_ms', 'probe_age_ms']);
 function factsOf(x) {
   return Object.entries(x).filter(([key, v]) => !TOLD.has(key) && v != null && v !== '' && typeof v !== 'object').map(([key, v]) => {
     const label = key.replace(/_(ms|us)$/, '').replace(/_/g, ' ').replace('tls', 'TLS');
     if (typeof v !== 'number') return [key, label, v === true ? 'yes' : v === false ? 'no' : v];
-    const unit = key.includes('bytes') ? bytes : key.endsWith('_ms') ? span : key.endsWith('_us') ? us => millis(us / 1000) : n;
+    if (v === 0) return [key, label, key.startsWith('max_') ? 'no limit' : null];
+    const unit = key.includes('bytes') ? bytes : AGO.has(key) ? ago : key.endsWith('_ms') ? span : key.endsWith('_us') ? us => took(us / 1000) : n;
     return [key, label, unit(v)];
   });
 }
@@ -38,7 +40,7 @@ function makeChart([label, key, unit]) {
   return chart;
 }
 function makeDetails(kind) {
-  const dialog = $('details'), parts = build(make('div'), [['head', 'header', '', [['text', 'div', '', [['name', 'h2'], ['sub', 'p', 'soft']]]]], ['why', 'p', 'because'], ['charts', 'div', 'charts'], ['facts', 'dl', 'facts'], ['past', 'div', '', [['title', 'h3'], ['events', 'ol', 'events']]]]);
+  const dialog = $('details'), parts = build(make('div'), [['head', 'header', '', [['text', 'div', '', [['name', 'h2'], ['sub', 'p', 'soft']]]]], ['why', 'p', 'because'], ['charts', 'div', 'charts'], ['facts', 'dl', 'facts'], ['noughts', 'p', 'soft'], ['past', 'div', '', [['title', 'h3'], ['events', 'ol', 'events']]]]);
   const p = dialog.p = parts.p, close = make('button', 'close', 'Close');
   p.name.id = 'd-name';
   p.name.tabIndex = -1;
@@ -66,7 +68,9 @@ function fillDetails(s) {
     show(chart, !unknown);
     if (!unknown) chart.fill(t && t.series[key], key === 'lag' ? lagUnit(x) : undefined);
   }
-  sync(p.facts, factsOf(x), f => f[0], f => make('div', '', make('dt', '', f[1]), make('dd')), (div, f) => say(div.lastChild, f[2]));
+  const facts = factsOf(x), noughts = facts.filter(f => f[2] === null).map(f => f[1]);
+  say(p.noughts, noughts.length ? 'Nought: ' + noughts.join(', ') : '');
+  sync(p.facts, facts.filter(f => f[2] !== null), f => f[0], f => make('div', '', make('dt', '', f[1]), make('dd')), (div, f) => say(div.lastChild, f[2]));
   const words = e => e.backend === (kind === 's' ? subject.backend : subject.name) && (kind === 'b' || e.text.split(/[^\w.:-]+/).includes(subject.name));
   const past = s.events.filter(words).slice(0, 8);
   show(p.past, past.length > 0);
