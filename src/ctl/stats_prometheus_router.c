@@ -248,6 +248,18 @@ static bool probe_failures(const struct server_view *v, int64_t *value)
     return true;
 }
 
+static bool connections(const struct server_view *v, int64_t *value)
+{
+    *value = v->sessions;
+    return true;
+}
+
+static bool connections_limit(const struct server_view *v, int64_t *value)
+{
+    *value = v->config->max_connections;
+    return v->config->max_connections > 0;
+}
+
 static bool rival(const struct server_view *v, int64_t *value)
 {
     *value = v->rival;
@@ -261,6 +273,9 @@ static const struct server_family server_families[] = {
     {"router_server_probe_latency_seconds", true, "How long the last probe took.", probe_latency},
     {"router_server_probe_failures", false, "Probes in a row that were not answered.",
      probe_failures},
+    {"router_server_connections_used", false, "Connections that sessions hold.", connections},
+    {"router_server_connections_limit", false, "How many there may be (server_max_connections).",
+     connections_limit},
     {"router_server_rival", false, "1 while it claims to be the primary beside the primary.",
      rival},
 };
