@@ -34,7 +34,6 @@ function lost(what, headline, why) {
   document.body.classList.add('lost');
   say($('live'), 'no answer');
   say($('old-what'), what + (latest ? ' What is below is old: as of ' + since + '.' : ''));
-  say($('old-since'), '');
   show($('again'), barred);
   show($('old'), true);
   judge('bad', headline, why, []);

@@ -35,6 +35,7 @@ class Browser:
         self.profile = tempfile.mkdtemp(prefix="router-browser-")
         self.requests = []      # addresses asked for by the page
         self.complaints = []    # console errors, exceptions, violations of the policy
+        self.loads = 0          # pages that were loaded
         self.count = 0
         self.buffer = b""
         self.answers = {}
@@ -89,6 +90,8 @@ class Browser:
         method, params = message.get("method"), message.get("params", {})
         if "id" in message:
             self.answers[message["id"]] = message
+        elif method == "Page.loadEventFired":
+            self.loads += 1
         elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif method == "Runtime.exceptionThrown":
@@ -113,7 +116,14 @@ class Browser:
         return answer["result"]
 
     def open(self, url):
+        """Until the new page is there: what is asked next is asked of it, not of the old one."""
+        loads = self.loads
         self.call("Page.navigate", url=url)
+        deadline = time.monotonic() + 20 * SLOW
+        while self.loads == loads:
+            got = self._receive(deadline - time.monotonic())
+            assert got is not None, f"the browser does not load {url}"
+            self._note(got)
 
     def press(self, key, text=""):
         """A key as a keyboard sends it: "ArrowDown", "Tab", or a letter."""
