@@ -38,6 +38,12 @@ void table_begin(struct table *t, const char *titles)
     }
 }
 
+void table_widen(struct table *t, size_t column, size_t width)
+{
+    struct table_column *c = &t->columns[column];
+    c->width = width > c->width ? width : c->width;
+}
+
 void table_add(struct table *t, enum colour colour, const char *fmt, ...)
 {
     va_list args;

@@ -33,6 +33,8 @@ struct table {
 
 /* `titles` are separated by a space; one that begins with '>' is a column of numbers. */
 void table_begin(struct table *t, const char *titles);
+/* A column's width at least, so that it stays where it is while values change. */
+void table_widen(struct table *t, size_t column, size_t width);
 /* The next cell, from left to right, then the next row. */
 void table_add(struct table *t, enum colour colour, const char *fmt, ...) PRINTF_LIKE(3, 4);
 size_t table_rows(const struct table *t);

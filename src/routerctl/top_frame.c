@@ -145,8 +145,17 @@ static void add_rates(const struct row *row, struct table *t)
         return;
     }
     table_add(t, COLOUR_PLAIN, "%s", format_count(words, row->rate));
-    table_add(t, COLOUR_PLAIN, "%s", format_bytes(words, row->in));
-    table_add(t, COLOUR_PLAIN, "%s", format_bytes(words, row->out));
+    table_add(t, COLOUR_PLAIN, "%s", format_count(words, row->in));
+    table_add(t, COLOUR_PLAIN, "%s", format_count(words, row->out));
+}
+
+/* Columns that stay where they are from one second, and one backend, to the next. */
+static void begin_table(struct table *t, const char *titles, const unsigned char *widths)
+{
+    table_begin(t, titles);
+    for (size_t i = 0; i < t->column_count; i++) {
+        table_widen(t, i, widths[i]);
+    }
 }
 
 static void draw_frontends(const struct top_frame *f, struct text *out)
@@ -155,7 +164,8 @@ static void draw_frontends(const struct top_frame *f, struct text *out)
     struct table t;
     struct rows rows =
         measure_list(f, view_list(j, "frontends"), view_list(&f->then->j, "frontends"));
-    table_begin(&t, "FRONTEND BACKEND ROUTE >SESSIONS >NEW/s >IN/s >OUT/s");
+    static const unsigned char widths[] = {10, 7, 7, 5, 5, 5, 5};
+    begin_table(&t, "FRONTEND BACKEND ROUTE >SESS >NEW/s >IN/s >OUT/s", widths);
     sort_rows(&rows, f->sort);
     for (size_t i = 0; i < rows.count; i++) {
         const struct row *row = &rows.items[i];
@@ -222,7 +232,8 @@ static void draw_backend(const struct top_frame *f, const struct json_node *b,
     term_clean(&words, reason, strlen(reason), false);
     text_add(out, "\n");
     add_line(f, colour, words.data, out);
-    table_begin(&t, "SERVER ROLE STATE >SESSIONS >NEW/s >IN/s >OUT/s >LAG WHY");
+    static const unsigned char widths[] = {10, 7, 7, 5, 5, 5, 5, 6, 3};
+    begin_table(&t, "SERVER ROLE STATE >SESS >NEW/s >IN/s >OUT/s >LAG WHY", widths);
     sort_rows(&rows, f->sort);
     for (size_t i = 0; i < rows.count; i++) {
         add_server(f, &rows.items[i], &t);

@@ -58,7 +58,7 @@ class FakeControl:
         self.listener.bind(path)
         self.listener.listen(16)
         self.wake_reader, self.wake_writer = os.pipe()
-        self.thread = threading.Thread(target=self._serve)
+        self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
     def _serve(self):
