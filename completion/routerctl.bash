@@ -6,7 +6,7 @@ _routerctl()
     COMPREPLY=()
     case ${COMP_WORDS[COMP_CWORD - 1]} in
     -s | --socket)
-        compopt -o filenames
+        compopt -o filenames 2>/dev/null
         COMPREPLY=($(compgen -f -- "$word"))
         return
         ;;

@@ -29,6 +29,7 @@ struct completion {
     struct json names;   /* owned, with its bytes: asked for when they are needed */
     struct text name_bytes;
     bool asked;
+    bool dead; /* nobody answers: it is not tried again */
 };
 
 /* The shell puts what is offered on a line that is run: only what means nothing to it. */
@@ -55,7 +56,7 @@ static void offer(struct completion *c, const char *word)
 
 static const struct json_node *list_of(struct completion *c, const char *what)
 {
-    if (!c->asked) {
+    if (!c->asked && !c->dead) {
         c->asked = true;
         if (ctl_ask_json(&c->ctl, &c->names, &c->name_bytes) != EXIT_DONE) {
             json_free(&c->names);
@@ -91,7 +92,8 @@ static void offer_servers(struct completion *c)
 /* A word of a usage, without the brackets that say that it may be left out. */
 struct usage_word {
     char words[64];
-    bool any; /* stands for a value: <b>/<s>, BACKEND */
+    bool any;     /* stands for a value: <b>/<s>, BACKEND */
+    bool shorter; /* ... of which a part may do: BACKEND[/SERVER] */
 };
 
 static bool take_usage_word(const char **rest, struct usage_word *w)
@@ -103,6 +105,7 @@ static bool take_usage_word(const char **rest, struct usage_word *w)
     for (size_t i = 0; i < len && kept + 1 < sizeof(w->words); i++) {
         bool upper = at[i] >= 'A' && at[i] <= 'Z';
         w->any = w->any || upper || at[i] == '<';
+        w->shorter = w->shorter || (i > 0 && at[i] == '[');
         if (strchr("[]{}<>*", at[i]) == NULL) {
             w->words[kept++] = at[i];
         }
@@ -133,6 +136,10 @@ static void offer_value(struct completion *c, const char *words)
         offer_names(c, "frontends");
     } else if (strcasestr(words, "backend") != NULL) {
         offer_names(c, "backends");
+    } else if (strcmp(words, "state") == 0) {
+        offer(c, "ready");
+        offer(c, "drain");
+        offer(c, "maint");
     }
 }
 
@@ -140,6 +147,9 @@ static void offer_usage_word(struct completion *c, const struct usage_word *w)
 {
     if (w->any) {
         offer_value(c, w->words);
+        if (w->shorter) {
+            offer_names(c, "backends");
+        }
         return;
     }
     for (const char *at = w->words; *at != '\0';) {
@@ -169,7 +179,9 @@ static void follow(struct completion *c, const char *usage)
 static void follow_help(struct completion *c)
 {
     struct text answer = {0};
-    if (ctl_ask(&c->ctl, "help", PATIENCE_MS, &answer) == EXIT_DONE) {
+    enum ctl_exit result = ctl_ask(&c->ctl, "help", PATIENCE_MS, &answer);
+    c->dead = result == EXIT_NO_ANSWER;
+    if (result == EXIT_DONE) {
         char *rest = answer.data;
         for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
             char *colon = strstr(line, " : ");
@@ -217,11 +229,11 @@ void complete(int count, char **words)
         for (size_t i = 0; i < ARRAY_LEN(options) && option; i++) {
             offer(&c, options[i]);
         }
-        for (size_t i = 0; i < verb_count && !option; i++) {
-            follow(&c, verbs[i].usage);
-        }
         if (!option) {
             follow_help(&c);
+        }
+        for (size_t i = 0; i < verb_count && !option; i++) {
+            follow(&c, verbs[i].usage);
         }
         fputs(c.offered.data + 1, stdout);
     }

@@ -10,6 +10,7 @@
 #include "routerctl/term.h"
 
 #define PATIENCE_MS 10000
+#define PREFACE_MAX 65536 /* what may come before the answer */
 
 static int patience(const struct ctl *ctl, int timeout_ms)
 {
@@ -108,10 +109,15 @@ enum ctl_exit ctl_pass(const struct ctl *ctl, const char *command, int timeout_m
     enum ctl_exit result = ask(ctl, &c, command, timeout_ms);
     if (result == EXIT_DONE) {
         ssize_t n;
+        size_t taken = 0;
         while ((n = client_read(&c, bytes, sizeof(bytes), timeout_ms)) > 0 && !ferror(stdout)) {
             answer_feed(&a, bytes, (size_t)n);
+            taken += a.skipped ? 0 : (size_t)n;
+            if (taken > PREFACE_MAX) {
+                break;
+            }
         }
-        result = end(&a, n > 0 ? -EPIPE : n);
+        result = end(&a, taken > PREFACE_MAX ? -E2BIG : n > 0 ? -EPIPE : n);
     }
     client_close(&c);
     return fflush(stdout) == 0 ? result : EXIT_NO_ANSWER;

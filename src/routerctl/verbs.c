@@ -313,12 +313,9 @@ static enum ctl_exit run_drain(const struct ctl *ctl, const struct verb *verb, i
 static enum ctl_exit run_drill(const struct ctl *ctl, const struct verb *verb, int argc,
                                char **argv)
 {
-    struct verb patient = *verb;
-    if (argc == 2) {
-        long seconds = strtol(argv[2], NULL, 10);
-        patient.seconds = (int)(seconds > 0 && seconds < 86400 ? seconds : 0) + 30;
-    }
-    return run_command(ctl, &patient, argc, argv);
+    long seconds = argc > 1 ? strtol(argv[2], NULL, 10) : 0;
+    seconds = seconds > 0 && seconds < 86400 ? seconds : 0;
+    return argc > 1 ? verbatim(ctl, argc + 1, argv, (int)seconds + 30) : usage_error(verb);
 }
 
 const struct verb verbs[] = {
@@ -330,8 +327,8 @@ const struct verb verbs[] = {
      NULL, 0},
     {"changes [BACKEND]", "changes of primaries, and what they cost", run_view, NULL, 0},
     {"sessions [ID]", "a table of sessions", run_table, "show sess", 0},
-    {"waiting", "who waits, and for what", run_table, "show waiting", 0},
-    {"pool", "connections that are kept", run_table, "show pool", 0},
+    {"waiting [BACKEND]", "how many clients wait, and for what", run_table, "show waiting", 0},
+    {"pool [BACKEND]", "connections to servers against their caps", run_table, "show pool", 0},
     {"info", "the process", run_table, "show info", 0},
     {"ready BACKEND/SERVER", "it takes part again", run_command, "set server * state ready", 0},
     {"drain [BACKEND/SERVER]", "it gets no new sessions; alone: the whole router leaves", run_drain,
@@ -344,7 +341,7 @@ const struct verb verbs[] = {
     {"resume BACKEND", "they go on", run_short, "resume backend *", 0},
     {"elect BACKEND/SERVER", "make a server that claims to be the primary the one", run_command,
      "elect *", 0},
-    {"drill BACKEND SECONDS", "rehearse the loss of its primary", run_drill, "drill * *", 0},
+    {"drill BACKEND SECONDS [force]", "rehearse the loss of its primary", run_drill, NULL, 0},
     {"shutdown BACKEND/SERVER", "end the sessions on it", run_short, "shutdown sessions server *",
      0},
     {"reload", "read the configuration again", run_command, "reload", 60},

@@ -150,7 +150,7 @@ static void add_server(const struct json *j, const char *backend, const struct j
     const char *role = json_string(j, s, "role", "-");
     const char *state = state_of(j, s);
     const char *access = json_string(j, s, "access", "-");
-    if (json_number(j, s, "latency_us", &us)) {
+    if (json_number(j, s, "latency_us", &us) && json_number_or(j, s, "failures", 0) == 0) {
         format_duration(latency, us / 1000);
     }
     view_lag(j, s, &lag);
@@ -230,7 +230,6 @@ bool view_frontends(const struct view *v, struct text *out)
     for (const struct json_node *f = view_list(j, "frontends"); f != NULL; f = json_next(j, f)) {
         struct text binds = {0};
         const char *name = json_string(j, f, "name", "?");
-        const char *state = json_string(j, f, "state", "open");
         bool served = json_is_true(j, f, "has_server");
         if (!view_wanted(v->only, name, NULL)) {
             continue;
@@ -239,8 +238,8 @@ bool view_frontends(const struct view *v, struct text *out)
         table_add(&t, COLOUR_PLAIN, "%s", name);
         table_add(&t, COLOUR_PLAIN, "%s", json_string(j, f, "backend", "-"));
         table_add(&t, COLOUR_PLAIN, "%s", json_string(j, f, "route", "-"));
-        if (strcmp(state, "open") != 0) {
-            table_add(&t, COLOUR_WARN, "%s", state);
+        if (json_is_true(j, f, "disabled")) {
+            table_add(&t, COLOUR_WARN, "disabled");
         } else {
             table_add(&t, served ? COLOUR_GOOD : COLOUR_BAD, "%s", served ? "yes" : "none");
         }

@@ -99,7 +99,7 @@ class Terminal:
         self.screen = Screen(rows, columns)
         self.raw = b""
         self.rest = b""
-        wrapper = ["setpriv", "--pdeathsig", "KILL", "setsid", "--ctty", "--wait"]
+        wrapper = ["setpriv", "--pdeathsig", "KILL", "setsid", "--ctty"]
         self.popen = subprocess.Popen(wrapper + argv, stdin=slave, stdout=slave, stderr=slave,
                                       env={"TERM": "xterm", "PATH": os.environ["PATH"],
                                            **(env or {})})
