@@ -85,6 +85,9 @@ enum colour view_backend_words(const struct json *j, const struct json_node *bac
     if (verdict != NULL && strcmp(verdict, "primary") != 0) {
         text_add(&words, ", %s", verdict);
     }
+    if (json_is_true(j, backend, "paused")) {
+        text_add(&words, ", paused by the operator");
+    }
     if (waiting > 0) {
         text_add(&words, ", %.0f waiting", waiting);
     }
@@ -93,8 +96,9 @@ enum colour view_backend_words(const struct json *j, const struct json_node *bac
     }
     term_clean(out, words.data, words.len, false);
     text_free(&words);
+    bool waits = waiting > 0 || held_ms > 0 || json_is_true(j, backend, "paused");
     bool bad = verdict != NULL && primary == NULL;
-    return bad ? COLOUR_BAD : waiting > 0 || held_ms > 0 ? COLOUR_WARN : COLOUR_BOLD;
+    return bad ? COLOUR_BAD : waits ? COLOUR_WARN : COLOUR_BOLD;
 }
 
 void view_lag(const struct json *j, const struct json_node *server, struct text *out)

@@ -81,7 +81,9 @@ def test_json_is_what_the_router_says_for_programs(stage):
 
 def test_events_are_shown_oldest_first_and_followed(stage):
     stage.done("pause", "b")
+    assert "paused by the operator" in stage.done("status", "b")
     stage.done("resume", "b")
+    assert "paused" not in stage.done("status", "b")
     said = stage.done("events").splitlines()
     assert [line.split()[0] for line in said] == sorted(line.split()[0] for line in said)
     (last,) = stage.done("events", "-n", "1").splitlines()
@@ -119,18 +121,6 @@ def test_a_server_is_drained_and_taken_back(stage):
         assert stage.router.stats().server("r2")["admin"] == word
         state = rows(stage.done("servers", "b/r2"))[1][3]
         assert state == (word if word != "ready" else "up")
-
-
-def test_a_weight_is_set(stage):
-    stage.done("weight", "b/r2", "7")
-    assert stage.done("get", "weight", "b/r2") == "7 (initial 1)\n"
-    assert stage.json("servers", "b/r2")[0]["weight"] == 7
-
-
-def test_who_waits_and_how_full_servers_are_are_tables(stage):
-    assert stage.json("waiting")[0]["id"] == "b"
-    assert rows(stage.done("waiting", "b"))[1][:2] == ["b", "0"]
-    assert [row[0] for row in rows(stage.done("pool"))] == ["ID", "b/r1", "b/r2"]
 
 
 @pytest.mark.parametrize("command", [
