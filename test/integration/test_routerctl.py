@@ -1,5 +1,5 @@
-"""routerctl shows people what the control socket says, passes on what is HAProxy's as it is, and tells
-by its status whether the router did it, refused, or is not there."""
+"""routerctl shows people what the control socket says, passes on what is HAProxy's as it is, and
+tells by its status whether the router did it, refused, or is not there."""
 import json
 import os
 import socket

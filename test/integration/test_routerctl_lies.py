@@ -1,5 +1,5 @@
-"""A control socket that lies, floods, stalls or breaks off neither crashes routerctl, nor keeps it, nor
-makes it big, nor reaches the terminal with what a terminal would obey."""
+"""A control socket that lies, floods, stalls or breaks off neither crashes routerctl, nor keeps it,
+nor makes it big, nor reaches the terminal with what a terminal would obey."""
 import copy
 import json
 import os
@@ -95,7 +95,7 @@ def silence(stage):
     return wait
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"\n{\"a\":1}", b"\n{\"a\":1}\n", b"\nwords", b"words"])
+@pytest.mark.parametrize("data", [b"", b"\n", b'\n{"a":1}', b'\n{"a":1}\n', b"\nwords", b"words"])
 def test_an_answer_that_breaks_off_is_not_taken_for_one(stage, data):
     stage.says("show json", cut(data))
     stage.says("show info", cut(data))

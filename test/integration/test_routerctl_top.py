@@ -1,5 +1,5 @@
-"""At a terminal routerctl has colours, unless they are not wanted, and `top` is a live view on any size
-of screen that gives the terminal back as it was however it ends."""
+"""At a terminal routerctl has colours, unless they are not wanted, and `top` is a live view on any
+size of screen that gives the terminal back as it was however it ends."""
 import copy
 import json
 import os
