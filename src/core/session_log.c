@@ -199,7 +199,7 @@ static unsigned without(const atomic_uint *count, bool own)
     return all - (own && all > 0 ? 1 : 0);
 }
 
-static void count(struct counts *c, const struct session *s, const struct session_note *n)
+static void take_counts(struct counts *c, const struct session *s, const struct session_note *n)
 {
     const struct shared *shared = s->worker->shared;
     const struct shared_backend *b = shared->backends[s->backend->index];
@@ -257,7 +257,7 @@ static void tell_haproxy(const struct session *s, const struct session_note *n, 
     struct code code = code_of(s);
     print_client(s, n, from);
     print_date(n->accepted_ms, date);
-    count(&c, s, n);
+    take_counts(&c, s, n);
     int queue_ms = was_routed(s) ? (int)(s->times.queue_us / 1000) : -1;
     int connect_ms = s->connected ? (int)(s->times.connect_us / 1000) : -1;
     snprintf(line, sizeof line,

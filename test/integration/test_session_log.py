@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from lib import tls_place
 from lib.fake import echo, hold, reset
 from lib.ini import frontend, redis_backend, section, servers, tcp_backend
 from lib.process import free_port
@@ -91,6 +92,7 @@ def ended(sock):
         return b""
 
 
+@pytest.mark.sanitize
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_all_has_one_line_for_each_session(home, form):
     """In the order of their ends; the bytes are the client's, in and out."""
@@ -180,6 +182,7 @@ def test_who_never_met_a_server_has_a_line_without_one(home):
     assert [line[:3] for line in place.wait_lines(3)[2:]] == [("client left", "CQ", "-")]
 
 
+@pytest.mark.sanitize
 def test_caps_and_what_is_not_expected(home):
     """PC: a cap. PR: no PROXY header. cR: none in time. CR: left in the midst of it."""
     place = Sessions(home, "errors", max_sessions=1)
@@ -216,6 +219,23 @@ def test_the_client_is_the_one_that_a_proxy_header_names(home):
         assert sock.recv(5) == b"hello"
     until(lambda: re.search(r"^2001:db8::9:4321 \[[^ ]+\] f b/one 0/\d+/\d+ 5 -- 1/1/0/0/0 0/0$",
                             place.router.log, re.M), f"its line: {place.router.log}")
+
+
+def test_where_tls_ended_the_frontend_is_marked(home):
+    """As HAProxy does; and a client that breaks its handshake off has no server."""
+    place = tls_place.Place(home)
+    port = free_port()
+    leaf = place.authority.leaf(names=[tls_place.HUB])
+    router = home.router(place.sections(port, tls_cert=leaf.pem), log_format="haproxy",
+                         log_sessions="all")
+    with tls_place.connect(place, port) as session:
+        assert tls_place.echoes(session)
+    until(lambda: re.search(r" f~ b/fake 0/\d+/\d+ 10 -- ", router.log),
+          f"its line: {router.log}")
+    with connect(local(port)) as sock:
+        sock.sendall(b"\x16\x03\x01")
+    until(lambda: re.search(r" f b/<NOSRV> -1/-1/\d+ 0 CR 1/1/0/0/0 0/0$", router.log, re.M),
+          f"its line: {router.log}")
 
 
 def test_a_client_of_a_unix_socket_is_called_unix(home):

@@ -259,39 +259,58 @@ static void a_disk_that_stays_full_loses_lines_and_nothing_else(void **state)
     assert_int_equal(log_dropped(), before + 5);
 }
 
-/* Standard error is a pipe that nobody reads: whoever started us has the same one. */
-static void a_full_pipe_loses_lines_and_stays_as_it_was(void **state)
+/* Fills what standard error is, of which the other end is read only then: whole lines, and the next
+ * one that is taken tells how many were lost. */
+static void fill_stderr(const int ends[2])
 {
-    (void)state;
-    int ends[2];
-    int saved = dup(STDERR_FILENO);
+    static char data[1 << 20];
     uint64_t before = log_dropped();
-    assert_int_equal(pipe(ends), 0);
+    int saved = dup(STDERR_FILENO);
     dup2(ends[1], STDERR_FILENO);
     configure("stderr", LOG_FORMAT_TEXT);
-    for (unsigned i = 0; i < 5000; i++) { /* 64 KiB fit */
+    for (unsigned i = 0; i < 20000; i++) {
         log_info("a line of which there are many");
     }
     bool blocking = (fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK) == 0;
+    assert_true(blocking); /* whoever started us has it too */
+    uint64_t lost = log_dropped() - before;
+    assert_in_range(lost, 1000, 19999);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    for (ssize_t got; (got = read(ends[0], data, sizeof data)) > 0;) {
+        assert_memory_equal(data, "time=", 5);
+        assert_int_equal(data[got - 1], '\n');
+    }
+    log_info("and on");
     dup2(saved, STDERR_FILENO);
     close(saved);
-    assert_true(blocking);
-    uint64_t lost = log_dropped() - before;
-    assert_in_range(lost, 1000, 4999);
-    char data[65536];
-    ssize_t got = read(ends[0], data, sizeof data);
-    assert_true(got > 0);
-    assert_int_equal(data[got - 1], '\n'); /* whole lines */
-    log_info("and on");
-    got = read(ends[0], data, sizeof data - 1);
-    assert_true(got > 0);
-    data[got] = '\0';
+    size_t len = 0;
+    for (ssize_t got; (got = read(ends[0], data + len, sizeof data - 1 - len)) > 0;) {
+        len += (size_t)got;
+    }
+    data[len] = '\0';
     char words[64];
     snprintf(words, sizeof words, "\"%llu lines of the log were lost\"", (unsigned long long)lost);
     assert_non_null(strstr(data, words));
     assert_non_null(strstr(data, "msg=\"and on\"\n"));
     close(ends[0]);
     close(ends[1]);
+}
+
+static void a_full_pipe_loses_lines_and_stays_as_it_was(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    fill_stderr(ends);
+}
+
+/* journald's. */
+static void a_full_socket_loses_lines_and_stays_as_it_was(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    fill_stderr(ends);
 }
 
 static int syslog_at(const char *path)
@@ -426,6 +445,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test(a_disk_that_stays_full_loses_lines_and_nothing_else),
         cmocka_unit_test_setup_teardown(a_full_pipe_loses_lines_and_stays_as_it_was, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_full_socket_loses_lines_and_stays_as_it_was, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_syslog_that_does_not_read_loses_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
