@@ -229,6 +229,9 @@ install: all man
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/routerctl
 	install -m 644 README.md COPYING $(DESTDIR)$(DOCUMENTS)
 	install -m 644 $(INSTALLED_EXAMPLES) $(DESTDIR)$(DOCUMENTS)/examples
+	install -d $(addprefix $(DESTDIR)$(DOCUMENTS)/examples/,kubernetes keepalived)
+	install -m 644 $(wildcard examples/kubernetes/*) $(DESTDIR)$(DOCUMENTS)/examples/kubernetes
+	install -m 644 $(wildcard examples/keepalived/*) $(DESTDIR)$(DOCUMENTS)/examples/keepalived
 	sed -e 's|/usr/bin/|$(PREFIX)/bin/|' -e 's|/etc/|$(SYSCONFDIR)/|' \
 	    examples/systemd/router.service >$(DESTDIR)$(UNITDIR)/router.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/router.service
