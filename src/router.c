@@ -187,10 +187,8 @@ static void on_hangup(uv_signal_t *handle, int number)
 {
     (void)number;
     struct router *r = handle->data;
-    struct text errors = {0};
     log_info("SIGHUP: reading the configuration again");
-    control_reload(&r->control, &errors);
-    text_free(&errors);
+    control_reload_soon(&r->control);
 }
 
 static void on_upgrade(uv_signal_t *handle, int number)

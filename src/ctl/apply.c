@@ -18,7 +18,9 @@
 #include "net/tls_tickets.h"
 
 /* A probe that is closed may finish its login with what the old configuration says. */
-#define LINGER_MS 2000
+#define LINGER_MS   2000
+#define LEAVING_MAX 16  /* beyond, reloads wait */
+#define CHANGES_MAX 256 /* beyond, nothing is changed */
 
 /* What an old configuration leaves behind until nobody needs it. */
 struct leaving {
@@ -83,6 +85,10 @@ static int prepare(struct control *c, struct plan *p, char why[APPLY_WHY_MAX])
         snprintf(why, APPLY_WHY_MAX, "the router is about to end");
         return UV_ECANCELED;
     }
+    if (c->leaving_count >= CHANGES_MAX) {
+        snprintf(why, APPLY_WHY_MAX, "too many changes at once: try again in a few seconds");
+        return UV_EBUSY;
+    }
     config_follow(p->next, c->config,
                   &(struct config_usage){frontend_is_used, backend_is_used, server_is_used, c});
     if (c->worker_count == 0) {
@@ -113,13 +119,15 @@ static struct leaving *leave(struct control *c)
         .workers = c->worker_count,
         .backends = xcalloc(c->config->backend_count + 1, sizeof *l->backends),
     };
-    uint64_t linger = LINGER_MS;
+    uint64_t linger = 0;
     for (size_t i = 0; i < c->config->backend_count; i++) {
-        uint64_t timeout = 2 * c->config->backends[i].probe_timeout + LINGER_MS;
+        const struct backend_config *b = &c->config->backends[i];
+        uint64_t timeout = b->probe != PROBE_OFF ? 2 * b->probe_timeout + LINGER_MS : 0;
         linger = timeout > linger ? timeout : linger;
     }
     l->until_ms = loop_now_ms(&c->loop) + linger;
     list_append(&c->leaving, &l->node);
+    c->leaving_count++;
     return l;
 }
 
@@ -236,6 +244,11 @@ static void follow(struct control *c, struct plan *p)
     fence_publish(c);
 }
 
+bool apply_is_busy(const struct control *c)
+{
+    return c->leaving_count >= LEAVING_MAX;
+}
+
 int control_apply(struct control *c, struct config *next, char why[APPLY_WHY_MAX])
 {
     struct plan p = {.next = next, .derived = next->owner != NULL};
@@ -318,9 +331,10 @@ void apply_sent(struct control *c)
 
 /* What is left ------------------------------------------------------------------------------ */
 
-static void free_leaving(struct leaving *l)
+static void free_leaving(struct control *c, struct leaving *l)
 {
     list_remove(&l->node);
+    c->leaving_count--;
     for (size_t i = 0; i < l->backend_count; i++) {
         backend_release(l->backends[i]);
         free(l->backends[i]);
@@ -343,19 +357,20 @@ void apply_clean(struct control *c)
         struct leaving *l = container_of(it, struct leaving, node);
         bool seen = l->generation > 0 && acked >= l->generation;
         if (seen && loop_now_ms(&c->loop) >= l->until_ms) {
-            free_leaving(l);
+            free_leaving(c, l);
         }
     }
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_forget_gone(c->backends[i]);
     }
+    control_reload_due(c);
 }
 
 void apply_release(struct control *c)
 {
     LIST_EACH(it, &c->leaving)
     {
-        free_leaving(container_of(it, struct leaving, node));
+        free_leaving(c, container_of(it, struct leaving, node));
     }
     config_free(c->own_config);
 }

@@ -8,6 +8,7 @@
 #ifndef ROUTER_CTL_APPLY_H
 #define ROUTER_CTL_APPLY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct change;
@@ -24,6 +25,12 @@ int control_apply(struct control *c, struct config *next, char why[APPLY_WHY_MAX
 /* Reads control.config_path again. What is wrong is said in `errors`, a line each, and logged; 0 or
  * a UV_* code. */
 int control_reload(struct control *c, struct text *errors);
+/* The same for a signal: now, or as soon as the changes before have settled. */
+void control_reload_soon(struct control *c);
+void control_reload_due(struct control *c); /* if it was put off, and may be now */
+/* So many configurations are still on their way out that another one has to wait: what each leaves
+ * behind is kept for some seconds. */
+bool apply_is_busy(const struct control *c);
 
 /* For fence.c: what a worker is told with the topology that is about to be sent; NULL if it has
  * this configuration already. */

@@ -153,9 +153,11 @@ struct control {
     const char *config_path;          /* borrowed: where to read it again; NULL = nowhere */
     const struct config *started;     /* borrowed: the one that the process was started with */
     struct list leaving;              /* struct leaving, see apply.c */
-    struct shared *shared;            /* owned */
-    struct client_table *clients;     /* owned; NULL if no frontend limits by address */
-    struct cancel_table *cancels;     /* owned; NULL if no protocol has requests to cancel */
+    unsigned leaving_count;
+    bool reload_due;              /* a signal has asked for it */
+    struct shared *shared;        /* owned */
+    struct client_table *clients; /* owned; NULL if no frontend limits by address */
+    struct cancel_table *cancels; /* owned; NULL if no protocol has requests to cancel */
     struct sockets bound;
     unsigned refusing_max;
     unsigned char ticket_seed[TICKET_SEED_BYTES]; /* for workers that begin with tickets now */

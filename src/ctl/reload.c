@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/notify.h"
 #include "base/text.h"
 #include "ctl/admin.h"
 #include "ctl/apply.h"
@@ -50,10 +51,14 @@ static void tell_restart(struct control *c, const struct config *next)
     }
 }
 
-int control_reload(struct control *c, struct text *errors)
+static int reload(struct control *c, struct text *errors)
 {
     struct config *next;
     char why[APPLY_WHY_MAX];
+    if (apply_is_busy(c)) {
+        text_add(errors, "too many changes at once: try again in a few seconds\n");
+        return UV_EBUSY;
+    }
     if (c->config_path == NULL) {
         text_add(errors, "the configuration was not read from a file\n");
         return UV_ENOTSUP;
@@ -79,4 +84,28 @@ int control_reload(struct control *c, struct text *errors)
     }
     events_add(&c->events, "", "reload", "%s is in force", c->config_path);
     return 0;
+}
+
+int control_reload(struct control *c, struct text *errors)
+{
+    notify_reloading();
+    int rc = reload(c, errors);
+    notify_ready(rc == 0 ? "serving" : "serving; the last reload was not taken");
+    return rc;
+}
+
+void control_reload_soon(struct control *c)
+{
+    c->reload_due = true;
+    control_reload_due(c);
+}
+
+void control_reload_due(struct control *c)
+{
+    struct text errors = {0};
+    if (c->reload_due && !apply_is_busy(c) && !c->stopping) {
+        c->reload_due = false;
+        control_reload(c, &errors);
+        text_free(&errors);
+    }
 }

@@ -67,10 +67,9 @@ class Router:
         self.admin_port = free_port()
         keys = {"workers": 2, "admin": f"127.0.0.1:{self.admin_port}", "drain_timeout": "5s",
                 **router_keys, **({"user": becomes} if becomes else {})}
-        lines = ["[router]"] + [f"{key} = {value}" for key, value in keys.items()]
+        self.keys = keys
         self.path = os.path.join(directory, "router.ini")
-        with open(self.path, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n" + sections)
+        self.write(sections)
         self.process = None
         self.ended = False
         self.limits = {"nofile": nofile, "user": user}
@@ -95,6 +94,25 @@ class Router:
     def _listening(self):
         assert self.process.running(), f"the router ended:\n{self.log}"
         return self.http("/readyz", missing_ok=True)[0] == 200
+
+    def write(self, sections, **keys):
+        """The configuration as a whole, put into its place at once."""
+        self.keys.update(keys)
+        lines = ["[router]"] + [f"{key} = {value}" for key, value in self.keys.items()]
+        with open(self.path + ".new", "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n" + sections)
+        os.rename(self.path + ".new", self.path)
+
+    def reload(self, sections=None, taken=True, **keys):
+        """SIGHUP, and until it is done."""
+        words = "is in force" if taken else "was not taken"
+        before = self.log.count(words)
+        if sections is not None:
+            self.write(sections, **keys)
+        self.process.signal(signal.SIGHUP)
+        until(lambda: self.log.count(words) > before or not self.process.running(),
+              f"a reload that {words}\n", 10)
+        assert self.process.running(), self.log[-3000:]
 
     @property
     def pid(self):
