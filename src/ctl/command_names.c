@@ -31,7 +31,8 @@ static bool find_backend(const struct config *c, const char *text, size_t len, s
 {
     size_t number = len > 1 && text[0] == '#' ? number_of(text + 1, len - 1) : 0;
     for (size_t i = 0; i < c->backend_count; i++) {
-        if (is_name(c->backends[i].name, text, len) || number == PROXY_ID_BACKEND(i)) {
+        bool fits = is_name(c->backends[i].name, text, len) || number == PROXY_ID_BACKEND(i);
+        if (fits && !c->backends[i].gone) {
             *backend = i;
             return true;
         }
@@ -44,12 +45,20 @@ static bool find_server(const struct backend_config *b, const char *text, size_t
     size_t len = strlen(text);
     size_t number = len > 1 && text[0] == '#' ? number_of(text + 1, len - 1) : 0;
     for (size_t i = 0; i < b->servers.count; i++) {
-        if (is_name(b->servers.items[i].name, text, len) || number == SERVER_ID(i)) {
+        bool fits = is_name(b->servers.items[i].name, text, len) || number == SERVER_ID(i);
+        if (fits && !b->servers.items[i].gone) {
             *server = i;
             return true;
         }
     }
     return false;
+}
+
+bool command_only_backend(struct command_call *call, size_t *only)
+{
+    *only = SIZE_MAX;
+    return command_takes(call, 1) &&
+           (call->count == 0 || command_backend(call, call->words[0], only));
 }
 
 bool command_backend(struct command_call *call, const char *name, size_t *backend)
@@ -83,7 +92,9 @@ bool command_frontend(struct command_call *call, const char *name, size_t *front
     size_t len = strlen(name);
     size_t number = len > 1 && name[0] == '#' ? number_of(name + 1, len - 1) : 0;
     for (size_t i = 0; i < config->frontend_count; i++) {
-        if (is_name(config->frontends[i].name, name, len) || number == PROXY_ID_FRONTEND(i)) {
+        const struct frontend_config *f = &config->frontends[i];
+        bool fits = is_name(f->name, name, len) || number == PROXY_ID_FRONTEND(i);
+        if (fits && !f->gone) {
             *frontend = i;
             return true;
         }

@@ -13,6 +13,8 @@ struct command_call;
 #define PROXY_ID_BACKEND(index)  (2 * (index) + 3)
 #define SERVER_ID(index)         ((index) + 1)
 
+/* For commands that take one backend or none: *only is its index, or SIZE_MAX for all. */
+bool command_only_backend(struct command_call *call, size_t *only);
 /* "name", or "#number". */
 bool command_backend(struct command_call *call, const char *name, size_t *backend);
 /* "backend/server"; both may be numbers. */

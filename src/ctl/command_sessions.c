@@ -16,17 +16,21 @@ static bool parse_id(const char *text, uint64_t *id)
     return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *id != 0;
 }
 
+/* "show sess server b/s". */
+static void list_on_server(struct command_call *call, struct sessions_wanted *wanted)
+{
+    const char *name = call->count > 1 ? call->words[1] : "";
+    if (command_takes(call, 2) && command_server(call, name, &wanted->backend, &wanted->server)) {
+        list_sessions(call, wanted);
+    }
+}
+
 static void run_sess(struct command_call *call)
 {
     struct sessions_wanted wanted = {.backend = MESSAGE_ANY, .server = MESSAGE_ANY};
     const char *word = call->count > 0 ? call->words[0] : "";
     if (strcmp(word, "server") == 0) {
-        if (call->count < 2) {
-            command_fail(call, "Require 'backend/server'.");
-        } else if (command_takes(call, 2) &&
-                   command_server(call, call->words[1], &wanted.backend, &wanted.server)) {
-            list_sessions(call, &wanted);
-        }
+        list_on_server(call, &wanted);
         return;
     }
     wanted.whole = call->count > 0;
