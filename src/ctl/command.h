@@ -65,6 +65,7 @@ struct command {
 extern const struct command command_basic[];
 extern const struct command command_sessions[];
 extern const struct command command_show[];
+extern const struct command command_stat[];
 extern const struct command command_topology[];
 extern const struct command command_set[];
 extern const struct command command_act[];

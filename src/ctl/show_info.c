@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "ctl/control_socket.h"
+#include "ctl/names.h"
 #include "ctl/stats_view.h"
+#include "ctl/typed_field.h"
 #include "router.h"
 
 /* Values ------------------------------------------------------------------------------------ */
@@ -126,7 +128,7 @@ static uint64_t listeners(const struct control *c)
 {
     uint64_t count = control_sockets_count(c->sockets) + (c->admin != NULL);
     for (size_t i = 0; i < c->config->frontend_count && !c->draining; i++) {
-        count += c->config->frontends[i].binds.count;
+        count += c->config->frontends[i].gone ? 0 : c->config->frontends[i].binds.count;
     }
     return count;
 }
@@ -146,10 +148,51 @@ static uint64_t started(const struct control *c)
     return c->started_unix;
 }
 
+static uint64_t conn_rate(const struct control *c)
+{
+    return c->tally.connections.now;
+}
+
+static uint64_t max_conn_rate(const struct control *c)
+{
+    return c->tally.connections.max;
+}
+
+static uint64_t sess_rate(const struct control *c)
+{
+    return c->tally.sessions.now;
+}
+
+static uint64_t max_sess_rate(const struct control *c)
+{
+    return c->tally.sessions.max;
+}
+
+static uint64_t bytes_out_rate(const struct control *c)
+{
+    return c->tally.bytes_out.now;
+}
+
+static uint64_t idle(const struct control *c)
+{
+    return c->tally.idle_percent;
+}
+
 static uint64_t lines_lost(const struct control *c)
 {
     (void)c;
     return log_dropped();
+}
+
+static uint64_t failed_lookups(const struct control *c)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; c->names != NULL && i < names_count(c->names); i++) {
+        struct name_view v;
+        names_view(c->names, i, &v);
+        sum += v.failures;
+    }
+    return sum;
 }
 
 /* The table --------------------------------------------------------------------------------- */
@@ -193,15 +236,15 @@ static const struct info infos[] = {
     {23, "Maxpipes", "CLP", "u32", NULL, NULL, "always 0: nothing is spliced"},
     {24, "PipesUsed", "MGP", "u32", NULL, NULL, "always 0"},
     {25, "PipesFree", "MGP", "u32", NULL, NULL, "always 0"},
-    {26, "ConnRate", "MRP", "u32", NULL, NULL, "new connections in the last second"},
+    {26, "ConnRate", "MRP", "u32", conn_rate, NULL, "new connections in the last second"},
     {27, "ConnRateLimit", "CLP", "u32", NULL, NULL, "always 0: the limits are the frontends'"},
-    {28, "MaxConnRate", "MMP", "u32", NULL, NULL, "highest ConnRate so far"},
-    {29, "SessRate", "MRP", "u32", NULL, NULL, "new sessions in the last second"},
+    {28, "MaxConnRate", "MMP", "u32", max_conn_rate, NULL, "highest ConnRate so far"},
+    {29, "SessRate", "MRP", "u32", sess_rate, NULL, "new sessions in the last second"},
     {30, "SessRateLimit", "CLP", "u32", NULL, NULL, "always 0: the limits are the frontends'"},
-    {31, "MaxSessRate", "MRP", "u32", NULL, NULL, "highest SessRate so far"},
-    {32, "SslRate", "MRP", "u32", NULL, NULL, "TLS handshakes of clients in the last second"},
+    {31, "MaxSessRate", "MRP", "u32", max_sess_rate, NULL, "highest SessRate so far"},
+    {32, "SslRate", "MRP", "u32", NULL, NULL, "always 0: not measured"},
     {33, "SslRateLimit", "CLP", "u32", NULL, NULL, "always 0"},
-    {34, "MaxSslRate", "MMP", "u32", NULL, NULL, "highest SslRate so far"},
+    {34, "MaxSslRate", "MMP", "u32", NULL, NULL, "always 0"},
     {35, "SslFrontendKeyRate", "MGP", "u32", NULL, NULL, "always 0: not counted"},
     {36, "SslFrontendMaxKeyRate", "MMP", "u32", NULL, NULL, "always 0"},
     {37, "SslFrontendSessionReuse_pct", "MGP", "u32", tls_reuse_percent, NULL,
@@ -215,7 +258,7 @@ static const struct info infos[] = {
     {44, "CompressBpsRateLim", "CLP", "u32", NULL, NULL, "always 0"},
     {47, "Tasks", "MGP", "u32", jobs, NULL, "sessions and listeners"},
     {48, "Run_queue", "MGP", "u32", NULL, NULL, "always 0: not counted"},
-    {49, "Idle_pct", "MaP", "u32", NULL, NULL, "percent of the time that nothing was to do"},
+    {49, "Idle_pct", "MaP", "u32", idle, NULL, "percent of the time that nothing was to do"},
     {50, "node", "COS", "str", NULL, add_node, "name of the machine"},
     {52, "Stopping", "MGP", "u32", stopping, NULL, "1 while it drains"},
     {53, "Jobs", "MGP", "u32", jobs, NULL, "sessions and listeners"},
@@ -225,10 +268,10 @@ static const struct info infos[] = {
     {57, "ConnectedPeers", "MGP", "u32", NULL, NULL, "always 0"},
     {58, "DroppedLogs", "MGP", "u32", lines_lost, NULL, "lines of the log that were lost"},
     {59, "BusyPolling", "MGP", "u32", NULL, NULL, "always 0"},
-    {60, "FailedResolutions", "MGP", "u32", NULL, NULL, "look-ups of names that failed"},
+    {60, "FailedResolutions", "MGP", "u32", failed_lookups, NULL, "look-ups of names that failed"},
     {61, "TotalBytesOut", "MGP", "u64", bytes_out, NULL, "bytes from servers to clients so far"},
     {62, "TotalSplicdedBytesOut", "MGP", "u64", NULL, NULL, "always 0 (HAProxy writes it so)"},
-    {63, "BytesOutRate", "MRP", "u64", NULL, NULL, "TotalBytesOut of the last second"},
+    {63, "BytesOutRate", "MRP", "u64", bytes_out_rate, NULL, "TotalBytesOut of the last second"},
     {64, "DebugCommandsIssued", "MGP", "u32", NULL, NULL, "always 0"},
     {65, "CumRecvLogs", "MCP", "u32", NULL, NULL, "always 0: no logs are received"},
     {66, "Build info", "POS", "str", NULL, add_version, "the version"},
@@ -251,70 +294,33 @@ static void add_value(const struct control *c, const struct info *info, struct t
     }
 }
 
-static const char *word_of(char letter, const char *const *words)
-{
-    for (size_t i = 0; words[i] != NULL; i++) {
-        if (words[i][0] == letter) {
-            return words[i] + 1;
-        }
-    }
-    return "Unknown";
-}
-
-/* A letter of the tags before each word. */
-static void add_json_tags(const char *tags, struct text *out)
-{
-    static const char *const origins[] = {"MMetric", "SStatus",  "KKey",
-                                          "CConfig", "PProduct", NULL};
-    static const char *const natures[] = {"GGauge",    "LLimit", "MMax",    "RRate", "CCounter",
-                                          "DDuration", "aAvg",   "OOutput", NULL};
-    static const char *const scopes[] = {"PProcess", "SService", NULL};
-    text_add(out, "\"tags\":{\"origin\":\"%s\",\"nature\":\"%s\",\"scope\":\"%s\"}",
-             word_of(tags[0], origins), word_of(tags[1], natures), word_of(tags[2], scopes));
-}
-
-static void add_json(const struct control *c, const struct info *info, struct text *out)
-{
-    struct text value = {0};
-    add_value(c, info, &value);
-    text_add(out, "{\"field\":{\"pos\":%u,\"name\":\"%s\"},\"processNum\":1,", info->position,
-             info->name);
-    add_json_tags(info->tags, out);
-    text_add(out, ",\"value\":{\"type\":\"%s\",\"value\":", info->type);
-    if (strcmp(info->type, "str") == 0) {
-        text_add_json(out, value.data != NULL ? value.data : "");
-    } else {
-        text_add(out, "%s", value.data);
-    }
-    text_add(out, "}}");
-    text_free(&value);
-}
-
 static void add_line(const struct control *c, const struct info *info, enum info_form form,
                      struct text *out)
 {
+    struct typed_field f = {info->position, info->name, info->tags, info->type};
+    struct text value = {0};
+    text_add(&value, "%s", "");
+    add_value(c, info, &value);
     if (form == INFO_TYPED) {
-        text_add(out, "%u.%s.1:%s:%s:", info->position, info->name, info->tags, info->type);
+        typed_field_line(&f, value.data, out);
+    } else if (form == INFO_JSON) {
+        text_add(out, "%s{", info == infos ? "[" : ",");
+        typed_field_json(&f, value.data, out);
+        text_add(out, "}");
     } else {
-        text_add(out, "%s: ", info->name);
+        text_add(out, "%s: %s", info->name, value.data);
+        if (form == INFO_DESC) {
+            text_add(out, ":\"%s\"", info->help);
+        }
+        text_add(out, "\n");
     }
-    add_value(c, info, out);
-    if (form == INFO_DESC) {
-        text_add(out, ":\"%s\"", info->help);
-    }
-    text_add(out, "\n");
+    text_free(&value);
 }
 
 void show_info(const struct control *c, enum info_form form, struct text *out)
 {
-    text_add(out, "%s", form == INFO_JSON ? "[" : "");
     for (size_t i = 0; i < ARRAY_LEN(infos); i++) {
-        if (form == INFO_JSON) {
-            text_add(out, "%s", i > 0 ? "," : "");
-            add_json(c, &infos[i], out);
-        } else {
-            add_line(c, &infos[i], form, out);
-        }
+        add_line(c, &infos[i], form, out);
     }
     text_add(out, "%s", form == INFO_JSON ? "]\n" : "");
 }

@@ -21,7 +21,7 @@ static void add_text(struct text *out, const char *s)
     text_add_bytes(out, "\"", 1);
 }
 
-static void add_row(const struct stats_row *row, struct text *out)
+void stats_csv_row(const struct stats_row *row, struct text *out)
 {
     for (size_t i = 0; i < STATS_FIELD_COUNT; i++) {
         const struct stats_value *v = &row->at[i];
@@ -41,25 +41,30 @@ static void add_backend(const struct control *c, size_t backend, struct text *ou
     for (size_t i = 0; i < c->config->backends[backend].servers.count; i++) {
         if (view_shows_server(c, backend, i)) {
             stats_row_server(c, backend, i, &row);
-            add_row(&row, out);
+            stats_csv_row(&row, out);
         }
     }
     stats_row_backend(c, backend, &row);
-    add_row(&row, out);
+    stats_csv_row(&row, out);
 }
 
-void stats_csv(const struct control *c, struct text *out)
+void stats_csv_head(struct text *out)
 {
     text_add(out, "# ");
     for (size_t i = 0; i < STATS_FIELD_COUNT; i++) {
         text_add(out, "%s,", stats_fields[i].csv);
     }
     text_add(out, "\n");
+}
+
+void stats_csv(const struct control *c, struct text *out)
+{
+    stats_csv_head(out);
     for (size_t i = 0; i < c->config->frontend_count; i++) {
         if (view_shows_frontend(c, i)) {
             struct stats_row row;
             stats_row_frontend(c, i, &row);
-            add_row(&row, out);
+            stats_csv_row(&row, out);
         }
     }
     for (size_t i = 0; i < c->config->backend_count; i++) {

@@ -4,8 +4,12 @@
 #define ROUTER_CTL_STATS_CSV_H
 
 struct control;
+struct stats_row;
 struct text;
 
 void stats_csv(const struct control *c, struct text *out);
+/* Its parts. */
+void stats_csv_head(struct text *out);
+void stats_csv_row(const struct stats_row *row, struct text *out);
 
 #endif
