@@ -20,6 +20,11 @@ from lib.waiting import until
 LOST = re.compile(r"\b(\d+) lines of the log were lost")
 
 
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 class Place:
     """A router whose sessions all leave a line; `path` is where its log may be."""
 
@@ -33,8 +38,7 @@ class Place:
 
     @property
     def text(self):
-        with open(self.path, encoding="utf-8") as file:
-            return file.read()
+        return read(self.path)
 
     def wait(self, words):
         until(lambda: words in self.text, f"{words!r} in the log: {self.text[-2000:]}")
@@ -88,8 +92,7 @@ def test_a_file_that_was_moved_away_is_opened_again(home):
     place.wait("opened again")
     place.sessions(2)
     place.router.stop()
-    with open(place.path + ".1", encoding="utf-8") as file:
-        old = file.read()
+    old = read(place.path + ".1")
     assert (old + place.text).count("msg=session ") == 6
     assert place.text.count("msg=session ") >= 2
 
@@ -100,14 +103,9 @@ def test_one_that_cannot_be_opened_again_stays(home):
     os.rename(place.path, moved)
     os.mkdir(place.path)
     place.reopen()
-
-    def text():
-        with open(moved, encoding="utf-8") as file:
-            return file.read()
-
-    until(lambda: "cannot open the log file" in text(), "it to be told")
+    until(lambda: "cannot open the log file" in read(moved), "it to be told")
     place.sessions(1)
-    until(lambda: "msg=session " in text(), "the session's line")
+    until(lambda: "msg=session " in read(moved), "the session's line")
 
 
 def test_a_syslog_at_a_path_and_sigusr1_means_nothing_to_it(home):
@@ -142,6 +140,53 @@ def test_what_is_no_target_is_an_error_with_its_line(home, target):
     assert f'bad value "{target}" for "log": expected stderr, file:PATH, syslog' in done.stderr
 
 
+def reload(place, changes):
+    """Changes the lines of router.ini that begin with these words, and lets it be read again."""
+    with open(place.router.path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    lines = [next((new for old, new in changes.items() if line.startswith(old + " =")), line)
+             for line in lines]
+    with open(place.router.path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    place.router.process.signal(signal.SIGHUP)
+
+
+@pytest.mark.sanitize
+def test_a_reload_changes_where_the_log_goes_how_it_looks_and_what_is_in_it(home):
+    """A session that began before has a line too, if sessions have one when it ends."""
+    place = Place(home, log_level="info")
+    other = f"{home.path}/other.log"
+    reload(place, {"log_sessions": "log_sessions = no"})
+    place.wait("is in force")
+    with connect(local(place.port)) as sock:
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+        client = "%s:%d" % sock.getsockname()
+        reload(place, {"log": f"log = file:{other}\nlog_format = json",
+                       "log_sessions": "log_sessions = all"})
+        until(lambda: os.path.exists(other) and "is in force" in read(other), "the other file")
+    until(lambda: '"msg":"session"' in read(other), "the session's line")
+    session = next(entry for entry in map(json.loads, read(other).splitlines())
+                   if entry["msg"] == "session")
+    assert (session["client"], session["server"], session["in"]) == (client, "one", 1)
+    assert "session" not in place.text.replace("sessions", "")
+    reload(place, {"log_level": "log_level = error"})
+    place.router.wait_for(lambda s: sum(e["kind"] == "reload" for e in s["events"]) == 3,
+                          "the third reload")
+    place.sessions(3)
+    place.router.stop()
+    assert read(other).count('"msg":"session"') == 1
+
+
+def test_a_reload_to_a_log_that_cannot_be_used_is_refused(home):
+    place = Place(home)
+    reload(place, {"log": "log = file:/nowhere/at/all"})
+    place.wait("was not taken")
+    assert "cannot log to file:/nowhere/at/all: No such file or directory" in place.text
+    place.sessions(1)
+    place.wait("msg=session ")
+
+
 @pytest.mark.sanitize
 def test_a_disk_that_stands_still_stops_nobody(home):
     """The thread that writes the file is stopped, as it is while the file system is frozen:
@@ -163,11 +208,9 @@ def test_a_disk_that_stands_still_stops_nobody(home):
         until(lambda: os.path.exists(place.path), "the new file")
         place.sessions(10)
         until(lambda: place.text.count("msg=session ") >= 10, "their lines")
-        with open(place.path + ".1", encoding="utf-8") as file:
-            frozen = file.read().count("msg=session ")
+        frozen = read(place.path + ".1").count("msg=session ")
     place.router.stop()
-    with open(place.path + ".1", encoding="utf-8") as file:
-        thawed = file.read().count("msg=session ")
+    thawed = read(place.path + ".1").count("msg=session ")
     assert frozen <= 1 and thawed + place.text.count("msg=session ") == 210
 
 

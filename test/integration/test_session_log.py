@@ -11,6 +11,7 @@ from lib.fake import echo, hold, reset
 from lib.ini import frontend, redis_backend, section, servers, tcp_backend
 from lib.process import free_port
 from lib.resp import connect
+from lib.runtime import control_of
 from lib.sockets import local, read_all
 from lib.waiting import Clock, until
 
@@ -282,6 +283,14 @@ def test_a_line_tells_how_long_the_session_was(home):
     place.wait_lines(1)
     took = int(place.told[0]["ms"])
     assert 190 <= took <= whole.seconds() * 1000 + 5
+
+
+def test_a_session_that_an_operator_ended_has_a_line(home):
+    keys, runtime = control_of(home)
+    place = Sessions(home, "errors", router_keys=keys)
+    place.talk(b"x")
+    runtime.ok("shutdown sessions server b/one")
+    assert place.wait_lines(1) == [("killed", "KD", "one", 1, 1)]
 
 
 def test_a_session_that_the_shutdown_cut_has_a_line(home):
