@@ -32,16 +32,21 @@ void text_add_bytes(struct text *t, const void *bytes, size_t len)
 void text_add(struct text *t, const char *fmt, ...)
 {
     va_list args;
+    reserve(t, 0);
+    size_t room = t->capacity - t->len;
     va_start(args, fmt);
-    int need = vsnprintf(NULL, 0, fmt, args);
+    int need = vsnprintf(t->data + t->len, room, fmt, args);
     va_end(args);
     if (need < 0) {
+        t->data[t->len] = '\0';
         return;
     }
-    reserve(t, (size_t)need);
-    va_start(args, fmt);
-    vsnprintf(t->data + t->len, (size_t)need + 1, fmt, args);
-    va_end(args);
+    if ((size_t)need >= room) {
+        reserve(t, (size_t)need);
+        va_start(args, fmt);
+        vsnprintf(t->data + t->len, (size_t)need + 1, fmt, args);
+        va_end(args);
+    }
     t->len += (size_t)need;
 }
 

@@ -31,7 +31,10 @@ static void add_string(struct text *out, const char *key, const char *value)
 
 static void add_number(struct text *out, const char *key, uint64_t value)
 {
-    text_add(out, ",\"%s\":%" PRIu64, key, value);
+    text_add_bytes(out, ",\"", 2);
+    text_add_bytes(out, key, strlen(key));
+    text_add_bytes(out, "\":", 2);
+    text_add_number(out, (long long)value);
 }
 
 static void add_known(struct text *out, const char *key, bool known, int64_t value)

@@ -16,13 +16,13 @@ void prometheus_family(struct text *out, const char *name, const char *type, con
 
 static void add_label_value(struct text *out, const char *s)
 {
-    for (; *s != '\0'; s++) {
-        if (*s == '\\' || *s == '"') {
-            text_add(out, "\\%c", *s);
-        } else if (*s == '\n') {
-            text_add(out, "\\n");
-        } else {
-            text_add_bytes(out, s, 1);
+    while (*s != '\0') {
+        size_t plain = strcspn(s, "\\\"\n");
+        text_add_bytes(out, s, plain);
+        s += plain;
+        if (*s != '\0') {
+            text_add(out, "\\%c", *s == '\n' ? 'n' : *s);
+            s++;
         }
     }
 }

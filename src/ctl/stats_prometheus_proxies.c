@@ -39,6 +39,7 @@ struct items {
 struct page {
     const struct control *control;
     struct items items[SCOPE_COUNT];
+    char bounds[HISTOGRAM_COUNT][HISTOGRAM_BOUNDS + 1][24]; /* as labels: seconds */
 };
 
 /* Columns ----------------------------------------------------------------------------------- */
@@ -178,17 +179,12 @@ static void add_histogram(const struct page *p, enum scope scope, const struct i
                           struct text *out)
 {
     const struct metric_words *words = &scopes[scope].words[m];
-    const uint64_t *bounds = histogram_bounds[words->histogram];
     char name[80];
     uint64_t count = 0;
     snprintf(name, sizeof name, "%s_bucket", words->prometheus);
     for (int i = 0; i <= HISTOGRAM_ABOVE; i++) {
-        char bound[24] = "+Inf";
-        if (i < HISTOGRAM_ABOVE) {
-            snprintf(bound, sizeof bound, "%.10g", (double)bounds[i] / 1e6);
-        }
         count += read_metric(p, scope, it->index, m + i);
-        prometheus_series(out, name, &it->labels, "le", bound);
+        prometheus_series(out, name, &it->labels, "le", p->bounds[words->histogram][i]);
         prometheus_number(out, (int64_t)count);
     }
     snprintf(name, sizeof name, "%s_sum", words->prometheus);
@@ -260,6 +256,17 @@ static void gather_backend(struct page *p, size_t backend)
     }
 }
 
+static void print_bounds(struct page *p)
+{
+    for (size_t kind = 0; kind < HISTOGRAM_COUNT; kind++) {
+        for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
+            snprintf(p->bounds[kind][i], sizeof p->bounds[kind][i], "%.10g",
+                     (double)histogram_bounds[kind][i] / 1e6);
+        }
+        snprintf(p->bounds[kind][HISTOGRAM_ABOVE], sizeof p->bounds[kind][0], "+Inf");
+    }
+}
+
 static void gather(struct page *p)
 {
     const struct control *c = p->control;
@@ -294,6 +301,7 @@ static void release(struct page *p)
 void prometheus_add_proxies(const struct control *c, struct text *out)
 {
     struct page p = {.control = c};
+    print_bounds(&p);
     gather(&p);
     for (int scope = 0; scope < SCOPE_COUNT; scope++) {
         add_columns(&p, (enum scope)scope, out);
