@@ -251,7 +251,7 @@ static void note_verdict(struct backend_control *b, const struct verdict *v)
     b->verdict = *v;
 }
 
-static bool everybody_was_asked(const struct backend_control *b)
+bool backend_everybody_was_asked(const struct backend_control *b)
 {
     for (size_t i = 0; i < b->config->servers.count; i++) {
         const struct observation *o = &b->servers[i].told;
@@ -353,15 +353,7 @@ static bool is_any_in_doubt(const struct backend_control *b)
     return false;
 }
 
-/* Where nobody answers there may be nobody any more. */
-static void doubt_name(const struct backend_control *b, const struct server_control *s)
-{
-    if (s->told.reach != REACH_ANSWERED && s->told.reach != REACH_DENIED) {
-        names_doubt(b->control->names, s->config->host);
-    }
-}
-
-static void on_observation(void *context, size_t server, const struct observation *o)
+void backend_observe(void *context, size_t server, const struct observation *o)
 {
     struct backend_control *b = context;
     struct server_control *s = &b->servers[server];
@@ -380,7 +372,9 @@ static void on_observation(void *context, size_t server, const struct observatio
     }
     judge_health(b, s);
     log_first_failure(b, s);
-    doubt_name(b, s);
+    if (o->reach == REACH_REFUSED || o->reach == REACH_SILENT) {
+        names_doubt(b->control->names, s->config->host);
+    }
     if (o->reach == REACH_DENIED) {
         probes_refresh_secret(&b->probes);
     }
@@ -391,29 +385,8 @@ static void on_observation(void *context, size_t server, const struct observatio
         set_pace(b, is_any_in_doubt(b));
     }
     b->first_round_over =
-        b->first_round_over || everybody_was_asked(b) || b->verdict.kind == VERDICT_PRIMARY;
+        b->first_round_over || backend_everybody_was_asked(b) || b->verdict.kind == VERDICT_PRIMARY;
     fence_publish(b->control);
-}
-
-void backend_unresolved(struct backend_control *b, size_t server, const char *why)
-{
-    const struct server_control *s = &b->servers[server];
-    struct observation o = {.failures = b->config->probe_fall - 1};
-    if (s->told.reach != REACH_UNASKED && strcmp(s->told.why, why) == 0) {
-        return;
-    }
-    observation_begin(&o, ++b->control->stamp);
-    observation_fail(&o, REACH_REFUSED, why);
-    observation_end(&o, ++b->control->stamp, loop_now_ms(&b->control->loop), 0);
-    on_observation(b, server, &o);
-}
-
-void backend_names_known(struct backend_control *b)
-{
-    if (!b->first_round_over && everybody_was_asked(b)) {
-        b->first_round_over = true;
-        backend_decide(b);
-    }
 }
 
 /* The loss of a kept connection says that something happened, most likely to the server. Of HTTP it
@@ -453,15 +426,9 @@ static void on_word(void *context, size_t server, const struct observation *o)
 }
 
 static const struct probes_events probes_events = {
-    .role = {.on_observation = on_observation, .on_lost = on_lost},
+    .role = {.on_observation = backend_observe, .on_lost = on_lost},
     .witness = {.on_observation = on_word, .on_lost = on_lost},
 };
-
-void backend_look_at_files(struct backend_control *b)
-{
-    probes_refresh_secret(&b->probes);
-    authority_refresh_secret(b);
-}
 
 bool backend_ready(const struct backend_control *b)
 {

@@ -4,6 +4,7 @@
 
 #include "ctl/command.h"
 #include "ctl/control.h"
+#include "ctl/names.h"
 #include "ctl/show_info.h"
 #include "ctl/stats.h"
 #include "router.h"
@@ -63,6 +64,13 @@ static void run_json(struct command_call *call)
     stats_json(call->control, call->out);
 }
 
+static void run_resolvers(struct command_call *call)
+{
+    if (command_takes(call, 0)) {
+        names_tell(call->control->names, call->out);
+    }
+}
+
 /* clang-format off */
 const struct command command_show[] = {
     {"show events", "", CONTROL_USER, false, "report the newest events, the last one last",
@@ -75,6 +83,10 @@ const struct command command_show[] = {
      "description stands behind each; json and typed are HAProxy's forms for programs.",
      run_info},
     {"show json", "", CONTROL_USER, false, "report all of /stats.json", "", run_json},
+    {"show resolvers", "", CONTROL_USER, false, "report what names of servers lead to",
+     "Each name of the configuration with its addresses, what these are called where that was "
+     "asked, and how the last look-up went.",
+     run_resolvers},
     {"show version", "", CONTROL_USER, false, "show version of the current process", "",
      run_version},
     {0},

@@ -159,7 +159,8 @@ static void on_files_look(uv_timer_t *timer)
     certificates_look(c->certificates, time(NULL), on_new_tls, c);
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_take_tls(c->backends[i]);
-        backend_look_at_files(c->backends[i]);
+        probes_refresh_secret(&c->backends[i]->probes);
+        authority_refresh_secret(c->backends[i]);
     }
     apply_clean(c);
     if (c->admin != NULL) {

@@ -228,7 +228,6 @@ bool control_ready(const struct control *c);
 
 /* backend.c: what the probes bring, and what follows from it -------------------------------- */
 int backend_init(struct backend_control *b, struct control *c, const struct backend_config *config);
-void backend_look_at_files(struct backend_control *b);
 void backend_release(struct backend_control *b);
 bool backend_has_roles(const struct backend_config *b); /* protocol with roles and probe = auto */
 void backend_start(struct backend_control *b);
@@ -244,10 +243,9 @@ void backend_doubt(struct backend_control *b, size_t server); /* or MESSAGE_WHOL
 void backend_acknowledged(struct backend_control *b); /* a worker has acted upon a topology */
 bool backend_ready(const struct backend_control *b);
 
-/* The server's name leads nowhere: it is down. */
-void backend_unresolved(struct backend_control *b, size_t server, const char *why);
-/* What can be known of the names is known: who has no server waits for none. */
-void backend_names_known(struct backend_control *b);
+/* A probe's observation of a server; `context` is the backend_control. */
+void backend_observe(void *context, size_t server, const struct observation *o);
+bool backend_everybody_was_asked(const struct backend_control *b); /* and has answered, or failed */
 
 /* Decides anew and publishes. */
 void backend_decide(struct backend_control *b);

@@ -116,6 +116,27 @@ static bool is_in(const struct server_plan *plan, const struct server_config *s)
     return found;
 }
 
+static bool is_before(const struct server_config *a, const struct server_config *b)
+{
+    return a->discovered != b->discovered ? a->discovered < b->discovered
+                                          : strverscmp(a->name, b->name) < 0;
+}
+
+/* Behind the servers of the file, by line and name: the same on every router, whoever came first.
+ */
+static void rank(struct backend_config *b)
+{
+    for (size_t i = 0; i < b->servers.count; i++) {
+        struct server_config *s = &b->servers.items[i];
+        size_t place = 0;
+        for (size_t j = 0; j < b->servers.count; j++) {
+            const struct server_config *other = &b->servers.items[j];
+            place += !other->gone && (other->discovered == 0 || is_before(other, s));
+        }
+        s->rank = s->discovered > 0 ? place : s->rank;
+    }
+}
+
 /* Whoever moved leaves first, so that its name is free. */
 static void put_all(struct backend_config *b, const struct server_plan *plan)
 {
@@ -128,6 +149,7 @@ static void put_all(struct backend_config *b, const struct server_plan *plan)
     for (size_t i = 0; i < plan->count; i++) {
         put(b, &plan->items[i]);
     }
+    rank(b);
 }
 
 static const struct backend_control *running(const struct control *c, const char *backend)
@@ -190,6 +212,29 @@ static struct config *next_config(const struct control *c)
     return next;
 }
 
+/* It is down: as if it had been asked in vain. */
+static void unresolved(struct backend_control *b, size_t server, const char *why)
+{
+    const struct observation *told = &b->servers[server].told;
+    struct observation o = {.failures = b->config->probe_fall - 1};
+    if (told->reach != REACH_UNASKED && strcmp(told->why, why) == 0) {
+        return;
+    }
+    observation_begin(&o, ++b->control->stamp);
+    observation_fail(&o, REACH_REFUSED, why);
+    observation_end(&o, ++b->control->stamp, loop_now_ms(&b->control->loop), 0);
+    backend_observe(b, server, &o);
+}
+
+/* What can be known of the names is known: a backend without a server waits for none. */
+static void names_known(struct backend_control *b)
+{
+    if (!b->first_round_over && backend_everybody_was_asked(b)) {
+        b->first_round_over = true;
+        backend_decide(b);
+    }
+}
+
 /* A server whose name leads nowhere is down, and says why. */
 static void tell_unresolved(const struct control *c, struct backend_control *b)
 {
@@ -206,7 +251,7 @@ static void tell_unresolved(const struct control *c, struct backend_control *b)
         } else {
             snprintf(why, sizeof why, "where %s leads to is another server already", name.host);
         }
-        backend_unresolved(b, i, why);
+        unresolved(b, i, why);
     }
 }
 
@@ -221,7 +266,7 @@ int named_apply(struct control *c, char why[APPLY_WHY_MAX])
         if (!c->config->backends[i].gone) {
             authority_take_names(c->backends[i]);
             tell_unresolved(c, c->backends[i]);
-            backend_names_known(c->backends[i]);
+            names_known(c->backends[i]);
         }
     }
     return rc;

@@ -152,6 +152,16 @@ static bool has_unsettled(const struct name *name)
     return found;
 }
 
+/* Those that nobody has answered for have none. */
+static void end_label_wait(struct names *n, struct name *name)
+{
+    name->labels_ms = 0;
+    for (size_t i = 0; i < name->known.count; i++) {
+        name->known.items[i].settled = true;
+    }
+    n->look_ms = now_of(n);
+}
+
 static void on_owner(struct names *n, const struct resolve_answer *answer)
 {
     for (size_t i = 0; i < n->count; i++) {
@@ -163,19 +173,10 @@ static void on_owner(struct names *n, const struct resolve_answer *answer)
                 a->settled = true;
             }
         }
-        name->labels_ms = has_unsettled(name) ? name->labels_ms : 0;
+        if (name->labels_ms > 0 && !has_unsettled(name)) {
+            end_label_wait(n, name); /* all at once, in their order */
+        }
     }
-    look_at(n, now_of(n));
-}
-
-/* Those that nobody answers for. */
-static void end_label_wait(struct names *n, struct name *name)
-{
-    name->labels_ms = 0;
-    for (size_t i = 0; i < name->known.count; i++) {
-        name->known.items[i].settled = true;
-    }
-    n->look_ms = now_of(n);
 }
 
 /* Loudly, but once. */

@@ -142,7 +142,7 @@ static void on_order(struct message *m, void *control)
 static const struct backend_config *find_backend(const struct config *c, const char *name)
 {
     for (size_t i = 0; i < c->backend_count; i++) {
-        if (strcmp(c->backends[i].name, name) == 0) {
+        if (!c->backends[i].gone && strcmp(c->backends[i].name, name) == 0) {
             return &c->backends[i];
         }
     }
@@ -152,7 +152,7 @@ static const struct backend_config *find_backend(const struct config *c, const c
 static bool find_server(const struct backend_config *b, const char *name, size_t *server)
 {
     for (*server = 0; *server < b->servers.count; (*server)++) {
-        if (strcmp(b->servers.items[*server].name, name) == 0) {
+        if (!b->servers.items[*server].gone && strcmp(b->servers.items[*server].name, name) == 0) {
             return true;
         }
     }

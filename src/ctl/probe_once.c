@@ -25,7 +25,8 @@ static bool authorities_asked(const struct backend_control *b)
 {
     bool all = b->sentinels == NULL || sentinels_asked(b->sentinels);
     for (size_t i = 0; b->config->patroni > 0 && i < b->config->servers.count; i++) {
-        all = all && b->servers[i].word.reach != REACH_UNASKED;
+        all =
+            all && (b->config->servers.items[i].gone || b->servers[i].word.reach != REACH_UNASKED);
     }
     return all;
 }
@@ -40,6 +41,9 @@ static bool backend_decided(const struct backend_control *b)
     bool waits = false;
     for (size_t i = 0; i < b->config->servers.count; i++) {
         const struct observation *seen = &b->servers[i].told;
+        if (b->config->servers.items[i].gone) {
+            continue;
+        }
         waits = waits || seen->reach == REACH_SILENT || seen->reach == REACH_UNASKED ||
                 (seen->reach != REACH_ANSWERED && seen->failures < b->config->probe_fall);
     }

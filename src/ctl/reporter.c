@@ -31,10 +31,12 @@ struct reporter {
 static void add_backend(const struct backend_control *b, struct text *out)
 {
     size_t open = 0;
+    size_t all = 0;
     for (size_t i = 0; i < b->config->servers.count; i++) {
         open += b->servers[i].access == ACCESS_OPEN;
+        all += !b->config->servers.items[i].gone;
     }
-    text_add(out, "; %s: %zu of %zu servers", b->config->name, open, b->config->servers.count);
+    text_add(out, "; %s: %zu of %zu servers", b->config->name, open, all);
     if (backend_has_roles(b->config) && b->verdict.kind == VERDICT_PRIMARY) {
         text_add(out, ", primary %s", b->config->servers.items[b->verdict.primary].name);
     } else if (backend_has_roles(b->config)) {

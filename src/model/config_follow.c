@@ -301,8 +301,10 @@ static size_t find_backend(const struct config *c, const struct backend_config *
 static size_t find_server(const struct backend_config *b, const struct server_config *like)
 {
     for (size_t i = 0; i < b->servers.count; i++) {
-        if (config_same_server(&b->servers.items[i], like)) {
-            return i;
+        const struct server_config *s = &b->servers.items[i];
+        bool unresolved = !s->gone && !address_is_set(&s->address) && !like->gone;
+        if (config_same_server(s, like) || (unresolved && strcmp(s->name, like->name) == 0)) {
+            return i; /* nobody was ever there while its name led nowhere */
         }
     }
     return NOWHERE;

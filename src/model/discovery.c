@@ -189,36 +189,43 @@ static const struct name_address *find_known(const struct name_addresses *known,
     return NULL;
 }
 
+/* Where the address that it has is as good as any, nobody takes that from it. */
+static void keep(struct planner *p, const struct server_config *line, struct planned_server *out)
+{
+    const struct discovery_input *in = p->in;
+    const struct name_addresses *known = in->find(in->context, line->host);
+    const struct server_config *was = was_named(in, line);
+    if (was == NULL || !address_is_set(&was->address) || !is_free(p, &was->address)) {
+        return;
+    }
+    bool unknown = known == NULL || known->count == 0;
+    if (unknown || (find_known(known, &was->address) != NULL && !is_down(in, was)) ||
+        next_of(p, known, line->port, &was->address) == NULL) {
+        out->address = was->address;
+    }
+}
+
 static void choose(struct planner *p, const struct server_config *line, struct planned_server *out)
 {
     const struct discovery_input *in = p->in;
     const struct name_addresses *known = in->find(in->context, line->host);
     const struct server_config *was = was_named(in, line);
-    struct address current = was != NULL ? was->address : (struct address){0};
-    bool has = address_is_set(&current) && is_free(p, &current);
+    const struct address none = {0};
     if (known == NULL || known->count == 0) {
-        out->address = has ? current : out->address;
         return;
     }
-    const struct name_address *entry = has ? find_known(known, &current) : NULL;
-    if (entry != NULL && !is_down(in, was)) {
-        out->address = current;
-        return;
-    }
-    const struct name_address *next = next_of(p, known, line->port, &current);
+    const struct name_address *next =
+        next_of(p, known, line->port, was != NULL ? &was->address : &none);
+    out->taken = next == NULL;
     if (next != NULL) {
         out->address = address_with_port(&next->address, line->port);
-    } else if (has) {
-        out->address = current; /* nothing better is known */
-    } else {
-        out->taken = true;
     }
 }
 
+/* Numeric addresses first, then those that stay: nothing takes them from their servers. */
 static void plan_lines(struct planner *p)
 {
     const struct server_list *lines = &p->in->lines->servers;
-    /* Numeric addresses first: nothing takes them from their servers. */
     for (size_t i = 0; i < lines->count; i++) {
         const struct server_config *line = &lines->items[i];
         if (!line->gone && line->discovered == 0) {
@@ -230,6 +237,12 @@ static void plan_lines(struct planner *p)
     for (size_t i = 0; i < p->out->count; i++) {
         const struct server_config *line = &lines->items[p->out->items[i].line];
         if (line->host != NULL) {
+            keep(p, line, &p->out->items[i]);
+        }
+    }
+    for (size_t i = 0; i < p->out->count; i++) {
+        const struct server_config *line = &lines->items[p->out->items[i].line];
+        if (line->host != NULL && !address_is_set(&p->out->items[i].address)) {
             choose(p, line, &p->out->items[i]);
         }
     }

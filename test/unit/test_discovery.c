@@ -406,6 +406,23 @@ static void two_servers_never_share_an_address(void **state)
     world_free(w);
 }
 
+static void nobody_takes_an_address_that_is_in_use(void **state)
+{
+    (void)state;
+    struct world *w = world_new(BACKEND("server = a n:1\nserver = b m:1\n"));
+    answer(w, "m", "10.0.0.1");
+    assert_plan(w, "a=- b=10.0.0.1:1");
+    answer(w, "n", "10.0.0.1");
+    assert_plan(w, "a=taken b=10.0.0.1:1");
+    set_down(w, "b");
+    assert_plan(w, "a=taken b=10.0.0.1:1");
+    answer(w, "m", "10.0.0.1 10.0.0.2");
+    set_down(w, "b");
+    assert_plan(w, "a=10.0.0.1:1 b=10.0.0.2:1");
+    assert_plan(w, "a=10.0.0.1:1 b=10.0.0.2:1");
+    world_free(w);
+}
+
 static void a_label_is_what_a_server_may_be_called(void **state)
 {
     static const char *const cases[][2] = {
@@ -444,6 +461,7 @@ int main(void)
         cmocka_unit_test(a_server_keeps_its_address_while_it_is_there),
         cmocka_unit_test(a_server_that_fails_tries_the_next_address),
         cmocka_unit_test(two_servers_never_share_an_address),
+        cmocka_unit_test(nobody_takes_an_address_that_is_in_use),
         cmocka_unit_test(a_label_is_what_a_server_may_be_called),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,7 @@ class FakeSentinel:
     """
 
     def __init__(self, primary=None, master=MASTER, password=None, user="default", port=None,
-                 name="sentinel"):
+                 name="sentinel", host=None):
         self.name = name
         self.master = master
         self.address = None
@@ -46,7 +46,7 @@ class FakeSentinel:
         self.lock = threading.RLock()
         self.subscribers = {}    # socket -> {(kind, channel or pattern)}
         self.named(primary)
-        self.server = FakeServer(self._serve, name, port=port)
+        self.server = FakeServer(self._serve, name, port=port, host=host)
 
     @property
     def port(self):
