@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 
+from lib.ini import section
 from lib.process import Process, free_port
 from lib.rerun import unforgivable
 from lib.waiting import SLOW, until
@@ -98,9 +99,8 @@ class Router:
     def write(self, sections, **keys):
         """The configuration as a whole, put into its place at once."""
         self.keys.update(keys)
-        lines = ["[router]"] + [f"{key} = {value}" for key, value in self.keys.items()]
         with open(self.path + ".new", "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n" + sections)
+            file.write(section("router", **self.keys) + sections)
         os.rename(self.path + ".new", self.path)
 
     def reload(self, sections=None, taken=True, **keys):
