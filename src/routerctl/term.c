@@ -77,7 +77,7 @@ static size_t decode(const char *s, size_t len, uint32_t *point)
                   : u[0] < 0xf5 ? 3
                                 : 9;
     *point = 0;
-    if (more >= len) {
+    if (more > 3 || more >= len) {
         return 1;
     }
     uint32_t value = more == 0 ? u[0] : u[0] & (0x3fU >> more);
@@ -87,7 +87,7 @@ static size_t decode(const char *s, size_t len, uint32_t *point)
         }
         value = value << 6 | (u[i] & 0x3fU);
     }
-    if (value < least[more]) {
+    if (value < least[more] || value > 0x10ffff) {
         return 1;
     }
     *point = value;

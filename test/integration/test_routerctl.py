@@ -123,6 +123,12 @@ def test_a_server_is_drained_and_taken_back(stage):
         assert state == (word if word != "ready" else "up")
 
 
+def test_who_waits_and_how_full_servers_are_are_tables(stage):
+    assert stage.json("waiting")[0]["id"] == "b"
+    assert rows(stage.done("waiting", "b"))[1][:2] == ["b", "0"]
+    assert [row[0] for row in rows(stage.done("pool"))] == ["ID", "b/r1", "b/r2"]
+
+
 @pytest.mark.parametrize("command", [
     ["drain", "b/r9"], ["set", "server", "b/r9", "state", "drain"], ["pause", "nobody"],
     ["elect", "b/r2"], ["no", "such", "command"], ["shutdown", "session", "0x99"],
