@@ -160,6 +160,11 @@ static void save_edges(const struct lineage_book *b, struct text *out)
 #define NAME_PLACES  127
 _Static_assert(REPLID_MAX <= NAME_PLACES + 1, "a history's name fits into what is scanned");
 
+static void take_name(char out[REPLID_MAX], const char *name)
+{
+    snprintf(out, REPLID_MAX, "%.*s", REPLID_MAX - 1, strcmp(name, "-") == 0 ? "" : name);
+}
+
 static bool take_edge(struct lineage_book *b, const char *value)
 {
     char child[NAME_PLACES + 1];
@@ -175,8 +180,8 @@ static bool take_edge(struct lineage_book *b, const char *value)
         return false;
     }
     e.lost = lost == 1;
-    snprintf(e.child, sizeof e.child, "%s", strcmp(child, "-") == 0 ? "" : child);
-    snprintf(e.parent, sizeof e.parent, "%s", strcmp(parent, "-") == 0 ? "" : parent);
+    take_name(e.child, child);
+    take_name(e.parent, parent);
     b->edges[b->count++] = e;
     return true;
 }

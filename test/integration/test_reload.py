@@ -279,13 +279,14 @@ def test_who_waits_for_a_place_gets_it_when_the_cap_is_raised(home):
     port = free_port()
     cap = {"server_max_connections": 1, "queue_timeout": "30s"}
     router = home.router(frontend("f", port) + tcp_backend(server, **cap))
-    with connect(local(port)) as one, connect(local(port), 30 * SLOW) as two:
+    with connect(local(port)) as one:
         ask(one)
-        two.sendall(b"ping")
-        router.wait_for(lambda s: s.backend()["waiting"] == 1, "somebody to wait")
-        router.reload(frontend("f", port) + tcp_backend(server, **{**cap,
-                                                                   "server_max_connections": 2}))
-        assert two.recv(4, socket.MSG_WAITALL) == b"ping"
+        with connect(local(port), 30 * SLOW) as two:
+            two.sendall(b"ping")
+            router.wait_for(lambda s: s.backend()["waiting"] == 1, "somebody to wait")
+            cap["server_max_connections"] = 2
+            router.reload(frontend("f", port) + tcp_backend(server, **cap))
+            assert two.recv(4, socket.MSG_WAITALL) == b"ping"
 
 
 def test_idle_sessions_end_by_the_time_that_is_in_force(home):
@@ -348,7 +349,8 @@ def test_tls_can_begin_with_a_reload(home):
                       + tcp_backend(server))
         context = ssl.create_default_context(cafile=authority.ca)
         with context.wrap_socket(connect(local(port)), server_hostname="hub.example.com") as new:
-            ask(new)
+            new.sendall(b"ping")
+            assert new.recv(4) == b"ping"
         ask(old)
 
 
