@@ -4,8 +4,8 @@
 
 #include "base/macros.h"
 #include "base/mem.h"
-#include "core/kill.h"
 #include "core/adopt.h"
+#include "core/kill.h"
 #include "core/listeners.h"
 #include "core/parts.h"
 #include "core/session.h"
