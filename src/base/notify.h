@@ -17,7 +17,7 @@ void notify_end(void);
 /* How often to call notify_alive(), in ms: half of what the manager waits for. 0 = never. */
 uint64_t notify_watchdog_ms(void);
 
-/* Started, or a reload is over, well or badly. The status is for people, like all texts here. */
+/* Started, or a reload is over, well or badly. The status is for people. */
 void notify_ready(const char *status);
 /* A reload begins. */
 void notify_reloading(void);

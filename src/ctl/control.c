@@ -234,7 +234,9 @@ void control_start(struct control *c)
     names_follow(c->names);
     uv_timer_start(&c->files_timer, on_files_look, FILES_LOOK_MS, FILES_LOOK_MS);
     fence_publish(c);
-    c->reporter = reporter_new(c);
+    if (c->predecessor == NULL) { /* else once it has handed over */
+        c->reporter = reporter_new(c);
+    }
 }
 
 void control_release(struct control *c)

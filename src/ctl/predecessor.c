@@ -7,12 +7,12 @@
 
 #include "base/macros.h"
 #include "base/mem.h"
-#include "base/notify.h"
 #include "ctl/apply.h"
 #include "ctl/control.h"
 #include "ctl/control_socket.h"
 #include "ctl/heritage.h"
 #include "ctl/holdings.h"
+#include "ctl/reporter.h"
 #include "net/descriptors.h"
 
 #define LOOK_MS 20
@@ -43,7 +43,7 @@ static void serve(struct predecessor *p)
     apply_resend(c);
     fence_publish(c);
     p->on_turn(p->context);
-    notify_ready("serving");
+    c->reporter = reporter_new(c);
     events_add(&c->events, "", "upgrade", "clients are accepted here now");
 }
 

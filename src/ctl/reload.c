@@ -4,11 +4,11 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/notify.h"
 #include "base/text.h"
 #include "ctl/admin.h"
 #include "ctl/apply.h"
 #include "ctl/control.h"
+#include "ctl/reporter.h"
 #include "model/config_follow.h"
 
 /* A line each. */
@@ -88,9 +88,9 @@ static int reload(struct control *c, struct text *errors)
 
 int control_reload(struct control *c, struct text *errors)
 {
-    notify_reloading();
+    reporter_reloading(c->reporter);
     int rc = reload(c, errors);
-    notify_ready(rc == 0 ? "serving" : "serving; the last reload was not taken");
+    reporter_reloaded(c->reporter, rc == 0);
     return rc;
 }
 

@@ -23,6 +23,8 @@ struct reporter {
     struct message_beat *beats; /* one for each worker */
     unsigned away;              /* beats that have not come back */
     bool ready;                 /* was told */
+    bool silent;                /* another process is the service */
+    bool refused;               /* the last reload */
     char status[STATUS_MAX];    /* told last */
 };
 
@@ -54,9 +56,14 @@ static void tell_status(struct reporter *r)
                          : "starting",
              atomic_load(&c->shared->router->sessions));
     for (size_t i = 0; i < c->config->backend_count && now.len < STATUS_MAX; i++) {
-        add_backend(c->backends[i], &now);
+        if (!c->config->backends[i].gone) {
+            add_backend(c->backends[i], &now);
+        }
     }
-    if (strncmp(now.data, r->status, STATUS_MAX - 1) != 0) {
+    if (r->refused) {
+        text_add(&now, "; the last reload was not taken");
+    }
+    if (strncmp(now.data, r->status, STATUS_MAX - 1) != 0 && !r->silent) {
         snprintf(r->status, STATUS_MAX, "%s", now.data);
         notify_status("%s", r->status);
     }
@@ -66,7 +73,7 @@ static void tell_status(struct reporter *r)
 static void on_look(uv_timer_t *timer)
 {
     struct reporter *r = container_of(timer, struct reporter, look);
-    if (!r->ready && control_ready(r->control)) {
+    if (!r->ready && !r->silent && control_ready(r->control)) {
         r->ready = true;
         notify_ready("serving");
         uv_timer_start(&r->look, on_look, STATUS_MS, STATUS_MS);
@@ -81,7 +88,7 @@ static void on_back(struct message *m, void *control)
     struct control *c = control;
     struct message_beat *beat = container_of(m, struct message_beat, message);
     beat->away = false;
-    if (--c->reporter->away == 0) {
+    if (--c->reporter->away == 0 && !c->reporter->silent) {
         notify_alive();
     }
 }
@@ -92,6 +99,9 @@ static void on_watchdog(uv_timer_t *timer)
 {
     struct reporter *r = container_of(timer, struct reporter, watchdog);
     struct control *c = r->control;
+    if (r->silent) {
+        return;
+    }
     if (c->stopping) { /* nothing may be posted to the workers any more, and the end is bounded */
         notify_alive();
         return;
@@ -127,8 +137,36 @@ struct reporter *reporter_new(struct control *c)
     return r;
 }
 
+void reporter_reloading(struct reporter *r)
+{
+    if (r != NULL && r->ready && !r->silent) {
+        notify_reloading();
+    }
+}
+
+void reporter_reloaded(struct reporter *r, bool taken)
+{
+    if (r != NULL && r->ready && !r->silent) {
+        r->refused = !taken;
+        r->status[0] = '\0';
+        notify_ready("reloaded");
+        tell_status(r);
+    }
+}
+
+void reporter_hand_over(struct reporter *r, int pid)
+{
+    if (r != NULL && !r->silent) {
+        r->silent = true;
+        notify_main_process(pid);
+    }
+}
+
 void reporter_stopping(struct reporter *r)
 {
+    if (r->silent) {
+        return;
+    }
     const struct router_config *config = &r->control->config->router;
     notify_stopping(config->shutdown_delay + config->drain_timeout + END_MARGIN_MS);
     tell_status(r);

@@ -4,11 +4,18 @@
 #ifndef ROUTER_CTL_REPORTER_H
 #define ROUTER_CTL_REPORTER_H
 
+#include <stdbool.h>
+
 struct control;
 struct reporter;
 
 /* NULL if nobody listens. The workers run, or will soon. */
 struct reporter *reporter_new(struct control *c);
+/* Around a reload; `taken`: what was read is in force. NULL is fine, as in the next one. */
+void reporter_reloading(struct reporter *r);
+void reporter_reloaded(struct reporter *r, bool taken);
+/* Another process is the service from now on, and tells what there is to tell. */
+void reporter_hand_over(struct reporter *r, int pid);
 /* The drain has begun. */
 void reporter_stopping(struct reporter *r);
 /* No worker runs any more. Memory is freed from the loop's close callback. */

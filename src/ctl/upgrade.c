@@ -11,13 +11,13 @@
 
 #include "base/macros.h"
 #include "base/mem.h"
-#include "base/notify.h"
 #include "ctl/admin.h"
 #include "ctl/apply.h"
 #include "ctl/control.h"
 #include "ctl/control_socket.h"
 #include "ctl/heritage.h"
 #include "ctl/holdings.h"
+#include "ctl/reporter.h"
 #include "net/descriptors.h"
 
 #define CHANNEL_IN_CHILD "3"
@@ -265,7 +265,6 @@ static void on_closed_doors(struct upgrade *u)
     holdings_look(u->held, c);
     tell_holdings(u);
     add_parcel(u, "over", strlen("over"), NULL, 0);
-    notify_main_process(u->child.pid);
     pump(u);
 }
 
@@ -290,6 +289,7 @@ static void on_taken(struct upgrade *u)
     }
     u->state = UPGRADE_OVER;
     c->handed_over = true;
+    reporter_hand_over(c->reporter, u->child.pid);
     for (size_t i = 0; i < u->kept_count; i++) {
         close(u->kept[i]);
         u->kept[i] = -1;

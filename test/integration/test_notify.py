@@ -3,6 +3,7 @@ and the watchdog's beats stop as soon as one of its loops does."""
 import os
 import signal
 import socket
+import time
 
 import pytest
 
@@ -129,6 +130,65 @@ def test_the_watchdog_is_fed_while_it_drains(home):
     until(lambda: manager.beats() >= before + 5, "beats in the drain")
     client.close()
     assert router.process.wait(10) == 0
+    router.check_log()
+
+
+def test_a_reload_is_told_and_what_became_of_it(home):
+    manager = Manager(home)
+    router = start(home, manager)
+    manager.wait("READY=1")
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    router.process.signal(signal.SIGHUP)
+    until(lambda: manager.lines().count("READY=1") == 2, "it to be over")
+    begun = next(notice for notice in manager.heard if notice[0] == "RELOADING=1")
+    told = int(begun[1].removeprefix("MONOTONIC_USEC="))
+    assert before <= told <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    assert manager.heard.index(begun) < manager.heard.index(["READY=1", "STATUS=reloaded"])
+    with open(router.path, "a", encoding="ascii") as file:
+        file.write("nonsense = yes\n")
+    router.process.signal(signal.SIGHUP)
+    manager.wait("STATUS=serving, 0 sessions; b: 1 of 1 servers; the last reload was not taken")
+    assert manager.lines().count("RELOADING=1") == 2 and manager.lines().count("READY=1") == 3
+
+
+def alive(pid):
+    """Not even a zombie that nobody has buried."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_after_an_upgrade_the_new_process_is_the_service(home):
+    manager = Manager(home)
+    port = free_port()
+    router = start(home, manager, frontend("f", port) + tcp_backend(home.fake(echo)),
+                   more={"WATCHDOG_USEC": "200000"}, drain_timeout="60s")
+    manager.wait("READY=1")
+    client = home.keep(connect(local(port)))
+    client.sendall(b"x")
+    assert client.recv(1) == b"x"
+    router.ended = True
+    router.process.signal(signal.SIGUSR2)
+    until(lambda: any(line.startswith("MAINPID=") for line in manager.lines()), "a new main", 15)
+    pid = next(int(line[8:]) for line in manager.lines() if line.startswith("MAINPID="))
+    try:
+        until(lambda: manager.lines().count("READY=1") == 2, "it to be ready")
+        assert pid != router.pid and alive(pid)
+        client.sendall(b"y")        # the old one serves its own to their end, and says nothing
+        assert client.recv(1) == b"y"
+        client.close()
+        assert router.process.wait(10) == 0
+        before = manager.beats()
+        until(lambda: manager.beats() >= before + 3, "beats of the new one")
+        assert "STOPPING=1" not in manager.lines()
+        os.kill(pid, signal.SIGTERM)
+        manager.wait("STOPPING=1")
+        until(lambda: not alive(pid), "its end", 10)
+    finally:
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)
     router.check_log()
 
 

@@ -27,11 +27,11 @@ NOBODY = pwd.getpwnam("nobody")
 BIND_SERVICE = 1 << 10      # CAP_NET_BIND_SERVICE
 
 
-def statuses(router):
+def statuses(pid):
     """Of each thread: /proc/PID/task/*/status as a dictionary."""
     found = []
-    for thread in os.listdir(f"/proc/{router.pid}/task"):
-        with open(f"/proc/{router.pid}/task/{thread}/status", encoding="ascii") as file:
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/status", encoding="ascii") as file:
             found.append(dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line))
     return found
 
@@ -84,7 +84,7 @@ def ini(**keys):
 @needs_root
 def test_it_becomes_the_user_in_all_threads_for_good(home):
     router = relay(home, becomes="nobody", workers=2)
-    found = statuses(router)
+    found = statuses(router.pid)
     assert len(found) >= 3
     for status in found:
         assert set(status["Uid"].split()) == {str(NOBODY.pw_uid)}
@@ -97,7 +97,7 @@ def test_it_becomes_the_user_in_all_threads_for_good(home):
 @needs_root
 def test_low_ports_are_all_that_is_kept_and_only_if_there_is_one(home):
     router = relay(home, low_port(), becomes=NOBODY.pw_uid, group="daemon", workers=1)
-    for status in statuses(router):
+    for status in statuses(router.pid):
         assert set(status["Uid"].split()) == {str(NOBODY.pw_uid)}
         assert set(status["Gid"].split()) == {str(pwd.getpwnam("daemon").pw_gid)}
         assert set(capabilities(status).values()) == {BIND_SERVICE}
@@ -105,7 +105,7 @@ def test_low_ports_are_all_that_is_kept_and_only_if_there_is_one(home):
 
 @sanitize
 def test_without_a_user_it_stays_what_it_is_and_gains_nothing(home):
-    for status in statuses(relay(home, workers=1)):
+    for status in statuses(relay(home, workers=1).pid):
         assert set(status["Uid"].split()) == {str(os.geteuid())}
         assert status["NoNewPrivs"] == "1"
 
@@ -122,6 +122,35 @@ def test_a_user_that_is_none_or_cannot_be_had_is_refused(home, monkeypatch):
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         1, 'router: only root can become another user or group ("daemon")')
     assert run("-t", "-c", path, user=user).returncode == 0     # it cannot tell
+
+
+@needs_root
+def test_an_upgrade_keeps_the_user_and_its_low_ports(home, monkeypatch):
+    """The new process is begun by the user; it may take a port below 1024 anew, too."""
+    monkeypatch.setattr(router_module, "BINARY", shutil.copy(router_module.BINARY, home.path))
+    pids, port = os.path.join(own_directory(home, "run"), "pid"), low_port()
+    router = relay(home, port, becomes="nobody", pid_file=pids, workers=1)
+    router.ended = True
+    router.process.signal(signal.SIGUSR2)
+    pid = until(lambda: pid_in(pids) != router.pid and pid_in(pids), "the new process", 15)
+    try:
+        assert router.process.wait(10) == 0
+        with connect(local(port)) as client:
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+        for status in statuses(pid):
+            assert set(status["Uid"].split()) == {str(NOBODY.pw_uid)}
+            assert capabilities(status)["CapEff"] == BIND_SERVICE
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not os.path.exists(pids), "its end", 10)
+    finally:
+        if os.path.exists(pids):
+            os.kill(pid, signal.SIGKILL)
+
+
+def pid_in(path):
+    with open(path, encoding="ascii") as file:
+        return int(file.read() or 0)
 
 
 # What it must read again.
