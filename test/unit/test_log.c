@@ -211,6 +211,16 @@ static struct rlimit fill_disk(const char *path, rlim_t room)
     return old;
 }
 
+/* What stands behind its time is at the place where it is in each line. */
+static void assert_begins_line(const char *data, const char *after_time)
+{
+    static const char time[] = "time=2026-11-21T09:00:00.000Z";
+    assert_non_null(after_time);
+    const char *line = after_time - strlen(time);
+    assert_true(line > data && line[-1] == '\n');
+    assert_memory_equal(line, time, 7);
+}
+
 static void wait_dropped(uint64_t count)
 {
     for (unsigned i = 0; log_dropped() < count && i < 10000; i++) {
@@ -238,11 +248,7 @@ static void a_full_disk_loses_lines_and_says_so_later(void **state)
     const char *data = written(p->path);
     assert_null(strstr(data, "torn\n"));
     const char *lost = strstr(data, " level=warn msg=\"3 lines of the log were lost\"\ntime=");
-    assert_non_null(lost);
-    while (lost > data && lost[-1] != '\n') {
-        lost--;
-    }
-    assert_memory_equal(lost, "time=", 5);
+    assert_begins_line(data, lost);
     assert_non_null(strstr(lost, "msg=\"whole again\"\n"));
     assert_int_equal(log_dropped(), before + 3);
 }
@@ -257,6 +263,31 @@ static void a_disk_that_stays_full_loses_lines_and_nothing_else(void **state)
     }
     log_close();
     assert_int_equal(log_dropped(), before + 5);
+}
+
+/* Standard error may be a file, too. */
+static void half_a_line_on_standard_error_does_not_spoil_the_next(void **state)
+{
+    struct place *p = *state;
+    uint64_t before = log_dropped();
+    int file = open(p->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int saved = dup(STDERR_FILENO);
+    dup2(file, STDERR_FILENO);
+    configure("stderr", LOG_FORMAT_TEXT);
+    log_info("whole");
+    struct rlimit old = fill_disk(p->path, 30);
+    log_info("torn");
+    log_info("not at all");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    log_info("whole again");
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(file);
+    assert_int_equal(log_dropped(), before + 2);
+    const char *data = written(p->path);
+    const char *lost = strstr(data, " level=warn msg=\"2 lines of the log were lost\"\ntime=");
+    assert_begins_line(data, lost);
+    assert_non_null(strstr(lost, "msg=\"whole again\"\n"));
 }
 
 /* Fills what standard error is, of which the other end is read only then: whole lines, and the next
@@ -444,6 +475,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_disk_loses_lines_and_says_so_later, set_up,
                                         tear_down),
         cmocka_unit_test(a_disk_that_stays_full_loses_lines_and_nothing_else),
+        cmocka_unit_test_setup_teardown(half_a_line_on_standard_error_does_not_spoil_the_next,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_pipe_loses_lines_and_stays_as_it_was, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_full_socket_loses_lines_and_stays_as_it_was, set_up,
