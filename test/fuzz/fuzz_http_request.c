@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/authorize.h"
 #include "proto/http_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,6 +46,14 @@ static struct end run(const char *data, size_t size, size_t piece)
         bool ours = r->method != HTTP_METHOD_OTHER;
         if ((ours && (r->path_len == 0 || r->path[0] != '/')) ||
             memchr(r->path, '\n', r->path_len) != NULL) {
+            abort();
+        }
+    }
+    if (e.step == HTTP_STEP_DONE && r->authorization != NULL) {
+        static char decoded[HTTP_REQUEST_MAX];
+        long len = base64_decode(r->authorization, r->authorization_len, decoded);
+        if (len > (long)r->authorization_len / 4 * 3 ||
+            memchr(r->authorization, '\n', r->authorization_len) != NULL) {
             abort();
         }
     }
