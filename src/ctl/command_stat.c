@@ -8,7 +8,6 @@
 #include "ctl/command.h"
 #include "ctl/command_names.h"
 #include "ctl/control.h"
-#include "ctl/names.h"
 #include "ctl/show_stat.h"
 #include "ctl/stats_row.h"
 #include "ctl/tally.h"
@@ -304,13 +303,6 @@ static void run_errors(struct command_call *call)
     text_free(&lines);
 }
 
-static void run_resolvers(struct command_call *call)
-{
-    if (call->control->names != NULL) {
-        names_tell(call->control->names, call->out);
-    }
-}
-
 /* clang-format off */
 const struct command command_stat[] = {
     {"show errors", "", CONTROL_OPERATOR, false,
@@ -318,8 +310,6 @@ const struct command command_stat[] = {
      "How often since the start, of each frontend and server where it happened; what was said is "
      "not kept.",
      run_errors},
-    {"show resolvers", "", CONTROL_USER, false, "report the names that are looked up",
-     "A line for each name, and what it led to.", run_resolvers},
     {"show servers conn", "[<backend>]", CONTROL_OPERATOR, false,
      "dump server connections status (all or for a single backend)",
      "With HAProxy's columns; none is idle, as connections are not pooled.", run_servers_conn},

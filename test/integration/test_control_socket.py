@@ -186,7 +186,7 @@ def test_servers_state_and_conn_have_haproxys_columns(world, haproxy):
     ours, theirs = (r("show servers conn").splitlines() for r in (world.run, haproxy))
     bare = [re.sub(r"\[\d+\]", "", line) for line in (ours[0], theirs[0])]
     assert bare[0] == bare[1]
-    assert len(ours[1].split()) == len(ours[0].split()) - 1 + 1  # two threads, and no "#"
+    assert len(ours[1].split()) == len(ours[0].split())  # without "#", and of two threads
     assert world.run("show backend").splitlines() == ["# name", "b", "r"]
 
 
@@ -259,11 +259,13 @@ def test_help_names_every_command_and_of_some_words_those_that_fit(world):
     lines = world.run("help").splitlines()
     assert lines[0] == "The following commands are valid at this level:"
     commands = [re.split(r" *: ", line.strip())[0] for line in lines[1:] if line]
+    names = [re.split(r" [\[<]", command)[0] for command in commands]
+    assert len(names) == len(set(names))
     assert commands[-3:] == ["help [<command>]", "prompt", "quit"]
     for words in ("show sess", "show topology", "set server", "drill", "show servers state"):
         assert any(c.startswith(words) for c in commands), words
-    assert all("show servers" in line for line in world.run("help show servers").splitlines()[1:]
-               if line)
+    fitting = world.run("help show servers").splitlines()[1:]
+    assert all("show servers" in line for line in fitting if line)
     assert "show servers state" in world.run("show nonsense")
 
 
@@ -349,7 +351,6 @@ def test_each_session_is_listed_once_with_what_is_known_of_it(world):
         assert len(world.run("show sess server b/s").splitlines()) == 300
         world.run.ok(f"shutdown session {ids[7]}")
         assert world.run(f"show sess {ids[7]}") == "No such session (use 'show sess').\n"
-        # Lists while sessions end.
         lists = [world.run.later("show sess all;show sess") for _ in range(8)]
         for client in clients:
             client.close()
