@@ -9,6 +9,7 @@
 #include "ctl/admin.h"
 #include "ctl/control.h"
 #include "ctl/control_socket.h"
+#include "ctl/resolve.h"
 #include "model/config.h"
 #include "net/loop.h"
 #include "router_proto.h"
@@ -18,6 +19,7 @@
 #define SESSION_BYTES_MAX (3 * LOOP_RECEIVE_BYTES)
 #define TLS_BYTES_MAX     65536
 #define REFUSING_MAX      256
+#define DISCOVERED_FEW    16 /* servers of a name, where there are few descriptors */
 
 /* Whether a protocol in use has requests to cancel. */
 static bool knows_cancelling(const struct config *config)
@@ -46,11 +48,31 @@ static uint64_t session_bytes(const struct config *config)
 
 /* Each loop holds a few descriptors, each server a probe, the admin address and the control sockets
  * their connections; a request to cancel holds its client's and one to a server. */
+/* A probe for each server. How many are discovered may change with every answer, and must not be a
+ * reason to do without them; look-ups of names have sockets, too. */
+static uint64_t for_servers(const struct config *config, uint64_t descriptors)
+{
+    uint64_t each = descriptors > 1024 ? RESOLVE_ADDRESSES_MAX : DISCOVERED_FEW;
+    uint64_t sum = 0;
+    bool names = false;
+    for (size_t i = 0; i < config->backend_count; i++) {
+        const struct backend_config *b = &config->backends[i];
+        sum += b->gone ? 0 : b->discovers.count * each;
+        names = names || b->discovers.count > 0;
+        for (size_t j = 0; j < b->servers.count; j++) {
+            const struct server_config *s = &b->servers.items[j];
+            sum += !s->gone && s->discovered == 0;
+            names = names || s->host != NULL;
+        }
+    }
+    return sum + (names ? RESOLVE_THREADS_MAX : 0);
+}
+
 static uint64_t reserved(const struct control_size *size, const struct config *config,
                          unsigned workers, size_t sockets, uint64_t descriptors)
 {
     uint64_t reserve = 16 + (uint64_t)(workers + 1) * 4 + (uint64_t)sockets * workers +
-                       config->server_count + (uint64_t)size->refusing_max * workers;
+                       for_servers(config, descriptors) + (uint64_t)size->refusing_max * workers;
     reserve += size->cancels ? 2 * (uint64_t)CANCELS_MAX * workers : 0;
     if (config->router.controls.count > 0) {
         reserve += config->router.controls.count + (descriptors > 1024 ? CONTROL_CONNECTIONS : 4);

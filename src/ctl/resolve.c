@@ -1,8 +1,8 @@
-/* Turns. At most THREADS_MAX look-ups are under way. One that has lasted for SLOW_MS is slow, and
- * so is, from its start, one whose name took long the last time: of those at most SLOW_MAX are
- * begun. Of the others QUICK_MAX go on at a time, so that a hundred names do not fall upon the name
- * server at once. Names that nobody answers for so hold some places, and never the last ones for
- * long. */
+/* Turns. At most RESOLVE_THREADS_MAX look-ups are under way. One that has lasted for SLOW_MS is
+ * slow, and so is, from its start, one whose name took long the last time: of those at most
+ * SLOW_MAX are begun. Of the others QUICK_MAX go on at a time, so that a hundred names do not fall
+ * upon the name server at once. Names that nobody answers for so hold some places, and never the
+ * last ones for long. */
 #include "ctl/resolve.h"
 
 #include <arpa/inet.h>
@@ -20,7 +20,6 @@
 #include "base/macros.h"
 #include "net/loop.h"
 
-#define THREADS_MAX 16
 #define QUICK_MAX   4
 #define SLOW_MAX    8
 #define SLOW_MS     1000
@@ -261,7 +260,7 @@ static struct flight count_flying(const struct resolver *r)
 
 static bool may_start(const struct job *j, const struct flight *f)
 {
-    if (f->all >= THREADS_MAX) {
+    if (f->all >= RESOLVE_THREADS_MAX) {
         return false;
     }
     return j->patient ? f->slow < SLOW_MAX : f->all - f->slow < QUICK_MAX;

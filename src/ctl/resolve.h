@@ -13,6 +13,7 @@
 #include "base/address.h"
 
 #define RESOLVE_ADDRESSES_MAX 128 /* of one name; more are left out */
+#define RESOLVE_THREADS_MAX   16
 #define RESOLVE_WHY_MAX       96
 
 struct loop;

@@ -177,8 +177,9 @@ def test_a_name_server_that_fails_takes_nobody_away(home):
     for how in {"rcode": SERVFAIL}, {"rcode": NXDOMAIN}, {}, {"silent": True}:
         place.dns.set("hubs.test", **how)
         place.dns.set("s.test", **how)
-        place.dns.wait_asked("hubs.test", 2, 30.0)
-        place.dns.wait_asked("s.test", 2, 30.0)
+        times = 1 if "silent" in how else 3
+        place.dns.wait_asked("hubs.test", times, 30.0)
+        place.dns.wait_asked("s.test", times, 30.0)
         place.wait_servers(expected)
     place.set("hubs.test", 2, 3, rotate=True)
     place.set("s.test", 4)
@@ -195,7 +196,7 @@ def test_an_answer_that_slips_once_changes_nothing(home):
     """A server that is missing once and answers probes stays; the next answer has it again."""
     place = Place(home, numbers=(2, 3))
     place.set("hubs.test", 2, 3)
-    place.start(discover=f"hubs.test:{place.port}", router={"resolve_interval": "1s"})
+    place.start(discover=f"hubs.test:{place.port}", router={"resolve_interval": "500ms"})
     place.wait_servers({host(2): 2, host(3): 3})
     place.set("hubs.test", 2)
     until(lambda: "(missing)" in place.router.log, "the slip to be seen", 10)
