@@ -357,6 +357,7 @@ def test_what_is_known_of_a_name_lives_through_a_reload(home):
     place.wait_servers(expected)
     for client in clients:
         says(client, b"all the time\n")
+    assert place.router.log.count(" is up") == 2, "they were new to it"
     place.set("hubs.test", 2, 3)
     place.set("s.test", 3)
     place.dns.wait_asked("hubs.test", 2, 30.0)
