@@ -85,6 +85,16 @@ def says(sock, text):
     assert got == text
 
 
+def reload_with(router, key, value):
+    """The same file, with another line in [backend b] that shows in /stats.json."""
+    with open(router.path, encoding="utf-8") as file:
+        text = file.read()
+    with open(router.path, "w", encoding="utf-8") as file:
+        file.write(text.replace("[backend b]", f"[backend b]\n{key} = {value}"))
+    router.process.signal(signal.SIGHUP)
+    router.wait_for(lambda s: s.backend()[key] == value, "the other configuration", 10)
+
+
 # One server -----------------------------------------------------------------------------------
 
 
@@ -279,6 +289,8 @@ def test_a_redis_service_is_followed_and_its_primary_keeps_its_clients(home):
         names.dns.set("r.test", host(4))
         router.wait_for(lambda s: list(up(s)) == ["redis-1"], "redis-0 to go", 20)
         assert client.call("SET", "a", "3") == "OK"
+        reload_with(router, "queue_limit", 7)
+        assert client.call("SET", "a", "4") == "OK", "a reload found its primary somewhere else"
 
 
 def test_sentinels_come_by_name_and_those_that_are_missing_still_count(home):
@@ -348,12 +360,7 @@ def test_what_is_known_of_a_name_lives_through_a_reload(home):
     clients = [place.client()[0] for _ in range(4)]
     for name in ("hubs.test", "s.test"):
         place.dns.set(name, silent=True)
-    with open(place.router.path, encoding="utf-8") as file:
-        text = file.read()
-    with open(place.router.path, "w", encoding="utf-8") as file:
-        file.write(text.replace("[backend b]", "[backend b]\nqueue_limit = 7"))
-    place.router.process.signal(signal.SIGHUP)
-    place.router.wait_for(lambda s: s.backend()["queue_limit"] == 7, "the other configuration", 10)
+    reload_with(place.router, "queue_limit", 7)
     place.wait_servers(expected)
     for client in clients:
         says(client, b"all the time\n")
