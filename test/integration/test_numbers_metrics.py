@@ -7,12 +7,12 @@ import re
 import pytest
 
 from lib.fake import echo
-from lib.ini import frontend, redis_backend, tcp_backend
+from lib.ini import frontend, redis_backend, section, tcp_backend
 from lib.process import free_port
 from lib.prometheus import check_histograms, parse_metrics, promtool
 from lib.resp import connect
 from lib.sockets import local
-from lib.waiting import until
+from lib.waiting import SLOW, until
 from lib.web import fetch
 
 EXAMPLES = os.path.join(os.path.dirname(__file__), "..", "..", "examples")
@@ -75,6 +75,30 @@ def test_histograms_take_what_sessions_took(world):
     assert buckets(after, name, **labels)[1] > buckets(before, name, **labels)[1]
     waits = buckets(after, "router_backend_queue_seconds", **labels)
     assert waits[0][0][1] == waits[0][-1][1] == count and waits[1] == 0  # nobody had to
+
+
+def cpu_ms(pid):
+    """Of all threads, by the scheduler's own clock."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+            total += int(file.read().split()[0])
+    return total / 1e6
+
+
+def test_the_metrics_of_200_servers_cost_less_than_20_ms(home):
+    router = home.router("".join(
+        frontend(f"f{b}", free_port(), f"b{b}") +
+        section(f"backend b{b}", protocol="tcp", probe="off",
+                server=[f"server-{s} 10.1.{b}.{s + 1}:6379" for s in range(20)])
+        for b in range(10)), max_sessions=1000)
+    address, times = local(router.admin_port), 20
+    families = parse_metrics(fetch(address, "/metrics").decode())
+    assert len(families["haproxy_server_bytes_in_total"][1]) == 200
+    before = cpu_ms(router.pid)
+    for _ in range(times):
+        fetch(address, "/metrics")
+    assert (cpu_ms(router.pid) - before) / times < 20 * SLOW
 
 
 # The examples.
