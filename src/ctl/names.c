@@ -52,6 +52,7 @@ struct names {
     uv_timer_t timer;
     struct name **items; /* owned */
     size_t count;
+    bool news;         /* an answer is not in effect yet */
     uint64_t look_ms;  /* when to look whether what runs is what should run; NEVER = not */
     uint64_t moved_ms; /* when that was done last */
 };
@@ -113,10 +114,17 @@ static void put_into_effect(struct names *n)
     char why[APPLY_WHY_MAX];
     n->look_ms = NEVER;
     n->moved_ms = now_of(n);
+    n->news = false;
     if (named_apply(n->control, why) != 0) {
         log_warn("what names lead to now is not put into effect: %s", why);
         look_at(n, now_of(n) + AGAIN_MS);
     }
+}
+
+static void tell_news(struct names *n)
+{
+    n->news = true;
+    look_at(n, now_of(n));
 }
 
 /* Answers ----------------------------------------------------------------------------------- */
@@ -159,7 +167,7 @@ static void end_label_wait(struct names *n, struct name *name)
     for (size_t i = 0; i < name->known.count; i++) {
         name->known.items[i].settled = true;
     }
-    n->look_ms = now_of(n);
+    tell_news(n);
 }
 
 static void on_owner(struct names *n, const struct resolve_answer *answer)
@@ -206,7 +214,10 @@ static void note_failure(struct names *n, struct name *name, const char *why)
     snprintf(name->why, sizeof name->why, "%s", why);
     if (news) {
         tell_failure(n, name);
-        look_at(n, now_of(n));
+        tell_news(n);
+    }
+    if (name->known.count == 0) {
+        name->due_ms = least(name->due_ms, now_of(n) + DOUBT_MS); /* its server is down */
     }
 }
 
@@ -256,7 +267,7 @@ static void on_addresses(struct names *n, struct name *name, const struct resolv
     settle_labels(n, name);
     /* Of a server it is worth to know soon whether it has moved. */
     name->due_ms = name->discovered ? name->due_ms : least(name->due_ms, now + DOUBT_MS);
-    look_at(n, now);
+    tell_news(n);
 }
 
 static void on_answer(void *context, const struct resolve_answer *answer)
@@ -379,7 +390,7 @@ void names_doubt(struct names *n, const char *host)
 
 bool names_settled(const struct names *n)
 {
-    bool settled = n->look_ms == NEVER;
+    bool settled = !n->news;
     for (size_t i = 0; i < n->count && settled; i++) {
         settled = n->items[i]->answered && n->items[i]->labels_ms == 0;
     }

@@ -162,7 +162,6 @@ def test_a_service_scales_and_whoever_stays_is_not_touched(home):
     says(stays, b"still here\n")
     after = place.router.stats().server("hub-2")
     assert after["sessions"] == 1 and after["changed_ms"] >= before["changed_ms"]
-    place.router.stop()
 
 
 def test_no_name_no_label_is_an_address(home):
