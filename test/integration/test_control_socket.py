@@ -329,41 +329,6 @@ def test_topology_waiting_and_pool_say_what_is(world):
     assert "s" in world.run("show events")
 
 
-@pytest.mark.sanitize
-def test_each_session_is_listed_once_with_what_is_known_of_it(world):
-    clients = [connect(("127.0.0.1", world.port)) for _ in range(300)]
-    try:
-        for client in clients:
-            client.sendall(b"xyz")
-        for client in clients:
-            assert client.recv(1) == b"x"
-        lines = world.run("show sess").splitlines()
-        sources = [re.search(r" src=127\.0\.0\.1:(\d+) ", line).group(1) for line in lines]
-        assert sorted(sources) == sorted(str(c.getsockname()[1]) for c in clients)
-        ids = [line.split(":")[0] for line in lines]
-        assert len(set(ids)) == 300 and {int(i, 0) >> 32 for i in ids} == {0, 1}
-        assert re.fullmatch(r"0x[0-9a-f]+: proto=tcpv4 src=127\.0\.0\.1:\d+ fe=f be=b srv=s "
-                            r"ts=00 epoch=0 age=\d+s state=relay in=3 out=3 tls=no held=no exp= "
-                            r"rc=0", lines[0])
-        whole = world.run(f"show sess {ids[7]}")
-        assert f"source=127.0.0.1:{sources[7]}\n" in whole and "server=s (addr=" in whole
-        assert world.run("show sess all").count("\n  backend=b (protocol=tcp)\n") == 300
-        assert len(world.run("show sess server b/s").splitlines()) == 300
-        world.run.ok(f"shutdown session {ids[7]}")
-        assert world.run(f"show sess {ids[7]}") == "No such session (use 'show sess').\n"
-        lists = [world.run.later("show sess all;show sess") for _ in range(8)]
-        for client in clients:
-            client.close()
-        for answer in lists:
-            answer.answer()
-    finally:
-        for client in clients:
-            client.close()
-    until(lambda: world.run("show sess") == "", "all sessions to end")
-    assert world.run("show sess server r/r") == ""
-    assert world.run("show sess nonsense").startswith("Expected the number of a session")
-
-
 # Bad peers.
 
 
