@@ -5,14 +5,16 @@ import time
 
 import pytest
 
+from lib import openssl
+from lib.certificates import Authority
 from lib.dns_server import NXDOMAIN, SERVFAIL, Names
-from lib.fake import FakeServer, echo, name_then_echo
+from lib.fake import FakeServer, name_then_echo
 from lib.fake_sentinel import FakeSentinel
 from lib.ini import FAST_PROBES, frontend, section
 from lib.process import free_port
 from lib.resp import Resp, connect
 from lib.runtime import Runtime
-from lib.sockets import local
+from lib.sockets import local, read_all
 from lib.waiting import SLOW, holds, until
 
 SPEED = {"probe": "connect", **{key: FAST_PROBES[key] for key in FAST_PROBES}}
@@ -321,6 +323,52 @@ def test_sentinels_come_by_name_and_those_that_are_missing_still_count(home):
     for sentinel in sentinels:
         sentinel.named(b)
     router.wait_primary("b", timeout=20.0)
+
+
+# Whom it asks for -----------------------------------------------------------------------------
+
+
+def test_a_server_with_a_name_must_prove_that_name(home):
+    """With tls = yes and no tls_server_name; one that proves its address only is none of ours."""
+    names = Names(home)
+    authority = Authority(home.directory("ca"))
+    fronts = {"good": free_port(), "bad": free_port()}
+    leaves = {"good": authority.leaf(names=["good.test"], intermediate=False),
+              "bad": authority.leaf(ips=["127.0.0.1"], intermediate=False)}
+    sections = ""
+    for name, leaf in leaves.items():
+        server = openssl.server(home, leaf, name=name)
+        names.dns.set(f"{name}.test", "127.0.0.1")
+        sections += frontend(name, fronts[name], name) + section(
+            f"backend {name}", protocol="tcp", tls="yes", tls_ca=authority.ca,
+            server=f"s {name}.test:{server.port}", connect_retries="0", probe="off")
+    router = names.router(sections)
+    router.wait_for(lambda s: all(b["servers"][0]["state"] == "up" for b in s["backends"]), "both")
+    with connect(local(fronts["good"]), 20 * SLOW) as sock:
+        sock.sendall(b"hello\n")
+        assert sock.recv(100) == b"olleh\n"
+    with connect(local(fronts["bad"]), 20 * SLOW) as sock:
+        assert read_all(sock) == b"", "whoever has the address was taken for it"
+    until(lambda: "hostname mismatch" in router.log, "the reason", 5)
+
+
+def test_an_http_check_is_for_the_name(home):
+    asked = []
+
+    def answer(_server, sock):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += sock.recv(4096) or b"\r\n\r\n"
+        asked.append(head.decode())
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    names = Names(home)
+    server = home.keep(FakeServer(answer, "hub"))
+    names.dns.set("hub.test", "127.0.0.1")
+    router = names.router(frontend("f", free_port()) + section(
+        "backend b", protocol="http", server=f"s hub.test:{server.port}", http_check="GET /ok"))
+    router.wait_for(lambda s: s.server("s")["state"] == "up", "the hub to be up")
+    assert f"\r\nHost: hub.test:{server.port}\r\n" in asked[0], asked[0]
 
 
 # The command line and another configuration ---------------------------------------------------
