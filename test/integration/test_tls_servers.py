@@ -136,7 +136,7 @@ def test_a_server_that_does_not_is_named_in_the_log_where_clients_cannot_be_told
     assert refused_words(address) == b""
     until(lambda: "certificate has expired" in router.log, "the log to say why")
     line = next(line for line in router.log.splitlines() if "has expired" in line)
-    assert " warn " in line and " b/s: " in line, line
+    assert " level=warn " in line and " b/s: " in line, line
 
 
 @pytest.mark.parametrize("wrong", ["stranger", "expired"])
