@@ -159,6 +159,12 @@ bench-failover:
 	@ROUTER_BUILD=$(abspath $(BUILD)) $(PYTHON) bench/failover.py $(foreach o,$(ONLY),--only $(o)) \
 	    $(if $(ROUNDS),--rounds $(ROUNDS))
 
+# What /metrics costs, and whether clients notice it.
+bench-metrics:
+	@.ci/need 'make bench-metrics' $(BUILD_PACKAGES) python3
+	@$(SUBMAKE) all
+	@ROUTER_BUILD=$(abspath $(BUILD)) $(PYTHON) bench/metrics.py
+
 # Every rule is tried, so that one run tells everything.
 lint:
 	@.ci/need 'make lint' $(BUILD_PACKAGES) $(LINT_PACKAGES) libcmocka-dev
@@ -253,6 +259,6 @@ clean:
 	rm -rf build
 
 -include $(OBJECTS:.o=.d) $(ROUTERCTL_OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(BUILD)/man/gen.d
-.PHONY: all unit man demo check bench bench-tls bench-failover lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
+.PHONY: all unit man demo check bench bench-tls bench-failover bench-metrics lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
     format fuzz fuzz-run install deb clean $(FUZZ_RUNS) $(TIDY)
 .DELETE_ON_ERROR:
