@@ -208,6 +208,13 @@ const char *address_peer_name(const struct address *a, const char *host, char ou
     return out;
 }
 
+unsigned address_port(const struct address *a)
+{
+    /* sin_port and sin6_port lie at the same place. */
+    bool has = a->sa.any.sa_family == AF_INET || a->sa.any.sa_family == AF_INET6;
+    return has ? ntohs(a->sa.v4.sin_port) : 0;
+}
+
 struct address address_with_port(const struct address *a, unsigned port)
 {
     struct address other = *a;

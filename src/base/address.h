@@ -46,6 +46,7 @@ const char *address_print_host(const struct address *a, char out[ADDRESS_TEXT_MA
  * numeric address; "" for a unix path. Returns out. */
 const char *address_peer_name(const struct address *a, const char *host,
                               char out[ADDRESS_NAME_MAX]);
+unsigned address_port(const struct address *a); /* 0: it has none */
 /* The same host at another port; a unix path stays as it is. */
 struct address address_with_port(const struct address *a, unsigned port);
 bool address_is_loopback(const struct address *a);                    /* unix paths are */

@@ -1,6 +1,7 @@
 /* A backend of the control thread follows another configuration: its servers keep what is known of
  * them, new ones begin as unknown, and what is gone is asked until the last session on it ended. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "ctl/control.h"
@@ -36,6 +37,32 @@ static void take_out(struct backend_control *b, size_t server)
     s->admin_since_ms = loop_now_ms(&b->control->loop);
 }
 
+/* What the operator has said of a server stays with its name, whatever address it has now. */
+static enum admin_state said_of(const struct backend_control *b, const struct backend_config *was,
+                                const char *name)
+{
+    for (size_t i = 0; i < was->servers.count; i++) {
+        if (!was->servers.items[i].gone && strcmp(was->servers.items[i].name, name) == 0) {
+            return b->servers[i].admin;
+        }
+    }
+    return ADMIN_READY;
+}
+
+/* Of each server that is not there yet; before anything is changed. */
+static enum admin_state *said_of_new(const struct backend_control *b,
+                                     const struct backend_config *now)
+{
+    const struct backend_config *was = b->config;
+    enum admin_state *said = xcalloc(now->servers.count + 1, sizeof *said);
+    for (size_t i = 0; i < now->servers.count; i++) {
+        const struct server_config *s = &now->servers.items[i];
+        bool there = i < was->servers.count && config_same_server(&was->servers.items[i], s);
+        said[i] = there || s->gone ? ADMIN_READY : said_of(b, was, s->name);
+    }
+    return said;
+}
+
 static void make_room(struct backend_control *b, size_t before, size_t count)
 {
     b->servers = xrealloc(b->servers, (count + 1) * sizeof *b->servers);
@@ -49,6 +76,7 @@ void backend_adopt(struct backend_control *b, const struct backend_config *confi
 {
     const struct backend_config *was = b->config;
     size_t before = was->servers.count;
+    enum admin_state *said = said_of_new(b, config);
     make_room(b, before, config->servers.count);
     b->config = config;
     for (size_t i = 0; i < config->servers.count; i++) {
@@ -58,6 +86,9 @@ void backend_adopt(struct backend_control *b, const struct backend_config *confi
         if (!there || (back && !is_asked(b, i))) {
             forget(b, i);
         }
+        if (said[i] != ADMIN_READY) {
+            b->servers[i].admin = said[i];
+        }
         b->servers[i].config = now;
         if (back) {
             b->servers[i].admin = ADMIN_READY;
@@ -65,6 +96,7 @@ void backend_adopt(struct backend_control *b, const struct backend_config *confi
             take_out(b, i);
         }
     }
+    free(said);
     backend_take_tls(b);
     probes_adopt(&b->probes, config, anew);
     authority_adopt(b, anew);

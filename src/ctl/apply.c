@@ -234,7 +234,9 @@ static void follow(struct control *c, struct plan *p)
     struct leaving *l = leave(c);
     const struct config *was = c->config;
     follow_counters(c, p, l);
+    uv_mutex_lock(&c->config_lock);
     c->config = p->next;
+    uv_mutex_unlock(&c->config_lock);
     c->own_config = p->next;
     follow_certificates(c, p);
     sockets_replace(&c->bound, &p->sockets);

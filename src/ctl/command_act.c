@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/apply.h"
 #include "ctl/command.h"
 #include "ctl/command_names.h"
 #include "ctl/drill.h"
@@ -158,6 +159,16 @@ static void run_drill(struct command_call *call)
 
 /* The router -------------------------------------------------------------------------------- */
 
+static void run_reload(struct command_call *call)
+{
+    struct text errors = {0};
+    if (control_reload(call->control, &errors) != 0) {
+        command_fail(call, "Not taken, all stays as it was:");
+        text_add_bytes(call->out, errors.data != NULL ? errors.data : "", errors.len);
+    }
+    text_free(&errors);
+}
+
 static void run_drain(struct command_call *call)
 {
     if (call->control->draining) {
@@ -210,6 +221,8 @@ const struct command command_act[] = {
      "A drill that would take longer than clients may wait (queue_timeout) needs force. It ends at "
      "once when the election changes, and with resume backend.",
      run_drill},
+    {"reload", "", CONTROL_ADMIN, true, "read the configuration again, as SIGHUP does",
+     "The answer is empty, or says what is wrong: then all stays as it was.", run_reload},
     {"drain", "", CONTROL_ADMIN, true, "end the router as SIGTERM does",
      "It stops accepting after shutdown_delay, sessions may finish within drain_timeout.",
      run_drain},

@@ -207,7 +207,8 @@ int control_init(struct control *c, const struct control_setup *setup)
         metrics_init(&c->workers[i].metrics, config);
     }
     list_init(&c->listings);
-    int rc = c->published == NULL ? UV_ENOMEM : loop_init(&c->loop, c);
+    int rc = c->published == NULL ? UV_ENOMEM : uv_mutex_init(&c->config_lock);
+    rc = rc == 0 ? loop_init(&c->loop, c) : rc;
     for (size_t i = 0; i < config->backend_count && rc == 0; i++) {
         c->backends[i] = xcalloc(1, sizeof **c->backends);
         rc = backend_init(c->backends[i], c, &config->backends[i]);
@@ -257,4 +258,5 @@ void control_release(struct control *c)
     shared_free(c->shared);
     sockets_release(&c->bound);
     apply_release(c);
+    uv_mutex_destroy(&c->config_lock);
 }

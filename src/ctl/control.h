@@ -148,6 +148,7 @@ typedef int control_size_fn(const struct config *config, unsigned workers, size_
 struct control {
     struct loop loop;
     struct config *config;     /* the one in force */
+    uv_mutex_t config_lock;    /* held while `config` is replaced, see operate() */
     struct config *own_config; /* owned (ref): the same; NULL = it is the first one, borrowed */
     const struct config *sent_config; /* the newest that the workers were told */
     const char *config_path;          /* borrowed: where to read it again; NULL = nowhere */

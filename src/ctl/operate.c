@@ -128,6 +128,10 @@ static void on_order(struct message *m, void *control)
     struct ordered *o = container_of(m, struct ordered, message);
     struct backend_control *b = c->backends[o->backend];
     const char *why;
+    if (b->config->gone || o->server >= b->config->servers.count) {
+        free(o); /* the configuration has changed since it was looked up */
+        return;
+    }
     switch (o->order) {
     case ORDER_PAUSE:
     case ORDER_RESUME:
@@ -152,25 +156,38 @@ static const struct backend_config *find_backend(const struct config *c, const c
 static bool find_server(const struct backend_config *b, const char *name, size_t *server)
 {
     for (*server = 0; *server < b->servers.count; (*server)++) {
-        if (!b->servers.items[*server].gone && strcmp(b->servers.items[*server].name, name) == 0) {
+        const struct server_config *s = &b->servers.items[*server];
+        if (!s->gone && strcmp(s->name, name) == 0) {
             return true;
         }
     }
     return false;
 }
 
+/* A mutex, because whoever calls wants to know at once whether the name is right, and the
+ * configuration that it is looked up in belongs to the control thread. Positions stay what they
+ * are. */
+static bool find(struct control *c, struct ordered *o, const char *backend, const char *server)
+{
+    uv_mutex_lock(&c->config_lock);
+    const struct backend_config *b = find_backend(c->config, backend);
+    bool found = b != NULL && (o->order != ORDER_ELECT || find_server(b, server, &o->server));
+    o->backend = found ? b->index : 0;
+    uv_mutex_unlock(&c->config_lock);
+    return found;
+}
+
 int operate(struct control *c, enum order order, const char *backend, const char *server)
 {
-    size_t index = 0;
-    const struct backend_config *b = find_backend(c->config, backend);
-    if (b == NULL || (order == ORDER_ELECT && !find_server(b, server, &index))) {
-        return UV_ENOENT;
-    }
     struct ordered *o = malloc(sizeof *o);
     if (o == NULL) {
         return UV_ENOMEM;
     }
-    *o = (struct ordered){{.run = on_order}, order, b->index, index};
+    *o = (struct ordered){.message.run = on_order, .order = order};
+    if (!find(c, o, backend, server)) {
+        free(o);
+        return UV_ENOENT;
+    }
     mailbox_post(&c->loop.mailbox, &o->message);
     return 0;
 }

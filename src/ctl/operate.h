@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ctl/apply.h"
 #include "ctl/control.h"
 
 enum order {
@@ -31,6 +32,18 @@ bool operate_admin(struct backend_control *b, size_t server, enum admin_state st
 /* New clients of a frontend that is not enabled are refused; those that are there stay. False: it
  * was that already. */
 bool operate_frontend(struct control *c, size_t frontend, bool enabled, const char *who);
+
+/* Changes of the configuration, until it is read again. 0, or a UV_* code with one line in `why`.
+ */
+int operate_weight(struct backend_control *b, size_t server, unsigned weight, const char *who,
+                   char why[APPLY_WHY_MAX]);
+int operate_address(struct backend_control *b, size_t server, const struct address *at,
+                    const char *who, char why[APPLY_WHY_MAX]);
+int operate_server_cap(struct backend_control *b, size_t server, unsigned cap, const char *who,
+                       char why[APPLY_WHY_MAX]);
+int operate_frontend_cap(struct control *c, size_t frontend, unsigned cap, const char *who,
+                         char why[APPLY_WHY_MAX]);
+int operate_global_cap(struct control *c, unsigned cap, const char *who, char why[APPLY_WHY_MAX]);
 
 /* Ends one session, by the number that "show sess" gives it, or all on a server that are there now.
  * `done` is called from the loop, exactly once, with how many it were. Not while control->stopping.

@@ -128,7 +128,8 @@ struct server_config {
     char *host;             /* the name that is looked up for it; NULL: it is numeric */
     unsigned port;          /* of a host */
     size_t discovered; /* 1 + which of the backend's discovers found it; 0: a line of its own */
-    unsigned weight;   /* 1..256 */
+    unsigned weight;   /* 1..256, by the operator's word also 0 */
+    unsigned weight_in_file;  /* where the operator has set another one; else 0 */
     unsigned max_connections; /* 0 = none; the backend's value where the line has none */
     bool own_max_connections; /* the line has one */
     bool backup;

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from lib import clusters, families, sql_playbook
-from lib.fake import name_then_echo
-from lib.ini import frontend, redis_backend, tcp_backend
+from lib.ini import frontend, redis_backend
+from lib.operated import Plain, is_cut, says
 from lib.playbook import Stage
 from lib.process import free_port
 from lib.resp import Closed, Resp, RespError, connect
@@ -129,45 +129,6 @@ def test_with_galera_the_next_one_takes_over_at_once(home, family):
 STATES = "'set server <srv> state' expects 'ready', 'drain' and 'maint'."
 
 
-class Plain:
-    """Two servers of which each says its name, taken in turns."""
-
-    def __init__(self, home, names=("x", "y"), workers=1, **keys):
-        self.home = home
-        self.servers = [home.fake(name_then_echo, name) for name in names]
-        self.port = free_port()
-        options, self.runtime = control_of(home)
-        self.router = home.router(frontend("f", self.port) + tcp_backend(*self.servers, **keys),
-                                  workers=workers, **options)
-
-    def client(self):
-        """(socket, the name of its server)."""
-        sock = self.home.keep(connect(local(self.port), 20))
-        return sock, sock.recv(100).decode().strip()
-
-    def status(self, server):
-        """As "show stat" has it."""
-        lines = self.router.http("/;csv")[1].splitlines()
-        at = lines[0].split(",").index("status")
-        return next(line.split(",")[at] for line in lines if line.startswith(f"b,{server},"))
-
-    def clients(self, count):
-        found = [self.client() for _ in range(count)]
-        return {name: [sock for sock, of in found if of == name] for _, name in found}
-
-
-def says(sock, data=b"hello"):
-    sock.sendall(data)
-    return sock.recv(100) == data
-
-
-def is_cut(sock):
-    try:
-        return sock.recv(1) == b""
-    except ConnectionResetError:
-        return True
-
-
 @pytest.mark.parametrize("out, back", [("set server b/x state drain", "set server b/x state ready"),
                                        ("set server b/x state maint", "enable server b/x"),
                                        ("disable server b/x", "enable server b/x")])
@@ -175,14 +136,14 @@ def test_who_is_out_gets_nobody_new_and_keeps_whom_it_has(home, out, back):
     plain = Plain(home)
     (living,) = plain.clients(2)["x"]
     plain.runtime.ok(out)
-    stats = wait_access(plain.router, "x", "quiet")
+    stats = plain.wait_access("x", "quiet")
     assert stats.server("x")["admin"] == ("drain" if "drain" in out else "maint")
     assert plain.status("x") == ("DRAIN" if "drain" in out else "MAINT")
     assert set(plain.clients(6)) == {"y"}
     assert says(living)
     plain.runtime.ok(out)  # it is so already
     plain.runtime.ok(back)
-    wait_access(plain.router, "x", "open")
+    plain.wait_access("x", "open")
     assert plain.status("x") == "no check"
     assert set(plain.clients(4)) == {"x", "y"}
 
@@ -291,13 +252,13 @@ def test_a_pause_and_its_end(home):
     living, _ = plain.client()
     plain.runtime.ok("pause backend b")
     assert plain.runtime("pause backend b") == "It is paused already.\n"
-    wait_access(plain.router, "x", "pause")
+    plain.wait_access("x", "pause")
     living.sendall(b"still")
     late = home.keep(connect(local(plain.port), 20))
     plain.router.wait_for(lambda s: s.backend()["waiting"] == 1, "one that waits")
     plain.runtime.ok("resume backend b")
     assert living.recv(100) == b"still" and late.recv(100) == b"x\n"
-    assert any(text.startswith("paused by the operator (uid ") for text in events(plain.router))
+    assert any(text.startswith("paused by the operator (uid ") for text in plain.events())
 
 
 def test_a_drain_ends_the_router(home):
