@@ -1,5 +1,5 @@
-"""Promise: weights, addresses and caps that an operator sets take effect at once, under all sessions,
-until the configuration is read again; states outlive that."""
+"""Promise: weights, addresses and caps that an operator sets take effect at once, under all
+sessions, until the configuration is read again; states outlive that."""
 import re
 
 import pytest
@@ -8,7 +8,7 @@ from lib.fake import name_then_echo
 from lib.operated import Plain, is_cut, says
 from lib.resp import connect
 from lib.sockets import local
-from lib.waiting import SLOW, until
+from lib.waiting import SLOW
 
 pytestmark = pytest.mark.sanitize
 
@@ -62,7 +62,6 @@ def test_a_server_gets_another_address_and_its_sessions_stay_where_they_are(home
     late, name = plain.client()
     assert name == "other"
     assert says(living) and says(late)
-    assert [s["name"] for s in plain.router.stats().backend()["servers"]] == ["x"]
     plain.runtime.ok("shutdown sessions server b/x")
     assert is_cut(late)
 
@@ -154,16 +153,11 @@ def test_a_reload_takes_back_weights_but_not_states(home):
     assert set(plain.clients(3)) == {"y"}
 
 
-def test_a_thousand_changes_leave_nothing_behind(home):
-    plain = Plain(home)
-    (living,) = plain.clients(2)["x"]
-
-    def change(times):
-        for n in range(times):
-            plain.runtime.ok(f"set weight b/x {n % 256 + 1}")
-
-    change(300)
-    before = plain.router.process.rss()
-    change(700)
+def test_many_changes_in_a_row_are_nothing_to_those_who_live(home):
+    plain = Plain(home, workers=2)
+    living, _ = plain.client()
+    for n in range(300):
+        plain.runtime.ok(f"set weight b/x {n % 256 + 2}")
+    assert plain.runtime("get weight b/x") == "45 (initial 1)\n"
     assert says(living)
-    until(lambda: plain.router.process.rss() < before + 2 * 1024 * 1024, "its memory to be as it was", 20)
+    assert set(plain.clients(100)) == {"x", "y"}
