@@ -287,8 +287,8 @@ const struct command command_set[] = {
      "change a server's server_max_connections", "With 0 there is none.", run_server_cap},
     {"set weight", "<backend>/<server> <weight>[%]", CONTROL_ADMIN, true,
      "change a server's weight",
-     "From 0 to 256, or a part of the one in the file. With 0 the server gets no new sessions. What "
-     "is set so, and by the other forms of set, lasts until the configuration is read again.",
+     "From 0 to 256, or a part of the one in the file. With 0 the server gets no new sessions. "
+     "What is set so, and by the other forms of set, lasts until the configuration is read again.",
      run_set_weight},
     {"set server", "<backend>/<server> addr|state|weight ...", CONTROL_ADMIN, true,
      "change a server's state, weight or address",

@@ -250,10 +250,14 @@ bool backend_everybody_was_asked(const struct backend_control *b); /* and has an
 
 /* Decides anew and publishes. */
 void backend_decide(struct backend_control *b);
-/* What would be decided now if this server were gone. Nothing is changed. */
-void backend_rehearse(struct backend_control *b, size_t lost, struct verdict *out);
 /* A Sentinel's or Patroni's word has changed; `news`: something happens, all are asked. */
 void backend_word_changed(struct backend_control *b, bool news);
+
+/* elect.c: the election, from what the probes have brought; what it read is `seen` of each server.
+ */
+void backend_elect(struct backend_control *b, struct verdict *out);
+/* What would be decided now if this server were gone. Nothing is changed. */
+void backend_rehearse(struct backend_control *b, size_t lost, struct verdict *out);
 
 /* authority.c: who decides about primaries beside the servers ------------------------------- */
 void authority_init(struct backend_control *b);
