@@ -49,6 +49,7 @@ def test_the_primary_is_taken_out_and_the_one_that_is_promoted_takes_over(home, 
     wait_stillness(stage.writers)
     before = len(stage.writers.acked())
     holds(lambda: len(stage.writers.acked()) == before, "nothing is acknowledged", 0.3)
+    b.wait_caught_up(a)
     b.promote()
     c.follow(b)
     stage.wait_writes(20, b)
