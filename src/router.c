@@ -27,6 +27,7 @@
 #include "ctl/probe_once.h"
 #include "identity.h"
 #include "router_proto.h"
+#include "signals.h"
 
 struct router {
     struct config *config;
@@ -44,12 +45,7 @@ struct router {
     int admin_fd;
     struct address admin_at;
     struct listener_path admin_path;
-    uv_signal_t term;
-    uv_signal_t interrupt;
-    uv_signal_t reopen;
-    uv_signal_t hangup;
-    uv_signal_t upgrade;
-    bool signalled;
+    struct signals signals;
     struct message drain;
     atomic_bool drain_posted; /* the message is not ours any more */
     char *why;                /* borrowed, during router_start() */
@@ -161,68 +157,6 @@ static int init_workers(struct router *r)
     }
     wipe(ticket_seed, sizeof ticket_seed);
     return rc;
-}
-
-static void on_signal(uv_signal_t *handle, int number)
-{
-    struct router *r = handle->data;
-    if (r->signalled) {
-        log_warn("second signal: ending at once");
-        log_close();
-        _exit(1);
-    }
-    r->signalled = true;
-    log_info("%s: draining", number == SIGINT ? "SIGINT" : "SIGTERM");
-    control_drain(&r->control);
-}
-
-static void on_reopen(uv_signal_t *handle, int number)
-{
-    (void)handle;
-    (void)number;
-    log_reopen();
-}
-
-static void on_hangup(uv_signal_t *handle, int number)
-{
-    (void)number;
-    struct router *r = handle->data;
-    log_info("SIGHUP: reading the configuration again");
-    control_reload_soon(&r->control);
-}
-
-static void on_upgrade(uv_signal_t *handle, int number)
-{
-    (void)number;
-    struct router *r = handle->data;
-    struct text why = {0};
-    if (upgrade_begin(&r->control, &why) != 0) {
-        log_error("SIGUSR2: %.*s", (int)strcspn(why.data, "\n"), why.data);
-    }
-    text_free(&why);
-}
-
-static void watch_signals(struct router *r)
-{
-    uv_signal_init(&r->control.loop.uv, &r->term);
-    uv_signal_init(&r->control.loop.uv, &r->interrupt);
-    uv_signal_init(&r->control.loop.uv, &r->reopen);
-    r->term.data = r;
-    r->interrupt.data = r;
-    uv_signal_start(&r->term, on_signal, SIGTERM);
-    uv_signal_start(&r->interrupt, on_signal, SIGINT);
-    uv_signal_start(&r->reopen, on_reopen, SIGUSR1);
-    uv_unref((uv_handle_t *)&r->term);
-    uv_unref((uv_handle_t *)&r->interrupt);
-    uv_unref((uv_handle_t *)&r->reopen);
-    uv_signal_init(&r->control.loop.uv, &r->upgrade);
-    r->upgrade.data = r;
-    uv_signal_start(&r->upgrade, on_upgrade, SIGUSR2);
-    uv_unref((uv_handle_t *)&r->upgrade);
-    uv_signal_init(&r->control.loop.uv, &r->hangup);
-    r->hangup.data = r;
-    uv_signal_start(&r->hangup, on_hangup, SIGHUP);
-    uv_unref((uv_handle_t *)&r->hangup);
 }
 
 static int init_certificates(struct router *r)
@@ -380,16 +314,7 @@ static int finish(struct router *r)
         int worker_rc = worker_join(&r->workers[i]);
         rc = rc != 0 ? rc : worker_rc;
     }
-    uv_close((uv_handle_t *)&r->term, NULL);
-    uv_close((uv_handle_t *)&r->interrupt, NULL);
-    uv_close((uv_handle_t *)&r->reopen, NULL);
-    uv_close((uv_handle_t *)&r->hangup, NULL);
-    uv_close((uv_handle_t *)&r->upgrade, NULL);
-    signal(SIGTERM, SIG_IGN); /* it ends already: another one would leave the socket files behind */
-    signal(SIGINT, SIG_IGN);
-    signal(SIGUSR1, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGUSR2, SIG_IGN);
+    signals_ignore(&r->signals);
     loop_run(&r->control.loop);
     int control_rc = loop_release(&r->control.loop);
     control_release(&r->control);
@@ -440,7 +365,7 @@ int router_start(struct router **out, struct config *config, char *why, unsigned
         free_parts(r);
         return rc;
     }
-    watch_signals(r);
+    signals_watch(&r->signals, &r->control);
     rc = run_workers(r);
     if (rc != 0) {
         finish(r);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "ctl/control.h"
 #include "ctl/names.h"
+#include "ctl/sentinel.h"
 
 static bool has_sentinels(const struct backend_control *b)
 {

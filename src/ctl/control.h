@@ -12,7 +12,6 @@
 #include "ctl/events.h"
 #include "ctl/probes.h"
 #include "ctl/recorder.h"
-#include "ctl/sentinel.h"
 #include "ctl/sockets.h"
 #include "ctl/tally.h"
 #include "ctl/upgrade.h"
@@ -26,6 +25,7 @@ struct names;
 struct control_sockets;
 struct drill;
 struct reporter;
+struct sentinels;
 
 #define LAG_SAMPLES 64
 

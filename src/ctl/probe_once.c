@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "ctl/control.h"
 #include "ctl/names.h"
+#include "ctl/sentinel.h"
 #include "router_proto.h"
 
 #define LOOK_MS 10

@@ -1,4 +1,5 @@
 #include "ctl/stats.h"
+#include "ctl/sentinel.h"
 
 #include <inttypes.h>
 #include <stdio.h>
