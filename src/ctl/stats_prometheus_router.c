@@ -4,6 +4,7 @@
 
 #include "base/macros.h"
 #include "base/mem.h"
+#include "ctl/sentinel.h"
 #include "ctl/stats_prometheus.h"
 #include "ctl/stats_view.h"
 
