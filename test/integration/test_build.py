@@ -92,6 +92,8 @@ def test_make_install_fills_a_prefix_below_destdir(home, clean_environment):
                 if name.endswith(".ini")}
     document = "opt/router/share/doc/router/"
     assert found >= {"opt/router/bin/router", document + "README.md", document + "COPYING",
+                     "opt/router/bin/routerctl", "opt/router/share/man/man1/routerctl.1",
+                     "opt/router/share/bash-completion/completions/routerctl",
                      "opt/router/share/man/man8/router.8",
                      "opt/router/share/man/man5/router.ini.5"}
     assert found >= {f"{document}examples/{name}" for name in examples}
