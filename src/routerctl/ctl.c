@@ -139,7 +139,9 @@ enum ctl_exit ctl_ask_json(const struct ctl *ctl, struct json *j, struct text *t
 
 enum ctl_exit ctl_print(const struct text *out)
 {
-    fwrite(out->data, 1, out->len, stdout);
+    if (out->len > 0) {
+        fwrite(out->data, 1, out->len, stdout);
+    }
     if (fflush(stdout) == 0 && !ferror(stdout)) {
         return EXIT_DONE;
     }

@@ -152,8 +152,9 @@ def test_what_haproxys_users_type_is_passed_on_as_it_is(stage):
 
 
 def test_an_argument_of_a_short_word_is_one_word_of_the_command(stage):
-    done = stage.ctl("drain", "b/r2; show version")
-    assert done.returncode == 1 and done.stdout == ""
+    for command in (["drain", "b/r2; show version"], ["elect", "b/r9; show version"]):
+        done = stage.ctl(*command)
+        assert done.returncode == 1 and done.stdout == ""
     done = stage.ctl("show version\nshow version")
     assert done.returncode == 2 and "one line" in done.stderr
 

@@ -63,12 +63,13 @@ VIEWS = ["status", "servers", "frontends", "changes", "events"]
     '{"events":[[]],"changes":"x","backends":[{"servers":[1]}]}', "[" * 5000, '"' + "\\u0000" * 9,
     '{"backends":[{"name":{},"servers":{"name":1},"waiting":"many"}]}', "\xff\xfe", "[3]: No.",
     '{"router":{"uptime_ms":1e999,"sessions":-5}}', "\n\n\n", "[9]: x", "[3]"])
+@pytest.mark.sanitize
 def test_documents_that_are_none_end_in_a_status_and_no_crash(stage, answer):
     stage.says("show json", answer + "\n")
-    for view in VIEWS:
+    good = answer.startswith("{") and answer != "{"
+    for view in VIEWS if good else VIEWS[:1]:
         for form in ([], ["--json"]):
             done = stage.ctl(view, *form)
-            good = answer.startswith("{") and answer != "{"
             assert done.returncode == (0 if good else 1 if answer == "[3]: No." else 3), done
             assert good or (done.stderr and not done.stdout)
 
