@@ -315,7 +315,7 @@ static void use(struct names *n, const char *host, bool discovered)
         name = xcalloc(1, sizeof *name);
         snprintf(name->host, sizeof name->host, "%s", host);
         name->good_ms = NEVER;
-        n->items = xrealloc(n->items, (n->count + 1) * sizeof(*n->items));
+        n->items = xrealloc(n->items, (n->count + 1) * sizeof(struct name *));
         n->items[n->count++] = name;
     }
     name->used = true;
@@ -340,7 +340,7 @@ static void forget(struct names *n, size_t at)
 {
     discovery_release(&n->items[at]->known);
     free(n->items[at]);
-    memmove(&n->items[at], &n->items[at + 1], (n->count - at - 1) * sizeof(*n->items));
+    memmove(&n->items[at], &n->items[at + 1], (n->count - at - 1) * sizeof(struct name *));
     n->count--;
 }
 

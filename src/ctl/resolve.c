@@ -57,9 +57,9 @@ struct resolver {
     uv_timer_t look; /* while somebody waits for a turn: whether one has become slow */
 };
 
-static void desk_unref(struct desk *d)
+static void desk_unref(struct desk *d, unsigned count)
 {
-    if (atomic_fetch_sub(&d->references, 1) == 1) {
+    if (atomic_fetch_sub(&d->references, count) == count) {
         pthread_mutex_destroy(&d->mutex);
         free(d);
     }
@@ -67,7 +67,7 @@ static void desk_unref(struct desk *d)
 
 static void job_free(struct job *j)
 {
-    desk_unref(j->desk);
+    desk_unref(j->desk, 1);
     free(j);
 }
 
@@ -177,9 +177,9 @@ static void *run(void *argument)
     }
     pthread_mutex_unlock(&d->mutex);
     if (!open) {
-        job_free(j);
+        free(j);
     }
-    desk_unref(d);
+    desk_unref(d, open ? 1 : 2); /* and the job's */
     return NULL;
 }
 
@@ -213,31 +213,21 @@ static void on_look(uv_timer_t *timer)
     give_turns(container_of(timer, struct resolver, look));
 }
 
-static void answer(struct resolver *r, struct job *j)
-{
-    uint64_t now = loop_now_ms(r->loop);
-    list_remove(&j->node);
-    j->answer.took_ms = now - j->started_ms;
-    r->events->on_answer(r->context, &j->answer);
-    job_free(j);
-}
-
 static void on_done(struct message *m, void *receiver)
 {
     struct job *j = container_of(m, struct job, message);
-    struct resolver *r = j->desk->resolver; /* this thread alone changes it */
+    const struct desk *d = j->desk;
+    struct resolver *r = d->resolver; /* this thread alone changes it */
     (void)receiver;
-    if (r == NULL) {
-        job_free(j);
-        return;
+    if (r != NULL) {
+        list_remove(&j->node);
+        j->answer.took_ms = loop_now_ms(r->loop) - j->started_ms;
+        r->events->on_answer(r->context, &j->answer);
     }
-    struct desk *d = r->desk;
-    atomic_fetch_add(&d->references, 1);
-    answer(r, j);
     if (d->resolver != NULL) {
         give_turns(d->resolver);
     }
-    desk_unref(d);
+    job_free(j);
 }
 
 struct flight {
@@ -382,20 +372,20 @@ size_t resolver_busy(const struct resolver *r)
 static void on_closed(uv_handle_t *handle)
 {
     struct resolver *r = container_of((uv_timer_t *)handle, struct resolver, look);
-    desk_unref(r->desk);
+    desk_unref(r->desk, 1);
     free(r);
 }
 
 void resolver_close(struct resolver *r)
 {
     loop_assert(r->loop);
-    while (!list_empty(&r->queue)) {
-        struct job *j = container_of(r->queue.next, struct job, node);
-        list_remove(&j->node);
-        job_free(j);
+    LIST_EACH(it, &r->queue)
+    {
+        job_free(container_of(it, struct job, node));
     }
-    while (!list_empty(&r->flying)) {
-        list_remove(r->flying.next); /* their threads' from now on, or the mailbox's */
+    LIST_EACH(it, &r->flying)
+    {
+        list_remove(it); /* their threads' from now on, or the mailbox's */
     }
     pthread_mutex_lock(&r->desk->mutex);
     r->desk->resolver = NULL;

@@ -174,7 +174,7 @@ static size_t free_place(struct sentinels *s)
         i++;
     }
     if (i == s->count) {
-        s->items = xrealloc(s->items, (s->count + 1) * sizeof(*s->items));
+        s->items = xrealloc(s->items, (s->count + 1) * sizeof(struct sentinel *));
         s->count++;
     }
     return i;
