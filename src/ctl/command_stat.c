@@ -150,8 +150,9 @@ static void add_server_state(const struct control *c, size_t backend, size_t ser
              admin == ADMIN_MAINT   ? 1
              : admin == ADMIN_DRAIN ? 8
                                     : 0);
-    text_add(out, "%" PRId64 " %" PRId64 " %" PRId64 " ", number_of(&row, STATS_UWEIGHT),
-             number_of(&row, STATS_WEIGHT), number_of(&row, STATS_LASTCHG));
+    const struct server_config *s = row.view.config;
+    text_add(out, "%u %u %" PRId64 " ", s->weight,
+             s->weight_in_file > 0 ? s->weight_in_file : s->weight, number_of(&row, STATS_LASTCHG));
     text_add(out, "%d %d %" PRId64 " %d 0 0 0 %s %u - %d %u - - 0\n", check, check_result(check),
              number_of(&row, STATS_CHECK_HEALTH), b->probe == PROBE_OFF ? 0 : 6,
              row.view.config->host != NULL ? row.view.config->host : "-", port, b->tls,

@@ -190,7 +190,10 @@ def test_servers_state_and_conn_have_haproxys_columns(world, haproxy):
     assert world.run("show backend").splitlines() == ["# name", "b", "r"]
 
 
-def test_a_server_that_is_taken_out_says_so_in_its_state(world):
+def test_a_server_that_is_taken_out_or_weighted_says_so_in_its_state(world):
+    world.run.ok("set server b/s weight 7")
+    assert world.run("show servers state b").splitlines()[2].split()[7:9] == ["7", "1"]
+    world.run.ok("set server b/s weight 1")
     world.run.ok("set server b/s state maint")
     assert world.run("show servers state b").splitlines()[2].split()[6] == "1"
     world.run.ok("set server b/s state drain")
@@ -326,7 +329,8 @@ def test_topology_waiting_and_pool_say_what_is(world):
     assert re.match(r"b: waiting=0 limit=1024 primary=0 replica=0 any=0 held_ms=0 ",
                     world.run("show waiting"))
     assert json.loads(world.run("show json"))["router"]["pid"] == world.router.pid
-    assert "s" in world.run("show events")
+    world.run("pause backend b;resume backend b")
+    assert "b: paused by the operator" in world.run("show events")
 
 
 # Bad peers.
