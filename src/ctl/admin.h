@@ -2,7 +2,7 @@
  * with a password or without (authorize.h). At most ADMIN_CONNECTIONS at once, ADMIN_REQUEST_BYTES
  * a request, ADMIN_UNSENT_BYTES of answers that are not read, one deadline for each; a slow reader
  * costs its own answer and nothing else. Who comes when all places are taken waits in the kernel's
- * queue, but not for the idle, and not for those that take longer than a second. */
+ * queue, but not for the idle, and not long for those that are slow (admin_room.c). */
 #ifndef ROUTER_CTL_ADMIN_H
 #define ROUTER_CTL_ADMIN_H
 

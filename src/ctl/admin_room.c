@@ -4,7 +4,9 @@
 #include "ctl/admin_client.h"
 #include "ctl/control.h"
 
-#define SLOW_MS 1000 /* who takes longer may lose its place to another */
+/* Who takes longer may lose its place to another. A request is a packet or two. */
+#define ASKING_MS  250
+#define READING_MS 1000
 
 static bool is_idle(const struct client *client)
 {
@@ -45,8 +47,8 @@ struct client *admin_slowest(struct admin *a, enum client_state state, uint64_t 
 struct client *admin_who_makes_room(struct admin *a)
 {
     struct client *found = longest_idle(a);
-    found = found != NULL ? found : admin_slowest(a, CLIENT_READ, SLOW_MS);
-    return found != NULL ? found : admin_slowest(a, CLIENT_WRITE, SLOW_MS);
+    found = found != NULL ? found : admin_slowest(a, CLIENT_READ, ASKING_MS);
+    return found != NULL ? found : admin_slowest(a, CLIENT_WRITE, READING_MS);
 }
 
 void admin_watch(struct admin *a)

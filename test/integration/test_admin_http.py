@@ -110,10 +110,11 @@ def test_a_request_may_come_byte_by_byte(world):
 
 
 def test_a_hundred_at_once_are_all_answered(world):
-    socks = [world.connect() for _ in range(100)]
+    socks = []
     try:
-        for sock in socks:
-            sock.sendall(request("/stats.json"))    # none says that it will close
+        for _ in range(100):
+            socks.append(world.connect())
+            socks[-1].sendall(request("/stats.json"))   # none says that it will close
         files = [sock.makefile("rb") for sock in socks]
         began = time.monotonic()
         for file in files:
@@ -137,7 +138,7 @@ def admin_descriptors(world):
 
 
 def test_connections_are_bounded_and_silence_cannot_lock_others_out_for_long(world):
-    socks = [world.connect() for _ in range(CONNECTIONS + 36)]
+    socks = [world.connect() for _ in range(600)]
     try:
         until(lambda: admin_descriptors(world) == CONNECTIONS, "the limit to be reached")
         cpu = world.router.process.cpu_seconds()
@@ -147,7 +148,7 @@ def test_connections_are_bounded_and_silence_cannot_lock_others_out_for_long(wor
             sock.sendall(request("/healthz"))
             assert read_answer(file)[0] == 200
         waited = time.monotonic() - began
-        assert waited < REQUEST_SECONDS / 2 * SLOW      # the silent made room
+        assert waited < REQUEST_SECONDS * SLOW          # 600 / 64 times would be 94 s
         assert admin_descriptors(world) <= CONNECTIONS
         assert world.router.process.cpu_seconds() - cpu < 0.2 * waited, "it spins"
     finally:
@@ -220,7 +221,8 @@ def test_whoever_pipelines_much_does_not_hold_up_the_others(world):
     count = 1500
     with world.connect() as greedy:
         def drain():
-            read_all(greedy)
+            while greedy.recv(65536):   # keeping it all would take Python longer than the router
+                pass
             done.set()
 
         done = threading.Event()

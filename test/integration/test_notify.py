@@ -58,13 +58,13 @@ def start(home, manager, sections=None, **options):
 @pytest.mark.parametrize("abstract", [False, True])
 def test_ready_and_stopping_are_told(home, abstract):
     manager = Manager(home, abstract)
-    router = start(home, manager, shutdown_delay="2s", drain_timeout="3s")
+    router = start(home, manager, shutdown_delay="300ms", drain_timeout="3s")
     manager.wait("READY=1")
     assert manager.lines().count("READY=1") == 1
     assert manager.beats() == 0 and "STOPPING=1" not in manager.lines()
     manager.wait("STATUS=serving, 0 sessions; b: 1 of 1 servers")
     router.stop()
-    assert ["STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000"] in manager.listen()
+    assert ["STOPPING=1", "EXTEND_TIMEOUT_USEC=13300000"] in manager.listen()
     assert manager.lines()[-1].startswith("STATUS=draining")
 
 
