@@ -136,7 +136,13 @@ static void offer_value(struct completion *c, const char *words)
         offer_names(c, "frontends");
     } else if (strcasestr(words, "backend") != NULL) {
         offer_names(c, "backends");
-    } else if (strcmp(words, "state") == 0) {
+    }
+}
+
+/* The usage only says "...": what is known of the word before it. */
+static void offer_rest(struct completion *c)
+{
+    if (c->count > 1 && strcmp(c->typed[c->count - 2], "state") == 0) {
         offer(c, "ready");
         offer(c, "drain");
         offer(c, "maint");
@@ -145,7 +151,10 @@ static void offer_value(struct completion *c, const char *words)
 
 static void offer_usage_word(struct completion *c, const struct usage_word *w)
 {
-    if (w->any) {
+    if (strcmp(w->words, "...") == 0) {
+        offer_rest(c);
+        return;
+    } else if (w->any) {
         offer_value(c, w->words);
         if (w->shorter) {
             offer_names(c, "backends");

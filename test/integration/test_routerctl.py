@@ -123,6 +123,12 @@ def test_a_server_is_drained_and_taken_back(stage):
         assert state == (word if word != "ready" else "up")
 
 
+def test_a_weight_is_set(stage):
+    stage.done("weight", "b/r2", "7")
+    assert stage.done("get", "weight", "b/r2") == "7 (initial 1)\n"
+    assert stage.json("servers", "b/r2")[0]["weight"] == 7
+
+
 def test_who_waits_and_how_full_servers_are_are_tables(stage):
     assert stage.json("waiting")[0]["id"] == "b"
     assert rows(stage.done("waiting", "b"))[1][:2] == ["b", "0"]
