@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/list.h"
 #include "ctl/certificates.h"
 #include "ctl/events.h"
 #include "ctl/probes.h"
