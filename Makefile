@@ -165,6 +165,12 @@ bench-metrics:
 	@$(SUBMAKE) all
 	@ROUTER_BUILD=$(abspath $(BUILD)) $(PYTHON) bench/metrics.py
 
+# What a reload costs with 5,000 living sessions.
+bench-reload:
+	@.ci/need 'make bench-reload' $(BUILD_PACKAGES) python3
+	@$(SUBMAKE) all
+	@ROUTER_BUILD=$(abspath $(BUILD)) $(PYTHON) bench/reload.py
+
 # Every rule is tried, so that one run tells everything.
 lint:
 	@.ci/need 'make lint' $(BUILD_PACKAGES) $(LINT_PACKAGES) libcmocka-dev
@@ -259,6 +265,6 @@ clean:
 	rm -rf build
 
 -include $(OBJECTS:.o=.d) $(ROUTERCTL_OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(BUILD)/man/gen.d
-.PHONY: all unit man demo check bench bench-tls bench-failover bench-metrics lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
+.PHONY: all unit man demo check bench bench-tls bench-failover bench-metrics bench-reload lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
     format fuzz fuzz-run install deb clean $(FUZZ_RUNS) $(TIDY)
 .DELETE_ON_ERROR:
