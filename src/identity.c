@@ -113,8 +113,8 @@ int identity_begin(struct identity *id, const struct config *config, int inherit
     id->pid_file.fd = -1;
     int rc = find(&id->privileges, config, why, why_size);
     rc = rc != 0 ? rc : check_files(&id->privileges, config, why, why_size);
-    if (rc == 0 && inherited >= 0 && config->router.pid_file != NULL) {
-        pid_file_inherit(&id->pid_file, inherited, config->router.pid_file);
+    if (rc == 0 && inherited >= 0 &&
+        pid_file_inherit(&id->pid_file, inherited, config->router.pid_file)) {
         return 0;
     }
     return rc != 0 ? rc : pid_file_take(&id->pid_file, config->router.pid_file, why, why_size);

@@ -42,6 +42,7 @@ struct router {
     unsigned workers_ready; /* initialised */
     struct control_size sized;
     struct sockets bound; /* until control has them */
+    struct sockets rest;  /* of the process before, until it is our turn: nobody listens on them */
     int admin_fd;
     struct address admin_at;
     struct listener_path admin_path;
@@ -68,17 +69,12 @@ static int explain(struct router *r, int rc, const char *fmt, ...)
 static int bind_all(struct router *r)
 {
     char why[SOCKETS_WHY_MAX];
-    struct sockets there = {.workers = r->worker_count};
+    r->rest.workers = r->worker_count;
     if (r->heritage != NULL) {
-        heritage_sockets(r->heritage, r->worker_count, &there);
+        heritage_sockets(r->heritage, r->worker_count, &r->rest);
     }
-    int rc = sockets_follow(&there, r->config, &r->bound, why);
-    if (rc != 0) {
-        sockets_release(&there);
-        return explain(r, rc, "%s", why);
-    }
-    sockets_replace(&there, &r->bound);
-    return 0;
+    int rc = sockets_inherit(&r->rest, r->config, &r->bound, why);
+    return rc == 0 ? 0 : explain(r, rc, "%s", why);
 }
 
 static int bind_admin(struct router *r)
@@ -208,6 +204,8 @@ static int serve_operators(struct router *r)
 static void on_turn(void *context)
 {
     struct router *r = context;
+    sockets_release(&r->rest);
+    heritage_settle(r->heritage);
     if (r->identity.pid_file.fd >= 0 && pid_file_write(r->identity.pid_file.fd) != 0) {
         log_warn("cannot write the pid_file");
     }
@@ -297,6 +295,8 @@ static void abandon(struct router *r)
 
 static void free_parts(struct router *r)
 {
+    sockets_disown(&r->rest); /* it was never our turn */
+    sockets_release(&r->rest);
     heritage_free(r->heritage);
     control_sockets_release(r->sockets);
     certificates_release(&r->certificates);

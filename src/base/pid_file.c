@@ -52,9 +52,13 @@ int pid_file_write(int fd)
     return ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)len, 0) == len ? 0 : -errno;
 }
 
-void pid_file_inherit(struct pid_file *f, int fd, const char *path)
+bool pid_file_inherit(struct pid_file *f, int fd, const char *path)
 {
-    *f = (struct pid_file){fd, path};
+    bool same = path != NULL && is_named(fd, path);
+    if (same) {
+        *f = (struct pid_file){fd, path};
+    }
+    return same;
 }
 
 void pid_file_leave(struct pid_file *f)

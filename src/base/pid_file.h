@@ -3,6 +3,7 @@
 #ifndef ROUTER_BASE_PID_FILE_H
 #define ROUTER_BASE_PID_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct pid_file {
@@ -13,8 +14,9 @@ struct pid_file {
 /* Locks the file and writes our id into it. NULL: there is none. 0, or a negative errno with one
  * line in `why`; -EBUSY: another process holds it. */
 int pid_file_take(struct pid_file *f, const char *path, char *why, size_t why_size);
-/* The same file, which another process has locked and handed to us; our id is not in it yet. */
-void pid_file_inherit(struct pid_file *f, int fd, const char *path);
+/* The same file, which another process has locked and handed to us; our id is not in it yet. False:
+ * `fd` is not what `path` leads to, and is left to the caller. */
+bool pid_file_inherit(struct pid_file *f, int fd, const char *path);
 /* Writes our id. 0 or a negative errno. */
 int pid_file_write(int fd);
 /* Leaves it to another process. */

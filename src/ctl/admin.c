@@ -421,6 +421,16 @@ void admin_adopt(struct admin *a)
     authorizer_set(&a->authorizer, &a->control->config->router);
 }
 
+void admin_leave(struct admin *a)
+{
+    listener_leave(&a->listener);
+}
+
+unsigned admin_clients(const struct admin *a)
+{
+    return a->open;
+}
+
 int admin_fd(const struct admin *a)
 {
     return a->listener.fd;

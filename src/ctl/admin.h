@@ -17,8 +17,12 @@ struct control;
 struct admin *admin_new(struct control *c, int fd);
 /* The running configuration is another one: it may ask for another password. */
 void admin_adopt(struct admin *a);
-/* Looks whether files with passwords have changed. */
+/* Another process accepts there now. */
+void admin_leave(struct admin *a);
+/* How many clients there are. */
+unsigned admin_clients(const struct admin *a);
 int admin_fd(const struct admin *a); /* that listens; borrowed */
+/* Looks whether files with passwords have changed. */
 void admin_look_at_files(struct admin *a);
 /* Closes the listener and all connections; memory is freed from the loop's close callbacks. */
 void admin_close(struct admin *a);

@@ -12,6 +12,7 @@
 #include "ctl/control.h"
 #include "ctl/named.h"
 #include "ctl/names.h"
+#include "ctl/predecessor.h"
 #include "model/cancel_table.h"
 #include "model/client_table.h"
 #include "model/config_follow.h"
@@ -84,6 +85,10 @@ static int prepare(struct control *c, struct plan *p, char why[APPLY_WHY_MAX])
     if (c->draining || c->stopping || c->upgrade != NULL) {
         snprintf(why, APPLY_WHY_MAX, "the router is about to end");
         return UV_ECANCELED;
+    }
+    if (!p->derived && !predecessor_is_over(c)) {
+        snprintf(why, APPLY_WHY_MAX, "the process before serves still");
+        return UV_EBUSY;
     }
     if (c->leaving_count >= CHANGES_MAX) {
         snprintf(why, APPLY_WHY_MAX, "too many changes at once: try again in a few seconds");
@@ -279,12 +284,16 @@ static struct tls_context **refs_of(struct tls_context *const *contexts, size_t 
     return copy;
 }
 
-static struct change_listener *listeners_for(struct sockets *s, unsigned worker)
+/* It listens as soon as it is our turn. */
+static struct change_listener *listeners_for(struct control *c, unsigned worker)
 {
+    struct sockets *s = &c->bound;
+    bool listens = predecessor_is_over(c);
     struct change_listener *out = xcalloc(s->count + 1, sizeof(*out));
     for (size_t i = 0; i < s->count; i++) {
         struct bound *b = &s->items[i];
-        out[i] = (struct change_listener){b->bind, b->frontend, sockets_take(b, worker)};
+        out[i] =
+            (struct change_listener){b->bind, b->frontend, listens ? sockets_take(b, worker) : -1};
     }
     return out;
 }
@@ -302,7 +311,7 @@ struct change *apply_change(struct control *c, unsigned worker)
         .clients = c->clients,
         .cancels = c->cancels,
         .refusing_max = c->refusing_max,
-        .listeners = listeners_for(&c->bound, worker),
+        .listeners = listeners_for(c, worker),
         .listener_count = c->bound.count,
         .frontend_tls = refs_of(c->certificates->frontend_tls, c->config->frontend_count),
         .backend_tls = refs_of(c->certificates->backend_tls, c->config->backend_count),

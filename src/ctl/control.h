@@ -127,10 +127,13 @@ struct backend_control {
  * (shutdown_delay); no listener accepts any more, sessions finish, servers are probed and fenced as
  * ever (drain_timeout); what is left is closed and counted; the workers end, then the loop. */
 struct drain {
-    uv_timer_t timer;  /* the end of shutdown_delay; then looks whether the drain is over */
-    uint64_t until_ms; /* loop time */
-    bool doors_closed; /* topologies say that nobody new comes in */
-    bool timed_out;    /* drain_timeout is over, and sessions were left */
+    uv_timer_t timer;   /* the end of shutdown_delay; then looks whether the drain is over */
+    uint64_t until_ms;  /* loop time */
+    uint64_t leave_ms;  /* the same: when operators who are still here have to leave */
+    bool doors_closed;  /* topologies say that nobody new comes in */
+    bool timed_out;     /* drain_timeout is over, and sessions were left */
+    bool for_successor; /* nobody has told us to end but the one that takes our place */
+    bool asked;         /* ... and now somebody has */
 };
 
 /* What a configuration may use of this machine (capacity.h). */

@@ -101,6 +101,18 @@ int control_sockets_start(struct control_sockets *s, struct control *c)
     return rc;
 }
 
+void control_sockets_leave(struct control_sockets *s)
+{
+    for (size_t i = 0; s != NULL && i < s->count; i++) {
+        listener_leave(&s->places[i].listener);
+    }
+}
+
+unsigned control_sockets_clients(const struct control_sockets *s)
+{
+    return s != NULL ? s->open : 0;
+}
+
 void control_sockets_close(struct control_sockets *s)
 {
     if (s == NULL || s->control == NULL || s->closing) {

@@ -29,6 +29,10 @@ int control_sockets_bind(struct control_sockets **out, const struct config *conf
                          struct heritage *heritage, char *why, size_t why_size);
 /* Serves. 0, or a UV_* code: then control_sockets_close() is still to be called. */
 int control_sockets_start(struct control_sockets *s, struct control *c);
+/* Another process accepts there now. NULL is fine. */
+void control_sockets_leave(struct control_sockets *s);
+/* How many clients there are. NULL is fine. */
+unsigned control_sockets_clients(const struct control_sockets *s);
 /* Loop thread: closes the listeners and all connections. NULL is fine. */
 void control_sockets_close(struct control_sockets *s);
 /* After the loop has ended, or never ran: removes the files and frees. NULL is fine. */

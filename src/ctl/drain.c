@@ -1,11 +1,14 @@
 /* control_drain() and what follows from it; see struct drain. */
 #include "base/macros.h"
 #include "base/mem.h"
+#include "ctl/admin.h"
 #include "ctl/control.h"
+#include "ctl/control_socket.h"
 #include "ctl/reporter.h"
 #include "net/mailbox.h"
 
-#define LOOK_MS 20
+#define LOOK_MS  20
+#define LEAVE_MS 1000 /* for operators to get the answers that they wait for */
 
 void control_stop(struct control *c)
 {
@@ -22,10 +25,29 @@ void control_stop(struct control *c)
     }
 }
 
+/* Whoever comes now is answered by the process that has taken our place. */
+static bool operators_left(struct control *c)
+{
+    unsigned here = c->admin != NULL ? admin_clients(c->admin) : 0;
+    here += control_sockets_clients(c->sockets);
+    if (here > 0 && loop_now_ms(&c->loop) < c->drain.leave_ms) {
+        return false;
+    }
+    if (c->admin != NULL) {
+        admin_close(c->admin);
+        c->admin = NULL;
+    }
+    control_sockets_close(c->sockets);
+    return true;
+}
+
 /* Nobody new comes in once all workers have acknowledged that they closed their listeners. */
 static void on_look(uv_timer_t *timer)
 {
     struct control *c = container_of(timer, struct control, drain.timer);
+    if (c->handed_over && !operators_left(c)) {
+        return;
+    }
     unsigned left = atomic_load(&c->shared->router->sessions);
     bool closed = fence_acked_by_all(c) >= c->published->generation;
     if (loop_now_ms(&c->loop) >= c->drain.until_ms) {
@@ -56,18 +78,27 @@ void drain_for_successor(struct control *c)
     c->draining = true;
     c->drain.doors_closed = true;
     c->drain.until_ms = UINT64_MAX;
+    c->drain.for_successor = true;
     fence_publish(c);
 }
 
 void drain_until_done(struct control *c)
 {
+    if (c->drain.asked) {
+        c->drain.until_ms = loop_now_ms(&c->loop) + c->config->router.drain_timeout;
+    }
+    c->drain.leave_ms = loop_now_ms(&c->loop) + LEAVE_MS;
+    if (c->admin != NULL) {
+        admin_leave(c->admin);
+    }
+    control_sockets_leave(c->sockets);
     uv_timer_start(&c->drain.timer, on_look, LOOK_MS, LOOK_MS);
 }
 
 void drain_undo(struct control *c)
 {
     c->draining = false;
-    c->drain.doors_closed = false;
+    c->drain.doors_closed = c->drain.for_successor = c->drain.asked = false;
 }
 
 static void on_delay_over(uv_timer_t *timer)
@@ -78,6 +109,7 @@ static void on_delay_over(uv_timer_t *timer)
 void control_drain(struct control *c)
 {
     loop_assert(&c->loop);
+    c->drain.asked = c->drain.for_successor;
     if (c->handed_over) { /* what is left has no longer than others */
         c->drain.until_ms = loop_now_ms(&c->loop) + c->config->router.drain_timeout;
     }

@@ -1,5 +1,6 @@
 #include "ctl/heritage.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -88,6 +89,7 @@ int heritage_receive(struct heritage **out, char why[HERITAGE_WHY_MAX])
     struct heritage *h = xcalloc(1, sizeof *h);
     *h = (struct heritage){.channel = atoi(number), .pid_file = -1};
     unsetenv(HERITAGE_VARIABLE);
+    fcntl(h->channel, F_SETFD, FD_CLOEXEC);
     int rc = receive_all(h);
     if (rc != 0) {
         snprintf(why, HERITAGE_WHY_MAX, "upgrade: what the process before hands over: %s",
@@ -118,6 +120,19 @@ int heritage_take(struct heritage *h, const struct address *at)
     return h != NULL ? take(h, at, false) : -1;
 }
 
+void heritage_settle(struct heritage *h)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        struct inherited *one = &h->items[i];
+        if (one->fd >= 0) {
+            struct listener_path path = listener_path_of(&one->at);
+            close(one->fd);
+            one->fd = -1;
+            listener_unlink(&one->at, &path);
+        }
+    }
+}
+
 /* Sockets for each worker: as many as there are; then, where there are not enough, the same ones
  * again. */
 static bool take_set(struct heritage *h, const struct address *at, unsigned workers, int *fds)
@@ -126,10 +141,15 @@ static bool take_set(struct heritage *h, const struct address *at, unsigned work
     while (got < workers && (fds[got] = take(h, at, true)) >= 0) {
         got++;
     }
-    for (unsigned i = got; i < workers && got > 0; i++) {
-        fds[i] = dup(fds[i % got]);
+    unsigned have = got;
+    while (have < workers && got > 0 &&
+           (fds[have] = fcntl(fds[have % got], F_DUPFD_CLOEXEC, 0)) >= 0) {
+        have++;
     }
-    return got > 0;
+    for (unsigned i = 0; i < have && have < workers; i++) { /* out of descriptors */
+        close(fds[i]);
+    }
+    return got > 0 && have == workers;
 }
 
 void heritage_sockets(struct heritage *h, unsigned workers, struct sockets *out)

@@ -35,8 +35,10 @@ int heritage_receive(struct heritage **out, char why[HERITAGE_WHY_MAX]);
 /* A socket for operators at that address; -1 = there is none. NULL is fine. */
 int heritage_take(struct heritage *h, const struct address *at);
 /* All sockets for clients, as sockets_follow() wants to have them: so many of each address for each
- * bind. Those that are left over are closed by sockets_release(). */
+ * bind, for sockets_inherit(). */
 void heritage_sockets(struct heritage *h, unsigned workers, struct sockets *out);
+/* It is our turn: sockets that nobody wanted are closed, and their files removed. */
+void heritage_settle(struct heritage *h);
 /* Before the probes begin: who was elected, and whatever that was known by. */
 void heritage_remember(const struct heritage *h, struct control *c);
 void heritage_free(struct heritage *h); /* NULL is fine */

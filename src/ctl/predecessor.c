@@ -30,6 +30,11 @@ struct predecessor {
     void *context;
 };
 
+bool predecessor_is_over(const struct control *c)
+{
+    return c->predecessor == NULL || c->predecessor->serving;
+}
+
 static void say(struct predecessor *p, const char *word)
 {
     /* A few bytes into an empty channel: if they do not go through, it is dead, and tells so. */

@@ -5,6 +5,8 @@
 #ifndef ROUTER_CTL_PREDECESSOR_H
 #define ROUTER_CTL_PREDECESSOR_H
 
+#include <stdbool.h>
+
 struct control;
 struct heritage;
 
@@ -14,6 +16,8 @@ int predecessor_begin(struct control *c, struct heritage *h, void (*on_turn)(voi
                       void *context);
 /* Something may have become known: says that we are ready, once. Nothing if there is none. */
 void predecessor_maybe_ready(struct control *c);
+/* Whether it is our turn: always, if there is none. */
+bool predecessor_is_over(const struct control *c);
 /* At the end. */
 void predecessor_end(struct control *c);
 

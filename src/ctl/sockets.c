@@ -117,6 +117,44 @@ int sockets_follow(const struct sockets *now, const struct config *next, struct 
     return rc;
 }
 
+static void mark_taken(struct sockets *s, bool taken)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        for (unsigned w = 0; w < s->workers; w++) {
+            int fd = number_of(s->items[i].fds[w]);
+            s->items[i].fds[w] = taken ? ~fd : fd;
+        }
+    }
+}
+
+/* What `next` does not have stays in `now`. */
+static void keep_rest(struct sockets *now, const struct sockets *next)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < now->count; i++) {
+        size_t from = 0;
+        if (find(next, &now->items[i].at, &from) == NULL) {
+            now->items[kept++] = now->items[i];
+        } else {
+            free(now->items[i].fds);
+        }
+    }
+    now->count = kept;
+}
+
+int sockets_inherit(struct sockets *theirs, const struct config *config, struct sockets *out,
+                    char why[SOCKETS_WHY_MAX])
+{
+    mark_taken(theirs, true); /* not ours to close, should it fail */
+    int rc = sockets_follow(theirs, config, out, why);
+    mark_taken(theirs, false);
+    if (rc == 0) {
+        mark_taken(out, false);
+        keep_rest(theirs, out);
+    }
+    return rc;
+}
+
 static void release_items(struct sockets *s)
 {
     for (size_t i = 0; i < s->count; i++) {
@@ -153,15 +191,8 @@ void sockets_abandon(struct sockets *next)
 
 void sockets_replace(struct sockets *now, struct sockets *next)
 {
-    for (size_t i = 0; i < now->count; i++) {
-        const struct bound *b = &now->items[i];
-        size_t from = 0;
-        if (find(next, &b->at, &from) == NULL) {
-            close_fresh(now, b);
-            listener_unlink(&b->at, &b->path);
-        }
-    }
-    release_items(now);
+    keep_rest(now, next);
+    sockets_release(now);
     *now = *next;
 }
 

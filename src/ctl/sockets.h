@@ -34,6 +34,10 @@ size_t sockets_count(const struct config *c);
  * all zero but for `workers`. */
 int sockets_follow(const struct sockets *now, const struct config *next, struct sockets *out,
                    char why[SOCKETS_WHY_MAX]);
+/* The same for what another process listens on as well, until it does not any more: what `config`
+ * does not listen on stays in `theirs`; and all of it, if it fails. */
+int sockets_inherit(struct sockets *theirs, const struct config *config, struct sockets *out,
+                    char why[SOCKETS_WHY_MAX]);
 /* `next` takes the place of `now`: socket files that are not listened on any more are removed. */
 void sockets_replace(struct sockets *now, struct sockets *next);
 /* Gives up what sockets_follow() has made. */

@@ -131,10 +131,13 @@ static void fail(struct upgrade *u, const char *why)
         holdings_unlimit(c);
         accept_again(u);
     }
+    bool asked_to_end = c->drain.asked;
     u->state = UPGRADE_FAILED;
     uv_poll_stop(&u->poll);
-    uv_process_kill(&u->child, SIGKILL);
-    give_up(u);
+    uv_process_kill(&u->child, SIGKILL); /* its exit, which is to be waited for, ends this */
+    if (asked_to_end) {
+        control_drain(c);
+    }
 }
 
 static void on_exit_of_child(uv_process_t *child, int64_t status, int term_signal)
@@ -144,9 +147,12 @@ static void on_exit_of_child(uv_process_t *child, int64_t status, int term_signa
     if (u->closing || u->state == UPGRADE_OVER) { /* who takes over a service may restart it */
         return;
     }
-    snprintf(why, sizeof why, "it ended with %s %d", term_signal != 0 ? "signal" : "status",
-             term_signal != 0 ? term_signal : (int)status);
-    fail(u, why);
+    if (u->state != UPGRADE_FAILED) {
+        snprintf(why, sizeof why, "it ended with %s %d", term_signal != 0 ? "signal" : "status",
+                 term_signal != 0 ? term_signal : (int)status);
+        fail(u, why);
+    }
+    give_up(u);
 }
 
 /* Sending ----------------------------------------------------------------------------------- */
@@ -296,11 +302,6 @@ static void on_taken(struct upgrade *u)
     }
     sockets_disown(&c->bound);
     control_sockets_disown(c->sockets);
-    control_sockets_close(c->sockets);
-    if (c->admin != NULL) {
-        admin_close(c->admin);
-        c->admin = NULL;
-    }
     events_add(&c->events, "", "upgrade",
                "process %d accepts clients now; %u sessions of this one go on", u->child.pid,
                atomic_load(&c->shared->router->sessions));
@@ -334,7 +335,7 @@ static void on_writable_or_readable(uv_poll_t *poll, int status, int events)
             return;
         }
     }
-    if (!u->closing) {
+    if (!u->closing && u->state != UPGRADE_FAILED) {
         pump(u);
     }
 }
@@ -355,7 +356,7 @@ static void on_look(uv_timer_t *timer)
             tell_holdings(u);
             pump(u);
         }
-    } else if (loop_now_ms(&u->control->loop) >= u->until_ms) {
+    } else if (u->state != UPGRADE_FAILED && loop_now_ms(&u->control->loop) >= u->until_ms) {
         fail(u, "it takes too long");
     }
 }

@@ -208,7 +208,8 @@ static bool take_range(struct gtid_set *set, const char *value)
 {
     struct gtid_range r = {0};
     int used = 0;
-    if (set->count == GTID_RANGES_MAX) {
+    if (set->count == GTID_RANGES_MAX ||
+        strspn(value, "0123456789abcdef") != 2 * sizeof r.source.bytes) {
         return false;
     }
     for (size_t k = 0; k < sizeof r.source.bytes; k++) {

@@ -231,10 +231,15 @@ static void on_close(uv_handle_t *handle)
 
 void listener_close(struct listener *l)
 {
+    for (int i = 0; l->open && i < BACKLOG && accept_one(l); i++) {
+    }
+    listener_leave(l);
+}
+
+void listener_leave(struct listener *l)
+{
     if (!l->open) {
         return;
-    }
-    for (int i = 0; i < BACKLOG && accept_one(l); i++) {
     }
     l->open = false;
     uv_close((uv_handle_t *)&l->poll, on_close);

@@ -50,5 +50,7 @@ void listener_resume(struct listener *l);
 /* Accepts what the kernel has queued already (closing a SO_REUSEPORT listener would reset it),
  * then closes. Idempotent. */
 void listener_close(struct listener *l);
+/* The same, but whoever is queued is another process' to accept. */
+void listener_leave(struct listener *l);
 
 #endif

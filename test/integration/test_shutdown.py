@@ -69,7 +69,7 @@ def test_shutdown_delay_takes_clients_while_readyz_already_says_no(home):
     assert client.recv(4) == b"more"
     client.close()
     assert router.process.wait(5) == 0
-    assert router.log.index("about to drain") < router.log.index("draining: 1 sessions")
+    assert router.log.index("about to drain") < router.log.index("draining: ")
     router.check_log()
 
 
