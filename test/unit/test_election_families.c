@@ -217,11 +217,13 @@ static void check_unseated(struct draw *d, size_t winner, size_t old)
     bool followed = votes > ballot_votes(&b, had->lineage.id);
     bool contains =
         gtid_contains(&new->gtids, &had->gtids) && gtid_missing(&new->gtids, &had->gtids) > 0;
+    /* What the operator has taken out is not asked for what it has for ever. */
+    bool word = had->barred && e->in.on_conflict == CONFLICT_KEEP;
     unseated[d->family]++;
     if (d->family == MARIADB) {
-        promise(d, contains || followed, "unseated by one that lacks a transaction");
+        promise(d, contains || followed || word, "unseated by one that lacks a transaction");
     } else if (d->family == MYSQL) {
-        promise(d, followed, "unseated, and nothing is known of who has what");
+        promise(d, followed || word, "unseated, and nothing is known of who has what");
     } else if (d->family == GROUP) {
         promise(d, new->term > had->term, "unseated by one of no later view");
     } else if (d->family == GALERA) {
