@@ -56,23 +56,24 @@ def test_sessions_queues_and_probes_go_on(home, clock, seconds):
         + tcp_backend(server, name="x", server_max_connections=1, queue_timeout="1h")
         + frontend("g", other, "y") + redis_backend(redis, name="y"), env=clock.env)
     router.wait_primary("r", "y")
-    with connect(local(port)) as one, connect(local(port), 30) as two:
-        ask(one)
-        two.sendall(b"ping")
-        router.wait_for(lambda s: s.backend("x")["waiting"] == 1, "one to wait")
-        clock.jump(seconds)
-        until(lambda: shows_another_year(router), "the log to show another year", 10)
-        ask(one)
-        stats = router.stats()
-        assert stats.backend("x")["waiting"] == 1
-        assert stats.backend("y")["verdict"] == "primary"
-        assert 0 <= stats["router"]["uptime_ms"] < 3600_000
-        redis.pause()
-        router.wait_for(lambda s: s.backend("y")["verdict"] != "primary", "the probe to notice")
-        redis.resume()
-        router.wait_primary("r", "y")
-        one.close()
-        assert two.recv(4) == b"ping"
+    one = home.keep(connect(local(port)))
+    ask(one)
+    two = home.keep(connect(local(port), 30))
+    two.sendall(b"ping")
+    router.wait_for(lambda s: s.backend("x")["waiting"] == 1, "one to wait")
+    clock.jump(seconds)
+    until(lambda: shows_another_year(router), "the log to show another year", 10)
+    ask(one)
+    stats = router.stats()
+    assert stats.backend("x")["waiting"] == 1
+    assert stats.backend("y")["verdict"] == "primary"
+    assert 0 <= stats["router"]["uptime_ms"] < 3600_000
+    redis.pause()
+    router.wait_for(lambda s: s.backend("y")["verdict"] != "primary", "the probe to notice")
+    redis.resume()
+    router.wait_primary("r", "y")
+    one.close()
+    assert two.recv(4) == b"ping"
 
 
 def test_a_certificate_that_has_expired_by_then_is_told_and_stays_in_use(home, clock):
