@@ -136,8 +136,11 @@ demo:
 	@$(SUBMAKE) --silent all
 	@$(PYTHON) examples/demo/demo.py --router $(BUILD)/router
 
-check:
+# What `make check` needs, before two of them run side by side.
+needs:
 	@.ci/need 'make check' $(BUILD_PACKAGES) $(CHECK_PACKAGES)
+
+check: needs
 	@$(SUBMAKE) all unit
 	@$(PYTEST) test $(if $(SANITIZE),-m sanitize)
 
@@ -265,6 +268,6 @@ clean:
 	rm -rf build
 
 -include $(OBJECTS:.o=.d) $(ROUTERCTL_OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(BUILD)/man/gen.d
-.PHONY: all unit man demo check bench bench-tls bench-failover bench-metrics bench-reload lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
+.PHONY: all unit man demo needs check bench bench-tls bench-failover bench-metrics bench-reload lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
     format fuzz fuzz-run install deb clean $(FUZZ_RUNS) $(TIDY)
 .DELETE_ON_ERROR:

@@ -1,5 +1,6 @@
 """Compares how long the stages of .ci/run took with the table in test/README.md, which promises it
-to whoever waits. Arguments: the README, a file with a line "STAGE<tab>SECONDS" for each stage.
+to whoever waits. Arguments: the README, a file with a line "STAGE<tab>SECONDS" for each stage, and
+one for the whole, because stages run side by side.
 
 A machine may be busy, so only a stage that took more than twice its time and a minute fails; so
 does one that the table does not have, and a whole that takes longer than the project allows."""
@@ -19,13 +20,14 @@ def read_table(path):
 def judge(told, took):
     """The complaints, a line each."""
     wrong = []
+    whole = took.pop("whole")
     for name, seconds in took.items():
         if name not in told:
             wrong.append(f"test/README.md does not say how long `{name}` takes: {seconds} s")
         elif seconds > 2 * told[name] + 60:
             wrong.append(f"`{name}` took {seconds} s, test/README.md says {told[name]} s")
-    if sum(took.values()) > WHOLE:
-        wrong.append(f"the whole took {sum(took.values())} s: more than {WHOLE} s")
+    if whole > WHOLE:
+        wrong.append(f"the whole took {whole} s: more than {WHOLE} s")
     return wrong
 
 
