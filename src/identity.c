@@ -123,7 +123,11 @@ int identity_begin(struct identity *id, const struct config *config, int inherit
 int identity_settle(struct identity *id, const struct config *config, char *why, size_t why_size)
 {
     give_all(&id->privileges, config);
-    return privileges_drop(&id->privileges, binds_low(config), why, why_size);
+    int rc = privileges_drop(&id->privileges, binds_low(config), why, why_size);
+    if (rc == 0 && config_knows_secrets(config)) {
+        privileges_hide_memory();
+    }
+    return rc;
 }
 
 void identity_end(struct identity *id)

@@ -5,7 +5,6 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -29,23 +28,6 @@ static void print_version(void)
 {
     printf("router %s\nlibuv %s\nhiredis %d.%d.%d\n%s\n", ROUTER_VERSION, uv_version_string(),
            HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH, OpenSSL_version(OPENSSL_VERSION));
-}
-
-/* A core file of a process that knows passwords or private keys would hold them. */
-static void protect_secrets(const struct config *c)
-{
-    bool knows = c->router.admin_password != NULL;
-    for (size_t i = 0; i < c->backend_count; i++) {
-        const struct backend_config *b = &c->backends[i];
-        knows = knows || b->probe_password != NULL || b->sentinel_password != NULL ||
-                b->tls_cert != NULL;
-    }
-    for (size_t i = 0; i < c->frontend_count; i++) {
-        knows = knows || c->frontends[i].tls_certs.count > 0;
-    }
-    if (knows) {
-        prctl(PR_SET_DUMPABLE, 0);
-    }
 }
 
 /* Where this program is: the file there may be another one when SIGUSR2 comes. */
@@ -155,7 +137,9 @@ int main(int argc, char **argv)
         text_free(&errors);
         return 1;
     }
-    protect_secrets(config);
+    if (config_knows_secrets(config)) {
+        privileges_hide_memory();
+    }
     int status = act(action, path, config, argv);
     config_free(config);
     return status;

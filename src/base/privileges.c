@@ -129,6 +129,11 @@ void privileges_gain_none(void)
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+void privileges_hide_memory(void)
+{
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 /* Files ------------------------------------------------------------------------------------- */
 
 /* The C library would change the groups of all threads. */

@@ -33,5 +33,9 @@ void privileges_give(const struct privileges *p, const char *path);
 
 /* Neither this process nor what it executes can gain anything by set-user-ID bits. */
 void privileges_gain_none(void);
+/* From now on there is no core file, and other processes of our user cannot look into this one
+ * (PR_SET_DUMPABLE, proc(5)). To be called again where the user has changed: setresuid(2) sets it
+ * anew. */
+void privileges_hide_memory(void);
 
 #endif

@@ -2,8 +2,10 @@
  * of it is. */
 #include <string.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/privileges.h"
 #include "base/text.h"
 #include "ctl/admin.h"
 #include "ctl/apply.h"
@@ -51,6 +53,24 @@ static void tell_restart(struct control *c, const struct config *next)
     }
 }
 
+/* The admin address stays what it is until the next start, so what the file says of another one
+ * does not tell whether it may do without a password. */
+static int may_open(const struct control *c, const struct config *next, struct text *errors)
+{
+    const struct router_config *now = &c->started->router;
+    struct address at;
+    bool asks = next->router.admin_password != NULL;
+    if (c->admin == NULL || asks || now->admin_open || next->router.admin_open ||
+        address_parse(&at, now->admin) != 0 || address_is_loopback(&at)) {
+        return 0;
+    }
+    text_add(errors,
+             "%s: the admin address is %s until the next start, open to other machines: it cannot "
+             "do without a password before\n",
+             c->config_path, now->admin);
+    return UV_EINVAL;
+}
+
 static int reload(struct control *c, struct text *errors)
 {
     struct config *next;
@@ -67,7 +87,11 @@ static int reload(struct control *c, struct text *errors)
     if (rc != 0) {
         return refuse(c, errors, rc);
     }
-    rc = set_log(next, errors);
+    if (config_knows_secrets(next)) {
+        privileges_hide_memory();
+    }
+    rc = may_open(c, next, errors);
+    rc = rc != 0 ? rc : set_log(next, errors);
     if (rc != 0) {
         config_free(next);
         return refuse(c, errors, rc);

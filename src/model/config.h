@@ -265,6 +265,9 @@ bool config_limits_by_address(const struct config *c);
 /* Whether a frontend listens where a server would be: it would be its own client for ever. */
 bool config_listens_at(const struct config *c, const struct address *at);
 
+/* Whether it holds a password, or names a private key. */
+bool config_knows_secrets(const struct config *c);
+
 /* Prints each option of each section with its value and source ("default", "router.ini:12",
  * "router.ini:13 (environment)"). What it prints is a configuration again, but for secrets: they
  * are comments. So are options without a value or an effect. Behind it, how many connections each

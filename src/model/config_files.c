@@ -1,4 +1,4 @@
-/* The files that are read again while the router runs. */
+/* The files that are read again while the router runs, and what of them is secret. */
 #include "model/config_internal.h"
 
 struct walk {
@@ -33,4 +33,18 @@ void config_each_file(const struct config *c, void (*each)(void *context, const 
             visit(&w, o, config_member(c, o, j));
         }
     }
+}
+
+bool config_knows_secrets(const struct config *c)
+{
+    bool knows = c->router.admin_password != NULL;
+    for (size_t i = 0; i < c->backend_count; i++) {
+        const struct backend_config *b = &c->backends[i];
+        knows = knows || b->probe_password != NULL || b->sentinel_password != NULL ||
+                b->tls_cert != NULL;
+    }
+    for (size_t i = 0; i < c->frontend_count; i++) {
+        knows = knows || c->frontends[i].tls_certs.count > 0;
+    }
+    return knows;
 }

@@ -66,6 +66,22 @@ def test_all_but_what_orchestrators_ask_needs_the_password(guarded):
         assert guarded.ask(path, basic("who", "ever"))[::2] == (200, body)
 
 
+def test_a_reload_does_not_open_an_address_that_others_reach(home):
+    """The file has a loopback address now, but that is there with the next start only."""
+    sections = frontend("f", free_port()) + tcp_backend(home.fake(echo))
+    words = {"admin_user": "ops", "admin_password": "one"}
+    router = home.router(sections, start=False, **words)
+    router.write(sections, admin=f"0.0.0.0:{router.admin_port}")
+    router.start()
+    for admin in (f"0.0.0.0:{router.admin_port}", f"127.0.0.1:{router.admin_port}"):
+        router.reload(sections, taken=False, admin=admin, admin_user=[], admin_password=[])
+        assert router.http("/stats.json")[0] == 401
+    assert "until the next start" in router.log
+    router.reload(sections, **words)  # that another address will be there is no reason to refuse
+    router.reload(sections, admin_open="yes", admin_user=[], admin_password=[])
+    assert router.http("/stats.json")[0] == 200  # it was said so
+
+
 def test_a_connection_goes_on_after_it_was_asked(guarded):
     with guarded.connect() as sock, sock.makefile("rb") as file:
         for field, status in (("X: y", 401), (RIGHT, 200), ("X: y", 401), (RIGHT, 200)):

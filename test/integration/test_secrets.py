@@ -166,6 +166,17 @@ def test_a_process_that_knows_no_password_may_be_debugged(home):
     assert can_read_as(NOBODY, f"/proc/{router.pid}/environ")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to start one as somebody else")
+def test_a_process_that_is_told_a_password_later_is_not_dumpable_from_then_on(home):
+    backend = redis_backend(home.redis("a"))
+    router = start(home, backend, user=NOBODY)
+    router.wait_primary("a")
+    assert owner_of_memory(router.pid) == NOBODY
+    router.reload(frontend("f", free_port()) + backend, admin_user="ops", admin_password=SECRET)
+    assert owner_of_memory(router.pid) == 0
+    assert not can_read_as(NOBODY, f"/proc/{router.pid}/environ")
+
+
 def can_read_as(user, path):
     child = os.fork()
     if child == 0:
