@@ -61,6 +61,13 @@ static void close_with(struct log_line *l, char c)
     l->data[l->len++] = c;
 }
 
+/* U+0080 to U+009F, which terminals take for the beginnings of commands, as they do ESC. */
+static bool is_late_control(const char *text)
+{
+    return (unsigned char)text[0] == 0xc2 && (unsigned char)text[1] >= 0x80 &&
+           (unsigned char)text[1] < 0xa0;
+}
+
 /* As it stands between the quotes of a JSON string (RFC 8259, section 7), which logfmt's parsers
  * read as well; what is no UTF-8 becomes U+FFFD. */
 static void put_escaped(struct log_line *l, const char *text)
@@ -79,6 +86,9 @@ static void put_escaped(struct log_line *l, const char *text)
         } else if (c < 0x20 || c == 0x7f) {
             snprintf(escape, sizeof escape, "\\u%04x", c);
             fits = put_text(l, escape);
+        } else if (is_late_control(text)) {
+            snprintf(escape, sizeof escape, "\\u%04x", (unsigned char)text[1]);
+            fits = put_text(l, escape);
         } else {
             fits = put(l, text, len);
         }
@@ -92,6 +102,10 @@ static void put_plain(struct log_line *l, const char *text)
     bool fits = true;
     for (; *text != '\0' && fits; text++) {
         unsigned char c = (unsigned char)*text;
+        if (is_late_control(text)) {
+            text++;
+            c = 0;
+        }
         fits = put(l, c < 0x20 || c == 0x7f ? "?" : text, 1);
     }
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -79,6 +80,21 @@ static int receive_all(struct heritage *h)
     return 0;
 }
 
+/* The end of a channel as ctl/upgrade.c makes them; -1: whoever wrote the number was no router, and
+ * what it leads to is not ours. */
+static int channel_of(const char *number)
+{
+    char *end;
+    unsigned long fd = strtoul(number, &end, 10);
+    if (number[0] < '0' || number[0] > '9' || *end != '\0' || fd > INT_MAX) {
+        return -1;
+    }
+    int type = 0;
+    socklen_t len = sizeof type;
+    bool found = getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+    return found && type == SOCK_SEQPACKET ? (int)fd : -1;
+}
+
 int heritage_receive(struct heritage **out, char why[HERITAGE_WHY_MAX])
 {
     const char *number = getenv(HERITAGE_VARIABLE);
@@ -86,9 +102,16 @@ int heritage_receive(struct heritage **out, char why[HERITAGE_WHY_MAX])
     if (number == NULL) {
         return 0;
     }
-    struct heritage *h = xcalloc(1, sizeof *h);
-    *h = (struct heritage){.channel = atoi(number), .pid_file = -1};
+    int channel = channel_of(number);
     unsetenv(HERITAGE_VARIABLE);
+    if (channel < 0) {
+        snprintf(why, HERITAGE_WHY_MAX,
+                 "%s is set, but no router has done it: unset it, it is for SIGUSR2",
+                 HERITAGE_VARIABLE);
+        return UV_EINVAL;
+    }
+    struct heritage *h = xcalloc(1, sizeof *h);
+    *h = (struct heritage){.channel = channel, .pid_file = -1};
     fcntl(h->channel, F_SETFD, FD_CLOEXEC);
     int rc = receive_all(h);
     if (rc != 0) {

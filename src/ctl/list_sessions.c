@@ -149,11 +149,8 @@ static bool ask(struct listing *l)
     return true;
 }
 
-static void begin(struct control *c);
-
 static void finish(struct listing *l)
 {
-    struct control *c = l->control;
     if (l->left_out > 0) {
         text_add(&l->out, "# %zu more sessions are not listed\n", l->left_out);
     }
@@ -164,17 +161,16 @@ static void finish(struct listing *l)
         command_answer(l->ticket, &l->out);
     }
     free(l);
-    begin(c);
 }
 
-/* The next list, unless one is being made. */
+/* The next list that somebody still waits for: many may have asked and gone meanwhile. */
 static void begin(struct control *c)
 {
-    if (list_empty(&c->listings)) {
-        return;
-    }
-    struct listing *l = container_of(c->listings.next, struct listing, node);
-    if (!ask(l)) {
+    while (!list_empty(&c->listings)) {
+        struct listing *l = container_of(c->listings.next, struct listing, node);
+        if (ask(l)) {
+            return;
+        }
         finish(l);
     }
 }
@@ -198,7 +194,9 @@ static void on_listed(struct message *m, void *control)
     }
     bool found = back->id != 0 && back->count > 0; /* there is one of them at most */
     if (found || !ask(l)) {
+        struct control *c = l->control;
         finish(l);
+        begin(c);
     }
 }
 

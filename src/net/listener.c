@@ -133,6 +133,16 @@ int listener_bind(const struct address *at, const struct conn_tcp *tcp, int *fds
     return rc;
 }
 
+/* Of that very file, and not of one that a link, put there meanwhile, leads to. */
+static int set_mode(const char *path, unsigned mode)
+{
+    struct stat st;
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && (st.st_mode & 07777) == mode) {
+        return 0;
+    }
+    return fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW);
+}
+
 /* Linux makes the file with the mode of the socket, so that there is no moment in which others may
  * connect; what the umask took away is given afterwards. */
 int listener_bind_path(const struct address *at, unsigned mode, int *fd)
@@ -147,7 +157,7 @@ int listener_bind_path(const struct address *at, unsigned mode, int *fd)
     }
     if (fchmod(*fd, mode) != 0 || bind(*fd, &at->sa.any, at->len) != 0) {
         rc = -errno;
-    } else if (chmod(at->sa.path.sun_path, mode) != 0 || listen(*fd, BACKLOG) != 0) {
+    } else if (set_mode(at->sa.path.sun_path, mode) != 0 || listen(*fd, BACKLOG) != 0) {
         rc = -errno;
         unlink(at->sa.path.sun_path);
     }

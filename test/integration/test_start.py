@@ -369,3 +369,12 @@ def test_the_shortest_file_serves(home):
                      + section("backend b", protocol="redis", server=f"one {fake.text}"))
     done = run("-t", "-c", path)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "0", "99999", "99999999999999999999"])
+def test_what_is_no_router_before_hands_over_nothing(home, number):
+    """A variable that somebody else has set is no reason to wait, or to read what is there."""
+    path = home.file("router.ini", GOOD.format(port=free_port()))
+    done = run("-c", path, env={"ROUTER_UPGRADE": number})
+    assert done.returncode == 1
+    assert "ROUTER_UPGRADE is set" in done.stderr

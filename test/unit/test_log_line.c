@@ -64,6 +64,18 @@ static void no_byte_breaks_out_of_its_line(void **state)
     assert_string_equal(strstr(made("a\nb\r", LOG_FORMAT_HAPROXY), "a"), "a?b?\n");
 }
 
+static void no_character_gives_the_terminal_a_command(void **state)
+{
+    (void)state;
+    const char *evil = "a\xc2\x9b"
+                       "2J\xc2\xa0\x1b[m"; /* CSI of one and of two characters */
+    assert_string_equal(strstr(made(evil, LOG_FORMAT_TEXT), "msg="),
+                        "msg=\"a\\u009b2J\xc2\xa0\\u001b[m\"\n");
+    assert_string_equal(strstr(made(evil, LOG_FORMAT_JSON), "\"msg\""),
+                        "\"msg\":\"a\\u009b2J\xc2\xa0\\u001b[m\"}\n");
+    assert_string_equal(strstr(made(evil, LOG_FORMAT_HAPROXY), "a"), "a?2J\xc2\xa0?[m\n");
+}
+
 /* Six bytes for each of the words: more than a line holds. What does not fit is cut where a
  * character ends, and the line is closed. */
 static void what_is_too_long_is_cut_and_the_line_closed(void **state)
@@ -109,6 +121,7 @@ int main(void)
         cmocka_unit_test(json_names_what_a_line_is_about),
         cmocka_unit_test(haproxy_is_a_notice),
         cmocka_unit_test(no_byte_breaks_out_of_its_line),
+        cmocka_unit_test(no_character_gives_the_terminal_a_command),
         cmocka_unit_test(what_is_too_long_is_cut_and_the_line_closed),
         cmocka_unit_test(fields_are_values_of_their_own),
     };
