@@ -38,23 +38,30 @@ struct leaving {
 
 /* Who is used ------------------------------------------------------------------------------- */
 
+/* A worker that has not heard of the last change may still choose what is gone by it, and a server
+ * that was published as the primary is not forgotten before all have taken that back. */
+static bool may_be_chosen(const struct control *c)
+{
+    return c->sent_config != c->config || fence_acked_by_all(c) < c->published->generation;
+}
+
 static bool frontend_is_used(const void *context, size_t index)
 {
     const struct control *c = context;
-    return atomic_load(&c->shared->frontends[index]->sessions) > 0;
+    return may_be_chosen(c) || atomic_load(&c->shared->frontends[index]->sessions) > 0;
 }
 
 static bool backend_is_used(const void *context, size_t index)
 {
     const struct control *c = context;
-    return atomic_load(&c->shared->backends[index]->users) > 0;
+    return may_be_chosen(c) || atomic_load(&c->shared->backends[index]->users) > 0;
 }
 
 static bool server_is_used(const void *context, size_t id)
 {
     const struct control *c = context;
     const struct shared_server *s = c->shared->servers[id];
-    return atomic_load(&s->connections) > 0 || atomic_load(&s->settling) > 0;
+    return may_be_chosen(c) || atomic_load(&s->connections) > 0 || atomic_load(&s->settling) > 0;
 }
 
 /* What can fail ----------------------------------------------------------------------------- */
@@ -229,6 +236,9 @@ static void forget_counts(struct control *c, const struct config *next)
     for (size_t i = 0; i < was->frontend_count; i++) {
         if (strcmp(was->frontends[i].name, next->frontends[i].name) != 0) {
             tally_forget_frontend(c, i);
+        }
+        if (was->frontends[i].gone) { /* what was said of it ended with it */
+            atomic_store(&c->shared->frontends[i]->disabled, false);
         }
     }
 }

@@ -70,8 +70,9 @@ void backend_doubt(struct backend_control *b, size_t server)
 {
     struct control *c = b->control;
     atomic_store(&c->shared->backends[b->config->index]->doubted, false);
-    if (b->config->probe == PROBE_OFF || c->stopping) {
-        return;
+    bool known = server == MESSAGE_WHOLE_BACKEND || server < b->config->servers.count;
+    if (b->config->probe == PROBE_OFF || c->stopping || !known) {
+        return; /* another backend may have the place since that was said */
     }
     if (server != MESSAGE_WHOLE_BACKEND) {
         b->servers[server].suspect = true;

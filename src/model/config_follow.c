@@ -219,6 +219,14 @@ static size_t first_free(const bool *taken, size_t count)
     return at;
 }
 
+/* Who comes back finds its place before those who are new look for one. */
+static void keep_place(bool *taken, bool gone, size_t at)
+{
+    if (!gone && at != NOWHERE) {
+        taken[at] = true;
+    }
+}
+
 static size_t find_frontend(const struct config *c, const char *name)
 {
     for (size_t i = 0; i < c->frontend_count; i++) {
@@ -242,6 +250,9 @@ static void follow_frontends(struct follow *f)
         taken[i] = !r->gone || f->usage->frontend(f->usage->context, i);
         out[i] = borrow_frontend(r, old);
         out[i].gone = true;
+    }
+    for (size_t i = 0; i < next->frontend_count; i++) {
+        keep_place(taken, next->frontends[i].gone, find_frontend(old, next->frontends[i].name));
     }
     for (size_t i = 0; i < next->frontend_count; i++) {
         struct frontend_config *n = &next->frontends[i];
@@ -325,6 +336,9 @@ static void follow_servers(struct follow *f, struct backend_config *n,
         out[i].gone = true;
     }
     for (size_t i = 0; i < n->servers.count; i++) {
+        keep_place(taken, n->servers.items[i].gone, find_server(r, &n->servers.items[i]));
+    }
+    for (size_t i = 0; i < n->servers.count; i++) {
         struct server_config *s = &n->servers.items[i];
         if (s->gone) {
             release_server(s);
@@ -372,6 +386,9 @@ static void follow_backends(struct follow *f)
         taken[i] = !old->backends[i].gone || backend_is_used(f, i);
         out[i] = borrow_backend(&old->backends[i], old);
         out[i].gone = true;
+    }
+    for (size_t i = 0; i < next->backend_count; i++) {
+        keep_place(taken, next->backends[i].gone, find_backend(old, &next->backends[i]));
     }
     for (size_t i = 0; i < next->backend_count; i++) {
         struct backend_config *n = &next->backends[i];

@@ -142,6 +142,27 @@ static void what_comes_back_is_the_same_again(void **state)
     config_free(c);
 }
 
+static void who_comes_back_keeps_its_place_beside_who_is_new(void **state)
+{
+    (void)state;
+    struct config *c =
+        load(F("f", "1", "a") F("g", "2", "b") B("a", S("x", "1") S("y", "2")) B("b", S("z", "3")));
+    follow(&c, F("f", "1", "a") B("a", S("x", "1")));
+    follow(&c, F("new", "3", "n") F("g", "2", "b") F("f", "1", "a") B("n", S("m", "4"))
+                   B("a", S("new", "5") S("x", "1") S("y", "2")) B("b", S("z", "3")));
+    assert_int_equal(c->frontend_count, 3);
+    assert_string_equal(c->frontends[1].name, "g");
+    assert_string_equal(c->frontends[2].name, "new");
+    assert_int_equal(c->backend_count, 3);
+    assert_string_equal(c->backends[1].name, "b");
+    assert_string_equal(c->backends[2].name, "n");
+    assert_int_equal(c->backends[0].servers.count, 3);
+    assert_server(c, 0, 0, "x", 0, false);
+    assert_server(c, 0, 1, "y", 1, false);
+    assert_string_equal(server(c, 0, 2)->name, "new");
+    config_free(c);
+}
+
 static void another_address_is_another_server(void **state)
 {
     (void)state;
@@ -313,6 +334,7 @@ int main(void)
         TEST(the_order_in_the_file_does_not_move_anything),
         TEST(what_is_removed_stays_as_gone_while_it_is_used),
         TEST(what_comes_back_is_the_same_again),
+        TEST(who_comes_back_keeps_its_place_beside_who_is_new),
         TEST(another_address_is_another_server),
         TEST(another_protocol_is_another_backend),
         TEST(places_that_nobody_uses_any_more_are_given_away),
