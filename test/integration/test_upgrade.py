@@ -164,7 +164,8 @@ def test_another_number_of_workers_takes_over_all_that_is_queued(home):
 def test_the_cap_of_a_server_is_kept_by_both_together(home):
     """The old one's sessions leave one by one; who waits in either gets the places."""
     server = home.fake(name_then_echo, "s")
-    place = Place(home, server, backend={"server_max_connections": 4, "queue_timeout": "60s"})
+    place = Place(home, server, {"workers": 1},  # so that they wait in the order of coming
+                  backend={"server_max_connections": 4, "queue_timeout": "60s"})
     old = [place.client() for _ in range(4)]
     for client in old:
         read_line(client)
@@ -289,9 +290,7 @@ def test_a_signal_in_the_midst_of_it(home):
     comes in between."""
     place = Place(home)
     router = place.router
-    router.put_middleman(**conduct("wait", "ready"))
-    router.begin()
-    until(lambda: "is to take over" in router.log, "the beginning")
+    router.begin_and_stay("ready")
     router.process.signal(signal.SIGUSR2)
     until(lambda: "another process is about to take over already" in router.log, "a word")
     router.reload(taken=False)
@@ -316,9 +315,7 @@ def test_names_that_are_looked_up_do_not_begin_the_turn(home):
     place.backend = section("backend b", protocol="tcp", probe="off",
                             server=f"s localhost:{server.port}")
     place.router.write(place.sections())
-    place.router.put_middleman(**conduct("wait", "ready"))
-    place.router.begin()
-    until(lambda: "is to take over" in place.router.log, "the beginning")
+    place.router.begin_and_stay("ready")
     clients = [place.client() for _ in range(20)]
     for client in clients:
         assert read_line(client).strip() == "s"
@@ -336,9 +333,7 @@ def test_sigterm_ends_the_old_one_within_its_time(home, when):
     with place.client() as client:
         ask(client)
         if when == "within":
-            router.put_middleman(**conduct("wait", "over"))
-            router.begin()
-            until(lambda: router.stats()["router"]["draining"], "the doors to be closed")
+            router.begin_and_stay("over")
             router.process.signal(signal.SIGTERM)
             until(lambda: "SIGTERM" in router.log, "the signal")
             router.go_on()
@@ -440,25 +435,23 @@ def test_what_lost_an_election_before_does_not_win_one_after(home):
     """`a` was succeeded and comes back with its claim; so it was before the upgrade, and the new
     process, which never saw the election, knows."""
     stage = Stage(home, start=False)
-    stage.router = Upgraded(home, stage.sections)
+    stage.router = Upgraded(home, stage.sections, start_timeout="300ms")
     a, b, c = stage.servers
     stage.router.wait_primary("a")
     b.promote()
     c.follow(b)
     stage.router.wait_primary("b")
     stage.start_writers()
-    b.process.signal(signal.SIGSTOP)
+    for server in (b, c):  # nobody but `a` answers
+        server.process.signal(signal.SIGSTOP)
     try:
         stage.verdict(verdict="hold", primary="b")
-        stage.router.put_middleman(**conduct("wait", "ready"))
-        stage.router.begin()
-        stage.router.go_on()
-        stage.router.turn()
-        stats = stage.router.stats()
-        assert stats.backend()["primary"] in ("b", None)
+        stage.router.upgrade()
         holds(lambda: stage.router.stats().backend()["primary"] != "a", "a has lost", 0.3)
+        stage.verdict(verdict="hold", primary="b")
     finally:
-        b.process.signal(signal.SIGCONT)
+        for server in (b, c):
+            server.process.signal(signal.SIGCONT)
     stage.router.wait_primary("b")
     stage.wait_writes(20, b)
     stage.curtain(b)

@@ -6,7 +6,7 @@ they say, until a word comes at which it does what its rules say. Its rules are 
   word      at which: "begin" (before all), "end" (of what is handed over), "ready", "over"
   act       "kill-old": the old one is killed, and the new one gets the word all the same
             "kill-new": the new one is killed, and we end
-            "wait": until the file PROGRAM.go is there
+            "wait": makes the file PROGRAM.there, and waits for PROGRAM.go
             "lose": the word is not handed on"""
 import os
 import signal
@@ -33,6 +33,8 @@ def act():
             child.wait()
         os._exit(1)
     elif rules["act"] == "wait":
+        with open(own + ".there", "w", encoding="ascii"):
+            pass
         while not os.path.exists(own + ".go"):
             time.sleep(0.005)
     return rules["act"] != "lose"

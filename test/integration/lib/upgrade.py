@@ -81,6 +81,12 @@ class Upgraded(Router):
             file.writelines(f"{key}={value}\n" for key, value in {"program": BINARY,
                                                                   **rules}.items())
 
+    def begin_and_stay(self, word):
+        """Until the middleman has got that word, and waits for go_on()."""
+        self.put_middleman(act="wait", word=word)
+        self.begin()
+        until(lambda: os.path.exists(self.program + ".there"), f"{word}\n{self.log[-2000:]}", 10)
+
     def go_on(self):
         """What the middleman waits for."""
         with open(self.program + ".go", "w", encoding="ascii"):
