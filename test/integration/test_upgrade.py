@@ -1,11 +1,9 @@
-"""Promise: another process takes the place of a router that serves, and costs no connect, no request
-and no session; if it fails on the way, nothing has happened."""
+"""Promise: another process takes the place of a router that serves, and costs no connect, no
+request and no session; if it fails on the way, nothing has happened."""
 import os
-import re
 import signal
 import socket
 import ssl
-import threading
 
 import pytest
 
@@ -19,7 +17,7 @@ from lib.resp import connect
 from lib.router import BINARY
 from lib.runtime import control_of
 from lib.sockets import local, read_all, read_line
-from lib.storm import Echo, Storm, ask, refused
+from lib.storm import Echo, Operators, Storm, ask, refused
 from lib.upgrade import Upgraded, children
 from lib.waiting import SLOW, holds, until
 
@@ -30,32 +28,6 @@ BROKEN = "[frontend f]\nbind = 127.0.0.1:1\nbackend = nobody\n"
 def text_of(path):
     with open(path, encoding="ascii") as file:
         return file.read()
-
-
-class Operators:
-    """Look at the admin address and the control socket without pause."""
-
-    def __init__(self, router, runtime):
-        self.failures = []
-        self.seen = {"pids": set(), "looks": 0}
-        self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self._run, args=(router, runtime), daemon=True)
-        self.thread.start()
-
-    def _run(self, router, runtime):
-        while not self.stopping.is_set():
-            try:
-                status, body = router.http("/stats.json")
-                assert status == 200, status
-                self.seen["pids"].add(int(re.search(r'"pid":(\d+)', body)[1]))
-                assert "Pid: " in runtime("show info")
-                self.seen["looks"] += 1
-            except (OSError, AssertionError, ValueError) as error:
-                self.failures.append(repr(error))
-
-    def close(self):
-        self.stopping.set()
-        self.thread.join(30)
 
 
 class Place:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Stands between an old process of the router and the new one that it starts, and hands on what
-they say, until a word comes at which it does what its rules say. Its rules are beside it, key=value:
+they say, until a word comes and it does what its rules say. Beside it are its rules, key=value:
 
   program   the router to start
   word      at which: "begin" (before all), "end" (of what is handed over), "ready", "over"

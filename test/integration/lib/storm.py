@@ -1,4 +1,5 @@
-"""Thousands of connections to a server on one thread, and clients that come and go without pause."""
+"""An echo server for thousands on one thread; clients and operators that come without pause."""
+import re
 import selectors
 import socket
 import threading
@@ -92,3 +93,29 @@ def refused(address):
     except ConnectionRefusedError:
         return True
     return False
+
+
+class Operators:
+    """Look at the admin address and the control socket without pause."""
+
+    def __init__(self, router, runtime):
+        self.failures = []
+        self.seen = {"pids": set(), "looks": 0}
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, args=(router, runtime), daemon=True)
+        self.thread.start()
+
+    def _run(self, router, runtime):
+        while not self.stopping.is_set():
+            try:
+                status, body = router.http("/stats.json")
+                assert status == 200, status
+                self.seen["pids"].add(int(re.search(r'"pid":(\d+)', body)[1]))
+                assert "Pid: " in runtime("show info")
+                self.seen["looks"] += 1
+            except (OSError, AssertionError, ValueError) as error:
+                self.failures.append(repr(error))
+
+    def close(self):
+        self.stopping.set()
+        self.thread.join(30)
