@@ -31,13 +31,13 @@ static struct by by(const char *who)
 
 bool operate_pause(struct backend_control *b, bool paused, const char *who)
 {
-    if (!paused && drill_is_on(b)) {
+    bool drilled = !paused && drill_is_on(b);
+    if (drilled) {
         drill_stop(b, "resumed by the operator");
         fence_publish(b->control);
-        return true;
     }
-    if (b->paused_by_hand == paused) {
-        return false;
+    if (b->paused_by_hand == paused) { /* else it was paused in the midst of the drill */
+        return drilled;
     }
     b->paused_by_hand = paused;
     events_add(&b->control->events, b->config->name, "operator", "%s by the operator%s",
