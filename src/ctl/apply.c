@@ -129,7 +129,7 @@ static struct leaving *leave(struct control *c)
         .shared = c->shared,
         .metrics = xcalloc(c->worker_count + 1, sizeof *l->metrics),
         .workers = c->worker_count,
-        .backends = xcalloc(c->config->backend_count + 1, sizeof *l->backends),
+        .backends = xcalloc(c->config->backend_count + 1, sizeof(struct backend_control *)),
     };
     uint64_t linger = 0;
     for (size_t i = 0; i < c->config->backend_count; i++) {
@@ -187,7 +187,8 @@ static bool is_replaced(const struct config *was, const struct config *now, size
 static void follow_backends(struct control *c, const struct config *was, struct leaving *l)
 {
     const struct config *now = c->config;
-    c->backends = xrealloc(c->backends, (now->backend_count + 1) * sizeof(*c->backends));
+    c->backends =
+        xrealloc(c->backends, (now->backend_count + 1) * sizeof(struct backend_control *));
     for (size_t i = 0; i < now->backend_count; i++) {
         if (i >= was->backend_count) {
             begin_backend(c, i);
@@ -287,7 +288,7 @@ int control_apply(struct control *c, struct config *next, char why[APPLY_WHY_MAX
 
 static struct tls_context **refs_of(struct tls_context *const *contexts, size_t count)
 {
-    struct tls_context **copy = xcalloc(count + 1, sizeof(*copy));
+    struct tls_context **copy = xcalloc(count + 1, sizeof(struct tls_context *));
     for (size_t i = 0; i < count; i++) {
         copy[i] = contexts[i] != NULL ? tls_context_ref(contexts[i]) : NULL;
     }

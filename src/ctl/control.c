@@ -198,7 +198,7 @@ int control_init(struct control *c, const struct control_setup *setup)
         .worker_count = setup->worker_count,
         .workers = xcalloc(setup->worker_count, sizeof *c->workers),
         .published = topology_new(config),
-        .backends = xcalloc(config->backend_count, sizeof *c->backends),
+        .backends = xcalloc(config->backend_count, sizeof(struct backend_control *)),
         .started_unix = (uint64_t)time(NULL),
     };
     list_init(&c->leaving);

@@ -81,7 +81,8 @@ static void set_up(struct probes *p, size_t server)
  * still reads there. */
 static void make_room(struct probes *p)
 {
-    p->servers = xrealloc(p->servers, (p->config->servers.count + 1) * sizeof(*p->servers));
+    p->servers =
+        xrealloc(p->servers, (p->config->servers.count + 1) * sizeof(struct server_probes *));
     while (p->count < p->config->servers.count) {
         p->servers[p->count++] = xcalloc(1, sizeof(**p->servers));
     }

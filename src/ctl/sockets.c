@@ -137,6 +137,7 @@ static void keep_rest(struct sockets *now, const struct sockets *next)
             now->items[kept++] = now->items[i];
         } else {
             free(now->items[i].fds);
+            now->items[i].fds = NULL;
         }
     }
     now->count = kept;

@@ -25,8 +25,6 @@
 #define READY_MS         60000 /* beyond its start_timeout */
 #define TAKE_MS          10000
 
-extern char **environ;
-
 enum upgrade_state {
     UPGRADE_SENDING, /* waits for the channel to take all that is handed over */
     UPGRADE_ELECTS,  /* waits for "ready" */
@@ -191,13 +189,11 @@ static void add_lines(struct upgrade *u, const char *head, const char *lines)
 
 static void pump(struct upgrade *u)
 {
-    while (!list_empty(&u->parcels)) {
-        struct parcel *p = container_of(u->parcels.next, struct parcel, node);
+    LIST_EACH(it, &u->parcels)
+    {
+        struct parcel *p = container_of(it, struct parcel, node);
         int rc = descriptors_send(u->channel, p->text, p->len, p->fds, p->fd_count);
-        if (rc == UV_EAGAIN || rc == UV_ENOBUFS) {
-            break;
-        }
-        if (rc != 0) { /* its end is told by its exit, or by the end of the channel */
+        if (rc != 0) { /* later; or its end is told by its exit, or by the end of the channel */
             break;
         }
         list_remove(&p->node);
