@@ -78,7 +78,8 @@ class Place:
             f"{name} {self.fakes[name].text}" for name in names]
         self.random.shuffle(lines)
         out = frontend("f", self.fixed, "plain") + section(
-            "backend plain", protocol="tcp", server=lines, queue_timeout="500ms", balance="round_robin",
+            "backend plain", protocol="tcp", server=lines, queue_timeout="500ms",
+            balance="round_robin",
             **FAST_PROBES, probe="connect",
             server_max_connections=self.random.choice(("none", 40)))
         if second:
