@@ -152,6 +152,27 @@ static void put_number(struct log_line *l, int64_t n)
     put_text(l, text);
 }
 
+/* Each as `before`, its key, `between`, and its value. */
+static void put_fields(struct log_line *l, const struct log_words *w, const char *before,
+                       const char *between,
+                       void (*put_value)(struct log_line *l, const char *value))
+{
+    for (size_t i = 0; i < w->field_count; i++) {
+        const struct log_field *f = &w->fields[i];
+        if (!fits_key(l, f)) {
+            continue;
+        }
+        put_text(l, before);
+        put_text(l, f->key);
+        put_text(l, between);
+        if (f->text != NULL) {
+            put_value(l, f->text);
+        } else {
+            put_number(l, f->number);
+        }
+    }
+}
+
 /* logfmt ------------------------------------------------------------------------------------- */
 
 static void put_text_value(struct log_line *l, const char *value)
@@ -171,20 +192,7 @@ static void make_text(struct log_line *l, const struct log_words *w)
     put_text(l, level_names[w->level]);
     put_text(l, " msg=");
     put_text_value(l, w->words);
-    for (size_t i = 0; i < w->field_count; i++) {
-        const struct log_field *f = &w->fields[i];
-        if (!fits_key(l, f)) {
-            continue;
-        }
-        put_text(l, " ");
-        put_text(l, f->key);
-        put_text(l, "=");
-        if (f->text != NULL) {
-            put_text_value(l, f->text);
-        } else {
-            put_number(l, f->number);
-        }
-    }
+    put_fields(l, w, " ", "=", put_text_value);
 }
 
 /* JSON --------------------------------------------------------------------------------------- */
@@ -220,20 +228,7 @@ static void make_json(struct log_line *l, const struct log_words *w)
     put_subjects(l, w->words);
     put_text(l, ",\"msg\":");
     put_quoted(l, w->words);
-    for (size_t i = 0; i < w->field_count; i++) {
-        const struct log_field *f = &w->fields[i];
-        if (!fits_key(l, f)) {
-            continue;
-        }
-        put_text(l, ",\"");
-        put_text(l, f->key);
-        put_text(l, "\":");
-        if (f->text != NULL) {
-            put_quoted(l, f->text);
-        } else {
-            put_number(l, f->number);
-        }
-    }
+    put_fields(l, w, ",\"", "\":", put_quoted);
     close_with(l, '}');
 }
 
