@@ -20,9 +20,12 @@ static void forget(struct backend_control *b, size_t server)
     b->servers[server] = (struct server_control){
         .config = config,
         .up = b->config->probe == PROBE_OFF && address_is_set(&config->address),
-        .told.failures = config->gone ? b->config->probe_fall : 0,
         .admin = config->gone ? ADMIN_MAINT : ADMIN_READY,
     };
+    if (config->gone) { /* it is not asked any more, and nobody waits for what it would say */
+        observation_fail(&b->servers[server].told, REACH_REFUSED, "it was removed");
+        b->servers[server].told.failures = b->config->probe_fall;
+    }
     b->memory.servers[server] = (struct server_memory){0};
     if (b->memory.incumbent == (int)server) {
         b->memory.incumbent = ELECTION_NOBODY;

@@ -319,6 +319,21 @@ def test_a_primary_that_is_removed_is_fenced_before_another_one_writes(home):
     stage.curtain(b)
 
 
+def test_who_was_removed_is_not_waited_for(home):
+    """A replica was taken out of the file and is gone; then the primary dies, and the other
+    replica is promoted: what the removed one would say of it is not asked for."""
+    stage = Stage(home, writers=False)
+    a, b, c = stage.servers
+    stage.router.reload(frontend("write", stage.port) + redis_backend(a, b))
+    c.kill()
+    a.kill()
+    b.promote()
+    stage.router.wait_primary("b")
+    stage.start_writers()
+    stage.wait_writes(20, b)
+    stage.curtain(b)
+
+
 def test_memory_does_not_grow_with_reloads(home):
     """Names that nobody has seen before each time; what is gone and not used is given away."""
     server = home.fake(echo)

@@ -71,6 +71,7 @@ static int teardown(void **state)
     for (size_t i = 0; i < WORKERS; i++) {
         metrics_release(&w->metrics[i]);
     }
+    tally_release(&w->control.tally);
     shared_free(w->shared);
     free(w);
     return 0;
