@@ -75,7 +75,7 @@ static int member_by_address(const struct election_input *in, const char *text)
 static bool all_ids_known(const struct election_input *in, const struct election_memory *memory)
 {
     for (size_t i = 0; i < in->count; i++) {
-        if (memory->servers[i].census.id[0] == '\0') {
+        if (!in->servers[i].gone && memory->servers[i].census.id[0] == '\0') {
             return false;
         }
     }
