@@ -72,7 +72,7 @@ PYTHON := /usr/bin/python3 -B -X no_debug_ranges
 SANITIZE_ENV := ROUTER_SANITIZE=1 \
     ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:check_initialization_order=1 \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/test/tsan.supp
 FIXED_LAYOUT = $(if $(findstring thread,$(SANITIZE)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
 PYTEST = $(if $(SANITIZE),$(SANITIZE_ENV)) ROUTER_BUILD=$(abspath $(BUILD)) $(FIXED_LAYOUT) \
