@@ -130,16 +130,18 @@ static void mark_taken(struct sockets *s, bool taken)
 /* What `next` does not have stays in `now`. */
 static void keep_rest(struct sockets *now, const struct sockets *next)
 {
+    struct bound *rest = xcalloc(now->count + 1, sizeof *rest);
     size_t kept = 0;
     for (size_t i = 0; i < now->count; i++) {
         size_t from = 0;
         if (find(next, &now->items[i].at, &from) == NULL) {
-            now->items[kept++] = now->items[i];
+            rest[kept++] = now->items[i];
         } else {
             free(now->items[i].fds);
-            now->items[i].fds = NULL;
         }
     }
+    free(now->items);
+    now->items = rest;
     now->count = kept;
 }
 
