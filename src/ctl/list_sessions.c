@@ -166,12 +166,14 @@ static void finish(struct listing *l)
 /* The next list that somebody still waits for: many may have asked and gone meanwhile. */
 static void begin(struct control *c)
 {
-    while (!list_empty(&c->listings)) {
-        struct listing *l = container_of(c->listings.next, struct listing, node);
-        if (ask(l)) {
-            return;
+    bool asked = false;
+    LIST_EACH(it, &c->listings)
+    {
+        struct listing *l = container_of(it, struct listing, node);
+        asked = asked || ask(l);
+        if (!asked) {
+            finish(l);
         }
-        finish(l);
     }
 }
 

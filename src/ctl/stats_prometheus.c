@@ -43,7 +43,7 @@ void prometheus_series(struct text *out, const char *name, const struct text *la
 {
     text_add_bytes(out, name, strlen(name));
     text_add_bytes(out, labels->data, labels->len);
-    if (value != NULL) { /* of the key */
+    if (key != NULL && value != NULL) {
         text_add_bytes(out, ",", 1);
         text_add_bytes(out, key, strlen(key));
         text_add_bytes(out, "=\"", 2);
