@@ -206,12 +206,15 @@ def test_a_disk_that_stands_still_stops_nobody(home):
         os.rename(place.path, place.path + ".1")
         place.reopen()  # another file, and another thread
         until(lambda: os.path.exists(place.path), "the new file")
-        place.sessions(10)
-        until(lambda: place.text.count("msg=session ") >= 10, "their lines")
+        more = 0
+        while place.text.count("msg=session ") < 10:  # the first may go the old way yet
+            more += 1
+            place.sessions(1)
+            assert more < 1000
         frozen = read(place.path + ".1").count("msg=session ")
     place.router.stop()
     thawed = read(place.path + ".1").count("msg=session ")
-    assert frozen <= 1 and thawed + place.text.count("msg=session ") == 210
+    assert frozen <= 1 and thawed + place.text.count("msg=session ") == 200 + more
 
 
 def test_a_full_disk_stops_nobody(home):
