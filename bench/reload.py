@@ -110,6 +110,7 @@ def measure(folder):
             client.sendall(b"x")
             assert client.recv(1) == b"x"
         costs, control = [], []
+        time.sleep(2)  # a second after its beginning each session's keepalive is set
         before = settle(process)
         for i in range(1, ROUNDS + 1):
             write(path, port, admin, servers, i)
