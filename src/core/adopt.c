@@ -8,6 +8,7 @@
 #include "core/listeners.h"
 #include "core/parts.h"
 #include "core/session.h"
+#include "model/config_follow.h"
 #include "model/messages.h"
 
 static void adopt_link(struct server_link *link, const struct backend_config *b)
@@ -54,8 +55,32 @@ static void change_free(struct change *c)
     free(c);
 }
 
+static bool had_server(const struct config *was, const struct backend_config *b, size_t i)
+{
+    if (b->index >= was->backend_count) {
+        return false;
+    }
+    const struct server_list *before = &was->backends[b->index].servers;
+    return i < before->count && before->items[i].id == b->servers.items[i].id &&
+           config_same_server(&before->items[i], &b->servers.items[i]);
+}
+
+/* A TLS session of one server is not shown to another one that has its slot now. */
+static void forget_sessions(struct worker *w, const struct config *was)
+{
+    for (size_t i = 0; i < w->config->backend_count; i++) {
+        const struct backend_config *b = &w->config->backends[i];
+        for (size_t k = 0; k < b->servers.count; k++) {
+            if (!had_server(was, b, k)) {
+                tls_resume_release(&w->servers[b->servers.items[k].id]->resume);
+            }
+        }
+    }
+}
+
 void worker_adopt(struct worker *w, struct change *change)
 {
+    const struct config *was = w->config;
     w->config = change->config;
     w->shared = change->shared;
     w->metrics = change->metrics;
@@ -63,6 +88,7 @@ void worker_adopt(struct worker *w, struct change *change)
     w->cancels = change->cancels;
     w->refusing_max = change->refusing_max;
     parts_extend(w, change->frontend_tls, change->backend_tls);
+    forget_sessions(w, was);
     parts_start_tls(w, change->ticket_seed, change->tickets_began_s);
     LIST_EACH(it, &w->sessions)
     {

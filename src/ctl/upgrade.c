@@ -462,11 +462,6 @@ int upgrade_begin(struct control *c, struct text *why)
     return 0;
 }
 
-bool upgrade_is_over(const struct control *c)
-{
-    return c->handed_over;
-}
-
 void upgrade_end(struct control *c)
 {
     struct upgrade *u = c->upgrade;

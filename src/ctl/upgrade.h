@@ -28,8 +28,6 @@ struct upgrade_command {
 int upgrade_begin(struct control *c, struct text *why);
 /* All workers may have acknowledged that they do not accept any more. */
 void upgrade_acknowledged(struct control *c);
-/* The new one accepts: what we have made is not ours to remove. */
-bool upgrade_is_over(const struct control *c);
 /* At the end: whatever it was about to do. NULL is fine. */
 void upgrade_end(struct control *c);
 

@@ -232,6 +232,26 @@ static void first_fills_servers_in_order(void **state)
     assert_picks(w, 1);
 }
 
+/* While another process has the rest: the lower one of both counts, and 0 is a number. */
+static void what_another_process_leaves_is_all_there_is(void **state)
+{
+    struct world *w = *state;
+    for (size_t i = 0; i < SERVERS; i++) {
+        atomic_store(&w->shared->servers[i]->bound, 1 + (i == 1 ? 2 : 0));
+        server(w, i)->max_connections = i == 1 ? 3 : 0;
+    }
+    assert_picks(w, 1);
+    assert_picks(w, 1);
+    assert_result(w, ROUTE_FULL);
+    server(w, 1)->max_connections = 2;
+    atomic_store(&w->shared->servers[1]->bound, 1 + 3);
+    assert_result(w, ROUTE_FULL);
+    atomic_store(&w->shared->servers[1]->bound, 0);
+    assert_result(w, ROUTE_FULL);
+    atomic_store(&w->shared->servers[2]->bound, 0);
+    assert_picks(w, 2);
+}
+
 static void each_algorithm_picks_and_claims(void **state)
 {
     struct world *w = *state;
@@ -415,6 +435,7 @@ int main(void)
         TEST(backups_serve_only_while_nobody_else_may),
         TEST(a_full_server_is_no_reason_for_a_backup),
         TEST(first_fills_servers_in_order),
+        TEST(what_another_process_leaves_is_all_there_is),
         TEST(each_algorithm_picks_and_claims),
         TEST(least_connections_counts_what_was_claimed),
         TEST(ip_hash_sticks_to_a_full_server),
