@@ -19,8 +19,10 @@ COMMON = {
 class Redis:
     def __init__(self, directory, name, save=None, appendonly=False, requirepass=None, acl=None,
                  rename=None, replicaof=None, unix=False, options=None, port=None,
-                 host="127.0.0.1"):
+                 host="127.0.0.1", program=None):
+        """program: what redis_versions.program() says."""
         self.name = name
+        self.program = program or ["redis-server"]
         self.directory = os.path.join(directory, name)
         os.makedirs(self.directory)
         self.host = host
@@ -68,7 +70,7 @@ class Redis:
 
     def start(self, wait=True):
         path = self._write_config()
-        self.process = Process(["redis-server", path], os.path.join(self.directory, "log"))
+        self.process = Process([*self.program, path], os.path.join(self.directory, "log"))
         if wait:
             self.wait_up()
         return self
