@@ -219,7 +219,7 @@ static void follow_name(struct session *s)
     const struct sni_rule *rule = name[0] != '\0' ? sni_find(&s->frontend->sni, name) : NULL;
     if (rule != NULL) {
         session_use_backend(s, rule->backend);
-        s->route = (uint8_t)rule->route;
+        s->route = session_side(rule->route);
         conn_tune(&s->client,
                   &(struct conn_tcp){s->backend->tcp_keepalive, s->backend->tcp_user_timeout});
     }

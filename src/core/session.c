@@ -302,7 +302,7 @@ static struct session *session_new(struct worker *w, const struct frontend_confi
     s->number = ++w->session_numbers;
     s->frontend = f;
     session_use_backend(s, f->backend);
-    s->route = (uint8_t)f->route;
+    s->route = session_side(f->route);
     s->times.began_us = now_us();
     if (!login_new(s)) {
         shared_release(&w->shared->backends[f->backend]->users);

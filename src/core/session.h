@@ -124,7 +124,7 @@ struct session {
     uint16_t tried[ROUTE_TRIED_MAX];
     uint8_t tried_count;
     uint8_t attempts;
-    uint8_t route;  /* enum route: the frontend's, or of its rule for the name in a client hello */
+    uint8_t route;  /* enum route: by session_side(), the frontend's or of its rule for the name */
     bool settling;  /* has waited for its server, and is not logged in there yet */
     bool connected; /* a server was ready for it, be it lost since */
     bool admitted;  /* it is counted among the frontend's and the backend's sessions */
@@ -142,6 +142,13 @@ struct login {
     char words[128];
     max_align_t state[]; /* the dialogue's */
 };
+
+/* A split route is for a pool, which asks for the side that each command needs; whoever has no such
+ * choice, be it before there is a pool, goes where it may write. */
+static inline uint8_t session_side(enum route route)
+{
+    return (uint8_t)(route == ROUTE_SPLIT ? ROUTE_PRIMARY : route);
+}
 
 /* How a session is known outside, over all workers: "show sess", "shutdown session". */
 static inline uint64_t session_id(const struct session *s)

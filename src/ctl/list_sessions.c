@@ -105,10 +105,8 @@ static void add_stamp(uint64_t age_ms, struct text *out)
 static void add_whole_row(const struct listing *l, const struct session_row *row, struct text *out)
 {
     static const char *const routes[] = {
-        [ROUTE_AUTO] = "auto",
-        [ROUTE_PRIMARY] = "primary",
-        [ROUTE_REPLICA] = "replica",
-        [ROUTE_ANY] = "any",
+        [ROUTE_AUTO] = "auto", [ROUTE_PRIMARY] = "primary", [ROUTE_REPLICA] = "replica",
+        [ROUTE_ANY] = "any",   [ROUTE_SPLIT] = "split",
     };
     const struct config *config = l->control->config;
     const struct backend_config *b = &config->backends[row->backend];

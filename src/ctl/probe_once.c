@@ -118,17 +118,24 @@ static void print_backend(const struct backend_control *b)
     print_sentinels(b);
 }
 
+static bool finds(struct control *c, const struct frontend_config *f, size_t backend,
+                  enum route route)
+{
+    struct route_request request = {.backend = backend, .route = route, .fallback = f->fallback};
+    size_t server;
+    return route_pick(c->published, c->shared, &c->backends[backend]->balance, &request, &server) ==
+           ROUTE_FOUND;
+}
+
 static bool has_server(struct once *o, const struct frontend_config *f)
 {
     struct control *c = &o->control;
     bool all = true;
     for (size_t i = 0; i < config_way_count(f); i++) {
         struct frontend_way way = config_way(f, i);
-        struct route_request request = {
-            .backend = way.backend, .route = way.route, .fallback = f->fallback};
-        size_t server;
-        all = all && route_pick(c->published, c->shared, &c->backends[way.backend]->balance,
-                                &request, &server) == ROUTE_FOUND;
+        bool split = way.route == ROUTE_SPLIT;
+        all = all && finds(c, f, way.backend, split ? ROUTE_PRIMARY : way.route) &&
+              (!split || finds(c, f, way.backend, ROUTE_REPLICA));
     }
     return all;
 }

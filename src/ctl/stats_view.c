@@ -29,10 +29,8 @@ static const char *const verdict_names[] = {
 };
 
 static const char *const route_names[] = {
-    [ROUTE_AUTO] = "auto",
-    [ROUTE_PRIMARY] = "primary",
-    [ROUTE_REPLICA] = "replica",
-    [ROUTE_ANY] = "any",
+    [ROUTE_AUTO] = "auto", [ROUTE_PRIMARY] = "primary", [ROUTE_REPLICA] = "replica",
+    [ROUTE_ANY] = "any",   [ROUTE_SPLIT] = "split",
 };
 
 /* What MySQL's servers tell counts transactions, if it is known at all: no place in bytes. */
@@ -172,6 +170,11 @@ static bool way_has_server(const struct control *c, const struct frontend_config
                            struct frontend_way way)
 {
     const struct topology_backend *b = &c->published->backends[way.backend];
+    if (way.route == ROUTE_SPLIT) { /* one for writes and one for reads */
+        struct frontend_way reads = {way.backend, ROUTE_REPLICA};
+        way.route = ROUTE_PRIMARY;
+        return way_has_server(c, f, way) && way_has_server(c, f, reads);
+    }
     bool primary_too = way.route == ROUTE_REPLICA && f->fallback == FALLBACK_PRIMARY;
     for (size_t i = 0; i < c->config->backends[way.backend].servers.count; i++) {
         bool is_primary = b->primary == (int)i;

@@ -197,12 +197,6 @@ static void unknown_key(struct loader *l, const struct config_line *line, enum s
         }
     }
     config_shown(line->name, shown);
-    if (near.best != NULL) {
-        config_error(l->errors, line->number, "unknown key \"%s\"%s", shown,
-                     nearest_words(&near, suggestion));
-        record_guess(l, config_find_option(kind, near.best), line->number);
-        return;
-    }
     for (size_t i = 0; i < SECTION_KINDS; i++) {
         if (config_find_option((enum section_kind)i, line->name) != NULL) {
             config_error(l->errors, line->number,
@@ -211,7 +205,11 @@ static void unknown_key(struct loader *l, const struct config_line *line, enum s
             return;
         }
     }
-    config_error(l->errors, line->number, "unknown key \"%s\"", shown);
+    config_error(l->errors, line->number, "unknown key \"%s\"%s", shown,
+                 nearest_words(&near, suggestion));
+    if (near.best != NULL) {
+        record_guess(l, config_find_option(kind, near.best), line->number);
+    }
 }
 
 static bool may_be_empty(const struct option *o)

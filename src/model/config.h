@@ -18,7 +18,9 @@
 #include "router_proto.h"
 
 enum log_sessions { LOG_SESSIONS_NO, LOG_SESSIONS_ERRORS, LOG_SESSIONS_ALL };
-enum route { ROUTE_AUTO, ROUTE_PRIMARY, ROUTE_REPLICA, ROUTE_ANY, ROUTE_COUNT };
+/* A frontend's route may be split; a session that asks for a server says which side it wants. */
+enum route { ROUTE_AUTO, ROUTE_PRIMARY, ROUTE_REPLICA, ROUTE_ANY, ROUTE_SPLIT, ROUTE_COUNT };
+enum pool_mode { POOL_NONE, POOL_SESSION, POOL_TRANSACTION };
 enum fallback { FALLBACK_PRIMARY, FALLBACK_NONE };
 enum balance {
     BALANCE_ROUND_ROBIN,
@@ -39,6 +41,11 @@ enum control_level { CONTROL_USER, CONTROL_OPERATOR, CONTROL_ADMIN };
 
 struct demotion {
     uint64_t drain_ms; /* 0 = close */
+};
+
+struct read_your_writes {
+    uint64_t ms; /* 0 with offset */
+    bool offset; /* until the replica has caught up */
 };
 
 struct lag_bound {

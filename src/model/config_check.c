@@ -251,6 +251,7 @@ void config_check(struct config *c, struct config_errors *errors)
             resolve_route(c, f, errors);
         }
         config_check_edge(c, f, found, errors);
+        config_check_pool(c, f, found, errors);
     }
     for (size_t i = 0; i < c->backend_count; i++) {
         resolve_probe_tls(&c->backends[i]);

@@ -10,7 +10,10 @@ const char *const config_probe_words[] = {
 const char *const config_route_words[ROUTE_COUNT] = {[ROUTE_AUTO] = "auto",
                                                      [ROUTE_PRIMARY] = "primary",
                                                      [ROUTE_REPLICA] = "replica",
-                                                     [ROUTE_ANY] = "any"};
+                                                     [ROUTE_ANY] = "any",
+                                                     [ROUTE_SPLIT] = "split"};
+const char *const config_pool_words[] = {
+    [POOL_NONE] = "none", [POOL_SESSION] = "session", [POOL_TRANSACTION] = "transaction"};
 
 bool config_sound(const struct config *c, enum section_kind kind, size_t index, const char *key)
 {
@@ -143,6 +146,32 @@ static bool tls_is_sound(const struct config *c, size_t index)
     return sound;
 }
 
+/* Whether clients of the frontend may come to this backend, as far as can be seen: a name that was
+ * wrong may have been meant to be that of any backend. */
+static bool may_lead_to(const struct config *c, const struct frontend_config *f, size_t backend)
+{
+    size_t found;
+    bool may = !config_sound(c, SECTION_FRONTEND, f->index, "sni") || f->backend_name == NULL ||
+               !config_find_backend(c, f->backend_name, &found) || found == backend;
+    for (size_t i = 0; i < f->sni.count && !may; i++) {
+        may = !config_find_backend(c, f->sni.items[i].backend_name, &found) || found == backend;
+    }
+    return may;
+}
+
+static bool is_pooled(const struct config *c, size_t backend, char why[EFFECT_WHY_MAX])
+{
+    bool pooled = false;
+    for (size_t i = 0; i < c->frontend_count && !pooled; i++) {
+        const struct frontend_config *f = &c->frontends[i];
+        pooled =
+            (f->pool_mode != POOL_NONE || !config_sound(c, SECTION_FRONTEND, i, "pool_mode")) &&
+            may_lead_to(c, f, backend);
+    }
+    snprintf(why, EFFECT_WHY_MAX, "pool_mode = none in all of its frontends");
+    return pooled;
+}
+
 static bool backend_effect(const struct config *c, const struct option *o, size_t index,
                            char why[EFFECT_WHY_MAX])
 {
@@ -158,6 +187,9 @@ static bool backend_effect(const struct config *c, const struct option *o, size_
     }
     if ((o->flags & OPTION_TLS) != 0 && !tls_is_sound(c, index)) {
         return true;
+    }
+    if ((o->flags & OPTION_POOLED) != 0 && !is_pooled(c, index, why)) {
+        return false;
     }
     for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
         if ((o->flags & conditions[i].flag) != 0 && !conditions[i].holds(b, why)) {
@@ -180,9 +212,11 @@ static bool frontend_effect(const struct config *c, const struct option *o, size
 {
     const struct frontend_config *f = &c->frontends[index];
     bool tls = f->tls != TLS_MODE_NO || !config_sound(c, SECTION_FRONTEND, index, "tls");
-    if ((o->flags & OPTION_REPLICA) != 0) {
+    if ((o->flags & (OPTION_REPLICA | OPTION_SPLIT)) != 0) {
+        bool replica = f->route == ROUTE_REPLICA && (o->flags & OPTION_REPLICA) != 0;
         snprintf(why, EFFECT_WHY_MAX, "route = %s", config_route_words[f->route]);
-        return f->route == ROUTE_REPLICA || !config_sound(c, SECTION_FRONTEND, index, "route");
+        return replica || f->route == ROUTE_SPLIT ||
+               !config_sound(c, SECTION_FRONTEND, index, "route");
     }
     if ((o->flags & OPTION_TERMINATED) != 0) {
         snprintf(why, EFFECT_WHY_MAX, "tls = no");

@@ -81,6 +81,8 @@ enum option_flag {
     OPTION_PATRONI = 262144,
     OPTION_ADMIN = 524288,
     OPTION_PASSWORD = 1048576,
+    OPTION_POOLED = 2097152,
+    OPTION_SPLIT = 4194304,
     OPTION_START = 1 << 24,
     OPTION_ANEW = 1 << 25,
 };
@@ -255,6 +257,7 @@ void config_check_effects(const struct config *c, struct config_errors *errors);
 bool config_sound(const struct config *c, enum section_kind kind, size_t index, const char *key);
 extern const char *const config_route_words[ROUTE_COUNT];
 extern const char *const config_probe_words[];
+extern const char *const config_pool_words[];
 
 /* The whole (config_check*.c) ---------------------------------------------------------------- */
 
@@ -263,6 +266,10 @@ void config_check(struct config *c, struct config_errors *errors);
 /* What clients must say before their session begins: names, TLS, PROXY headers. `found`: the
  * frontend's own backend was. */
 void config_check_edge(const struct config *c, struct frontend_config *f, bool found,
+                       struct config_errors *errors);
+/* Pool modes, and what they want of the backends that the frontend leads to. After
+ * config_check_edge(); `found` as there. */
+void config_check_pool(const struct config *c, const struct frontend_config *f, bool found,
                        struct config_errors *errors);
 void config_check_admin(struct config *c, struct config_errors *errors);
 /* The keys of one account. */

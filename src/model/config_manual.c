@@ -30,7 +30,9 @@ static const struct {
     {OPTION_HTTP, "Only with\n.Ic http_check .\n"},
     {OPTION_SENTINEL, "Only with\n.Ic sentinel .\n"},
     {OPTION_PATRONI, "Only with\n.Ic patroni .\n"},
-    {OPTION_REPLICA, "Only with\n.Ql route = replica .\n"},
+    {OPTION_REPLICA, "Only with\n.Ql route = replica\nor\n.Ql split .\n"},
+    {OPTION_SPLIT, "Only with\n.Ql route = split .\n"},
+    {OPTION_POOLED, "Only with\n.Ic pool_mode\nof a frontend that leads to this backend.\n"},
     {OPTION_TERMINATED, "Not with\n.Ql tls = no .\n"},
     {OPTION_EDGE, "Only with\n.Ic accept_proxy ,\n.Ic tls\nor\n.Ic sni .\n"},
 };

@@ -18,6 +18,9 @@ const uint64_t histogram_bounds[HISTOGRAM_COUNT][HISTOGRAM_BOUNDS] = {
     [HISTOGRAM_SESSION] = {1000, 10000, 100000, 1000000, 5000000, 15000000, 60000000, 300000000,
                            900000000, 3600000000, 14400000000, 43200000000, 86400000000,
                            604800000000},
+    /* 50 us to 1 s: a GET beside us, one in another zone, a scan of many keys, a script */
+    [HISTOGRAM_COMMAND] = {50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
+                           500000, 1000000},
 };
 
 #define WORDS(name, ...) [name] = {__VA_ARGS__},

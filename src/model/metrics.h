@@ -24,7 +24,13 @@ struct config;
 #define HISTOGRAM_SUM    (HISTOGRAM_BOUNDS + 1)
 #define HISTOGRAM_SLOTS  (HISTOGRAM_BOUNDS + 2)
 
-enum histogram_kind { HISTOGRAM_CONNECT, HISTOGRAM_QUEUE, HISTOGRAM_SESSION, HISTOGRAM_COUNT };
+enum histogram_kind {
+    HISTOGRAM_CONNECT,
+    HISTOGRAM_QUEUE,
+    HISTOGRAM_SESSION,
+    HISTOGRAM_COMMAND,
+    HISTOGRAM_COUNT
+};
 extern const uint64_t histogram_bounds[HISTOGRAM_COUNT][HISTOGRAM_BOUNDS]; /* in us */
 
 enum metric_kind {

@@ -119,7 +119,9 @@ WORDS_TYPE(LOG_SESSIONS, enum log_sessions, {"no", LOG_SESSIONS_NO},
            {"errors", LOG_SESSIONS_ERRORS}, {"all", LOG_SESSIONS_ALL})
 WORDS_TYPE(ROUTE, enum route, {"auto", ROUTE_AUTO}, {"primary", ROUTE_PRIMARY},
            {"master", ROUTE_PRIMARY}, {"replica", ROUTE_REPLICA}, {"slave", ROUTE_REPLICA},
-           {"any", ROUTE_ANY})
+           {"any", ROUTE_ANY}, {"split", ROUTE_SPLIT})
+WORDS_TYPE(POOL_MODE, enum pool_mode, {"none", POOL_NONE}, {"session", POOL_SESSION},
+           {"transaction", POOL_TRANSACTION})
 WORDS_TYPE(FALLBACK, enum fallback, {"primary", FALLBACK_PRIMARY}, {"master", FALLBACK_PRIMARY},
            {"none", FALLBACK_NONE})
 WORDS_TYPE(BALANCE, enum balance, {"round_robin", BALANCE_ROUND_ROBIN},
@@ -282,6 +284,24 @@ void print_DURATION_NONE(struct text *out, const uint64_t *value, size_t item)
         text_add(out, "none");
     } else {
         print_time(out, *value);
+    }
+}
+
+bool parse_READ_YOUR_WRITES(struct parse *p, struct read_your_writes *out)
+{
+    struct read_your_writes window = {.offset = strcmp(p->value, "offset") == 0};
+    bool ok = window.offset || parse_time(p, p->value, &window.ms);
+    *out = ok ? window : *out;
+    return ok;
+}
+
+void print_READ_YOUR_WRITES(struct text *out, const struct read_your_writes *value, size_t item)
+{
+    (void)item;
+    if (value->offset) {
+        text_add(out, "offset");
+    } else {
+        print_time(out, value->ms);
     }
 }
 

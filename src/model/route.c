@@ -169,7 +169,7 @@ enum route_result route_pick(const struct topology *t, struct shared *shared,
 {
     const struct backend_config *config = &t->config->backends[request->backend];
     const struct server_config *servers = config->servers.items;
-    assert(request->route != ROUTE_AUTO);
+    assert(request->route != ROUTE_AUTO && request->route != ROUTE_SPLIT);
     size_t count = gather(t, shared, state, request, request->route);
     if (count == 0 && request->route == ROUTE_REPLICA && request->fallback == FALLBACK_PRIMARY) {
         count = gather(t, shared, state, request, ROUTE_PRIMARY);

@@ -25,7 +25,7 @@ void balance_state_release(struct balance_state *state);
 
 struct route_request {
     size_t backend;
-    enum route route; /* never ROUTE_AUTO */
+    enum route route; /* never ROUTE_AUTO or ROUTE_SPLIT */
     enum fallback fallback;
     uint64_t client_hash;
     const uint16_t *tried; /* servers (index in the backend) to leave out */

@@ -317,7 +317,7 @@ BAD = {
     "a secret that cannot be read": ("balance = first", "probe_password_file = /not/there", 10,
                                      "/not/there"),
     "no host name": ("one 127.0.0.1:1", "one example..com:1", 8, "example..com:1"),
-    "a later issue's option": ("balance = first", "pool_mode = session", 10, "pool_mode"),
+    "a later issue's option": ("balance = first", "mirror_to = other", 10, "mirror_to"),
     "the probe off and a route by role": ("backend = b", "backend = b\nroute = primary", None,
                                           "route"),
 }

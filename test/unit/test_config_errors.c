@@ -16,7 +16,10 @@ static void unknown_words_come_with_a_suggestion(void **state)
          "r.ini:7: unknown key \"Balance\", did you mean \"balance\"?\n"},
         {FILE_WITH("", "queue-limit = 1\n"),
          "r.ini:7: unknown key \"queue-limit\", did you mean \"queue_limit\"?\n"},
-        {FILE_WITH("", "pool_mode = session\n"), "r.ini:7: unknown key \"pool_mode\"\n"},
+        {FILE_WITH("", "mirror_to = other\n"), "r.ini:7: unknown key \"mirror_to\"\n"},
+        {FILE_WITH("", "pool_mode = session\n"),
+         "r.ini:7: unknown key \"pool_mode\" in a [backend] section, it belongs in a [frontend] "
+         "section\n"},
         {FILE_WITH("balance = first\n", ""), "r.ini:4: unknown key \"balance\" in a [frontend] "
                                              "section, it belongs in a [backend] section\n"},
         {FILE_WITH("", "balance = frist\n"),
@@ -57,8 +60,9 @@ static void bad_values_come_with_what_is_expected(void **state)
          "r.ini:5: \"backend\" is set twice, first in line 4\n"},
         {FILE_WITH("", "probe_keep = true\n"),
          "r.ini:7: bad value \"true\" for \"probe_keep\": expected yes or no\n"},
-        {FILE_WITH("route = split\n", ""),
-         "r.ini:4: bad value \"split\" for \"route\": expected auto, primary, replica or any\n"},
+        {FILE_WITH("route = both\n", ""),
+         "r.ini:4: bad value \"both\" for \"route\": expected auto, primary, replica, any or "
+         "split\n"},
         {FILE_WITH("allow = 10.0.0.1/8\n", ""), "r.ini:4: bad value \"10.0.0.1/8\" for \"allow\": "
                                                 "it has bits behind its mask, did you mean "
                                                 "\"10.0.0.0/8\"?\n"},

@@ -1,0 +1,69 @@
+/* Pool modes: which frontends may have one, and the backends they lead to. */
+#include <string.h>
+
+#include "model/config_internal.h"
+
+static unsigned key_line(const struct config *c, const struct frontend_config *f, const char *key)
+{
+    const struct origin_setting *s = origin_find(c->origin, SECTION_FRONTEND, f->index, key);
+    return s != NULL ? s->line : 0;
+}
+
+/* The router reads what clients of a pool say, and so does the next client's server connection. */
+static void check_backend(const struct frontend_config *f, const struct backend_config *b,
+                          unsigned line, struct config_errors *errors)
+{
+    const char *mode = config_pool_words[f->pool_mode];
+    if (b->protocol != NULL && strcmp(b->protocol->name, "redis") != 0) {
+        config_error(errors, line,
+                     "pool_mode = %s needs protocol = redis, and [backend %s] has protocol = %s: "
+                     "write \"pool_mode = none\"",
+                     mode, b->name, b->protocol->name);
+    } else if (b->send_proxy != SEND_PROXY_NO) {
+        config_error(errors, line,
+                     "pool_mode = %s is not possible with \"send_proxy\" of [backend %s]: a pooled "
+                     "connection is not one client's",
+                     mode, b->name);
+    }
+}
+
+/* Names that lead nowhere have been told, and have no backend. */
+static bool leads_to(const struct config *c, const struct frontend_config *f, size_t backend,
+                     bool found)
+{
+    bool leads = found && f->backend == backend;
+    for (size_t i = 0; i < f->sni.count && !leads; i++) {
+        leads = strcmp(f->sni.items[i].backend_name, c->backends[backend].name) == 0;
+    }
+    return leads;
+}
+
+void config_check_pool(const struct config *c, const struct frontend_config *f, bool found,
+                       struct config_errors *errors)
+{
+    unsigned line = key_line(c, f, "pool_mode");
+    if (!config_sound(c, SECTION_FRONTEND, f->index, "pool_mode")) {
+        return;
+    }
+    if (f->route == ROUTE_SPLIT && f->pool_mode != POOL_TRANSACTION) {
+        config_error(errors, key_line(c, f, "route"),
+                     "route = split needs \"pool_mode = transaction\", and here it is %s",
+                     config_pool_words[f->pool_mode]);
+    }
+    if (f->pool_mode == POOL_NONE) {
+        return;
+    }
+    if (f->sni.count > 0 && f->tls == TLS_MODE_NO &&
+        config_sound(c, SECTION_FRONTEND, f->index, "tls")) {
+        config_error(
+            errors, line,
+            "pool_mode = %s needs \"tls = yes\" where there is \"sni\": the router must be "
+            "able to read what clients say",
+            config_pool_words[f->pool_mode]);
+    }
+    for (size_t i = 0; i < c->backend_count; i++) {
+        if (!origin_section(c->origin, SECTION_BACKEND, i)->repeated && leads_to(c, f, i, found)) {
+            check_backend(f, &c->backends[i], line, errors);
+        }
+    }
+}
