@@ -20,7 +20,7 @@
 enum log_sessions { LOG_SESSIONS_NO, LOG_SESSIONS_ERRORS, LOG_SESSIONS_ALL };
 /* A frontend's route may be split; a session that asks for a server says which side it wants. */
 enum route { ROUTE_AUTO, ROUTE_PRIMARY, ROUTE_REPLICA, ROUTE_ANY, ROUTE_SPLIT, ROUTE_COUNT };
-enum pool_mode { POOL_NONE, POOL_SESSION, POOL_TRANSACTION };
+enum pool_mode { POOL_NONE, POOL_SESSION, POOL_TRANSACTION, POOL_COUNT };
 enum fallback { FALLBACK_PRIMARY, FALLBACK_NONE };
 enum balance {
     BALANCE_ROUND_ROBIN,

@@ -225,6 +225,19 @@ static void check_sentinels(const struct config *c, const struct backend_config 
     }
 }
 
+static void check_pool(const struct config *c, const struct backend_config *b,
+                       struct config_errors *errors)
+{
+    const struct origin_setting *size =
+        origin_find(c->origin, SECTION_BACKEND, b->index, "pool_size");
+    const struct origin_setting *idle =
+        origin_find(c->origin, SECTION_BACKEND, b->index, "pool_min_idle");
+    if (size != NULL && idle != NULL && b->pool_size > 0 && b->pool_min_idle > b->pool_size) {
+        config_error(errors, idle->line, "pool_min_idle = %u is more than pool_size = %u (line %u)",
+                     b->pool_min_idle, b->pool_size, size->line);
+    }
+}
+
 /* The whole --------------------------------------------------------------------------------- */
 
 static void finish_servers(struct config *c, struct backend_config *b)
@@ -258,6 +271,7 @@ void config_check_backends(struct config *c, struct config_errors *errors)
             check_tls(c, b, errors);
             check_session_tls(c, b, errors);
             check_sentinels(c, b, errors);
+            check_pool(c, b, errors);
         }
         finish_servers(c, b);
     }

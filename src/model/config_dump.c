@@ -119,40 +119,86 @@ static void print_section(const struct config *c, enum section_kind kind, size_t
 
 /* How many connections a server may see ----------------------------------------------------- */
 
-/* Sessions that all frontends of the backend may have at once; 0 = no number is set. */
-static uint64_t most_sessions(const struct config *c, size_t backend, size_t *users)
+/* What the frontends of a backend may bring it. */
+struct crowd {
+    size_t frontends;
+    bool modes[POOL_COUNT]; /* whether one of them has it */
+    uint64_t own;           /* sessions with a connection of their own each; 0 = no number is set */
+};
+
+static struct crowd crowd_of(const struct config *c, size_t backend)
 {
-    uint64_t sum = 0;
+    struct crowd crowd = {0};
     bool bounded = true;
-    *users = 0;
     for (size_t i = 0; i < c->frontend_count; i++) {
         const struct frontend_config *f = &c->frontends[i];
-        if (config_uses_backend(f, backend)) {
-            (*users)++;
-            sum += f->max_sessions;
+        if (!config_uses_backend(f, backend)) {
+            continue;
+        }
+        crowd.frontends++;
+        crowd.modes[f->pool_mode] = true;
+        if (f->pool_mode == POOL_NONE) {
+            crowd.own += f->max_sessions;
             bounded = bounded && f->max_sessions > 0;
         }
     }
     uint64_t all = c->router.max_sessions;
-    if (!bounded || (all > 0 && all < sum)) {
-        return all;
+    if (!bounded || (all > 0 && all < crowd.own)) {
+        crowd.own = all;
     }
-    return sum;
+    return crowd;
+}
+
+/* The most by what is not server_max_connections; 0 = there is no such bound, and `why` says so. */
+static uint64_t most_by_others(const struct backend_config *b, const struct crowd *crowd,
+                               const char **why)
+{
+    bool own = crowd->modes[POOL_NONE];
+    if (crowd->modes[POOL_TRANSACTION]) {
+        *why = "no limit (pool_mode = transaction, server_max_connections = none)";
+        return 0;
+    }
+    if (crowd->modes[POOL_SESSION] && b->pool_size == 0) {
+        *why = "no limit (pool_size = auto, server_max_connections = none)";
+        return 0;
+    }
+    if (own && crowd->own == 0) {
+        *why = "no limit but the router's own (max_sessions = auto)";
+        return 0;
+    }
+    *why = !crowd->modes[POOL_SESSION] ? "max_sessions"
+           : own                       ? "max_sessions and pool_size"
+                                       : "pool_size";
+    return (own ? crowd->own : 0) + (crowd->modes[POOL_SESSION] ? b->pool_size : 0);
+}
+
+static void print_shared(const struct backend_config *b, FILE *out)
+{
+    if (b->pool_size > 0) {
+        fprintf(out, ", of them shared %u (pool_size), or 1 for each worker and identity",
+                b->pool_size);
+    } else {
+        fputs(", of them shared 2 for each worker and identity (pool_size = auto)", out);
+    }
 }
 
 static void print_most(const struct config *c, const struct backend_config *b,
                        unsigned max_connections, FILE *out)
 {
-    size_t users;
-    uint64_t sessions = most_sessions(c, b->index, &users);
-    if (users == 0) {
+    const char *why;
+    struct crowd crowd = crowd_of(c, b->index);
+    uint64_t others = most_by_others(b, &crowd, &why);
+    if (crowd.frontends == 0) {
         fputs("0 (no frontend uses it)", out);
-    } else if (max_connections > 0 && (sessions == 0 || max_connections <= sessions)) {
+    } else if (max_connections > 0 && (others == 0 || max_connections <= others)) {
         fprintf(out, "%u (server_max_connections)", max_connections);
-    } else if (sessions > 0) {
-        fprintf(out, "%llu (max_sessions)", (unsigned long long)sessions);
+    } else if (others > 0) {
+        fprintf(out, "%llu (%s)", (unsigned long long)others, why);
     } else {
-        fputs("no limit but the router's own (max_sessions = auto)", out);
+        fputs(why, out);
+    }
+    if (crowd.modes[POOL_TRANSACTION]) {
+        print_shared(b, out);
     }
     fputs(b->probe == PROBE_OFF ? "\n" : ", and 1 for the probe\n", out);
 }

@@ -12,7 +12,7 @@ const char *const config_route_words[ROUTE_COUNT] = {[ROUTE_AUTO] = "auto",
                                                      [ROUTE_REPLICA] = "replica",
                                                      [ROUTE_ANY] = "any",
                                                      [ROUTE_SPLIT] = "split"};
-const char *const config_pool_words[] = {
+const char *const config_pool_words[POOL_COUNT] = {
     [POOL_NONE] = "none", [POOL_SESSION] = "session", [POOL_TRANSACTION] = "transaction"};
 
 bool config_sound(const struct config *c, enum section_kind kind, size_t index, const char *key)

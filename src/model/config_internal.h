@@ -257,7 +257,7 @@ void config_check_effects(const struct config *c, struct config_errors *errors);
 bool config_sound(const struct config *c, enum section_kind kind, size_t index, const char *key);
 extern const char *const config_route_words[ROUTE_COUNT];
 extern const char *const config_probe_words[];
-extern const char *const config_pool_words[];
+extern const char *const config_pool_words[POOL_COUNT];
 
 /* The whole (config_check*.c) ---------------------------------------------------------------- */
 

@@ -136,7 +136,7 @@ static size_t choose(const struct backend_config *config, struct balance_state *
     }
 }
 
-static bool claim(struct shared *shared, const struct server_config *server)
+bool route_claim(struct shared *shared, const struct server_config *server)
 {
     struct shared_server *s = shared->servers[server->id];
     unsigned cap = server->max_connections;
@@ -151,16 +151,26 @@ static bool claim(struct shared *shared, const struct server_config *server)
     return claimed;
 }
 
-static enum route_result pick_by_hash(struct shared *shared, const struct server_config *servers,
-                                      struct candidate *c, size_t count, uint64_t client_hash,
-                                      size_t *server)
+static size_t choose_by_hash(const struct server_config *servers, struct candidate *c, size_t count,
+                             uint64_t client_hash)
 {
     for (size_t i = 0; i < count; i++) {
         const char *name = servers[c[i].server].name;
         c[i].name_hash = hash_bytes(name, strlen(name));
     }
-    *server = c[balance_ip_hash(c, count, client_hash)].server;
-    return claim(shared, &servers[*server]) ? ROUTE_FOUND : ROUTE_FULL;
+    return balance_ip_hash(c, count, client_hash);
+}
+
+/* By the request's route, or by what it falls back to. */
+static size_t gather_all(const struct topology *t, struct shared *shared,
+                         struct balance_state *state, const struct route_request *request)
+{
+    assert(request->route != ROUTE_AUTO && request->route != ROUTE_SPLIT);
+    size_t count = gather(t, shared, state, request, request->route);
+    if (count == 0 && request->route == ROUTE_REPLICA && request->fallback == FALLBACK_PRIMARY) {
+        count = gather(t, shared, state, request, ROUTE_PRIMARY);
+    }
+    return count;
 }
 
 enum route_result route_pick(const struct topology *t, struct shared *shared,
@@ -169,28 +179,69 @@ enum route_result route_pick(const struct topology *t, struct shared *shared,
 {
     const struct backend_config *config = &t->config->backends[request->backend];
     const struct server_config *servers = config->servers.items;
-    assert(request->route != ROUTE_AUTO && request->route != ROUTE_SPLIT);
-    size_t count = gather(t, shared, state, request, request->route);
-    if (count == 0 && request->route == ROUTE_REPLICA && request->fallback == FALLBACK_PRIMARY) {
-        count = gather(t, shared, state, request, ROUTE_PRIMARY);
-    }
+    size_t count = gather_all(t, shared, state, request);
     if (count == 0) {
         return ROUTE_NONE;
     }
     if (config->balance == BALANCE_IP_HASH) {
-        return pick_by_hash(shared, servers, state->candidates, count, request->client_hash,
-                            server);
+        size_t at = choose_by_hash(servers, state->candidates, count, request->client_hash);
+        *server = state->candidates[at].server;
+        return route_claim(shared, &servers[*server]) ? ROUTE_FOUND : ROUTE_FULL;
     }
     count = drop_full(servers, state->candidates, count);
     while (count > 0) {
         size_t at = choose(config, state, count);
         *server = state->candidates[at].server;
-        if (claim(shared, &servers[*server])) {
+        if (route_claim(shared, &servers[*server])) {
             return ROUTE_FOUND;
         }
         count = drop(state->candidates, count, at);
     }
     return ROUTE_FULL;
+}
+
+enum route_result route_choose(const struct topology *t, struct shared *shared,
+                               struct balance_state *state, const struct route_request *request,
+                               size_t *server)
+{
+    const struct backend_config *config = &t->config->backends[request->backend];
+    size_t count = gather_all(t, shared, state, request);
+    if (count == 0) {
+        return ROUTE_NONE;
+    }
+    size_t at =
+        config->balance == BALANCE_IP_HASH
+            ? choose_by_hash(config->servers.items, state->candidates, count, request->client_hash)
+            : choose(config, state, count);
+    *server = state->candidates[at].server;
+    return ROUTE_FOUND;
+}
+
+/* Backups are behind all others, as in gather(). */
+static bool is_before(const struct server_config *one, const struct server_config *two)
+{
+    return one->backup != two->backup ? two->backup : one->rank < two->rank;
+}
+
+bool route_first_replica(const struct topology *t, const struct route_request *request,
+                         size_t *server)
+{
+    const struct server_list *servers = &t->config->backends[request->backend].servers;
+    const struct topology_backend *b = &t->backends[request->backend];
+    bool found = false;
+    for (size_t i = 0; i < servers->count; i++) {
+        if (may_serve(b, request, ROUTE_REPLICA, i) &&
+            (!found || is_before(&servers->items[i], &servers->items[*server]))) {
+            *server = i;
+            found = true;
+        }
+    }
+    if (!found && request->fallback == FALLBACK_PRIMARY && b->primary >= 0 &&
+        may_serve(b, request, ROUTE_PRIMARY, (size_t)b->primary)) {
+        *server = (size_t)b->primary;
+        found = true;
+    }
+    return found;
 }
 
 bool route_allows(const struct topology *t, size_t backend, size_t server, enum route route)

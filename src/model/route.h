@@ -44,6 +44,20 @@ enum route_result route_pick(const struct topology *t, struct shared *shared,
                              struct balance_state *state, const struct route_request *request,
                              size_t *server);
 
+/* The same for who has connections there already: the choice of the balance without a place, so
+ * caps do not count, and it is ROUTE_FOUND or ROUTE_NONE. */
+enum route_result route_choose(const struct topology *t, struct shared *shared,
+                               struct balance_state *state, const struct route_request *request,
+                               size_t *server);
+
+/* One of the server's places, to be given back with shared_release(); false if it has no more. */
+bool route_claim(struct shared *shared, const struct server_config *server);
+
+/* For reads that must find the same server again: of the replicas that may be read the one that is
+ * listed first, or by the request's fallback the primary. The request's route does not count. */
+bool route_first_replica(const struct topology *t, const struct route_request *request,
+                         size_t *server);
+
 /* Whether a session of this route that is on this server may stay there. If not, the server's
  * access says how it ends. */
 bool route_allows(const struct topology *t, size_t backend, size_t server, enum route route);
