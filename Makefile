@@ -16,8 +16,9 @@ CHECK_PACKAGES := python3 python3-pytest libcmocka-dev redis-server redis-tools 
     chromium mariadb-server mariadb-client galera-4 rsync python3-pymysql python3-cryptography \
     postgresql-15 patroni etcd-server python3-psycopg2 openssl ca-certificates debootstrap nginx \
     libnginx-mod-stream iproute2 faketime prometheus systemd lintian mmdebstrap dpkg-dev binutils \
-    python3-yaml keepalived
+    python3-yaml keepalived nutcracker
 BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream strace openssl
+POOL_PACKAGES := python3 redis-server haproxy nutcracker strace
 FAILOVER_PACKAGES := python3 python3-pytest python3-pymysql python3-psycopg2 python3-yaml \
     redis-server haproxy mariadb-server postgresql-15 patroni etcd-server
 DEB_PACKAGES := dpkg-dev binutils
@@ -155,6 +156,12 @@ bench-tls:
 	@$(SUBMAKE) all
 	@$(PYTHON) bench/run.py --tls
 
+# Redis pooling, beside a proxy that pools and one that does not.
+bench-pool:
+	@.ci/need 'make bench-pool' $(BUILD_PACKAGES) $(POOL_PACKAGES)
+	@$(SUBMAKE) all
+	@$(PYTHON) bench/run.py --pool
+
 # What a failover costs clients: ONLY="redis mariadb pgsql", ROUNDS=3.
 bench-failover:
 	@.ci/need 'make bench-failover' $(BUILD_PACKAGES) $(FAILOVER_PACKAGES)
@@ -268,6 +275,6 @@ clean:
 	rm -rf build
 
 -include $(OBJECTS:.o=.d) $(ROUTERCTL_OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(BUILD)/man/gen.d
-.PHONY: all unit man demo needs check bench bench-tls bench-failover bench-metrics bench-reload lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
+.PHONY: all unit man demo needs check bench bench-tls bench-pool bench-failover bench-metrics bench-reload lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
     format fuzz fuzz-run install deb clean $(FUZZ_RUNS) $(TIDY)
 .DELETE_ON_ERROR:

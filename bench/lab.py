@@ -17,7 +17,8 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PROGRAMS = {"relay": ("relay.c", "secure.c"), "load": ("load.c", "load_client.c", "secure.c")}
+PROGRAMS = {"relay": ("relay.c", "secure.c"), "multiplex": ("multiplex.c",),
+            "load": ("load.c", "load_client.c", "secure.c")}
 LIBRARIES = ["-lssl", "-lcrypto"]
 COMPILE = ["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow",
            "-Wstrict-prototypes", "-Wmissing-prototypes", "-Werror"]
@@ -101,6 +102,12 @@ def placements():
     return {"own": ({cpus[0]}, set(cpus[1:])), **one}
 
 
+def shared_placements():
+    """The same, where the scheduler may put everybody anywhere."""
+    cpus = os.sched_getaffinity(0)
+    return {"both": (cpus, cpus), "one": ({min(cpus)}, {min(cpus)})}
+
+
 def bind(pid, cpus):
     for task in os.listdir(f"/proc/{pid}/task"):
         os.sched_setaffinity(int(task), cpus)
@@ -155,14 +162,14 @@ class Process:
 class Lab:
     """Owns the temporary folder, the processes and the addresses."""
 
-    def __init__(self, build):
+    def __init__(self, build, placed=None):
         self.build = build
         self.folder = tempfile.mkdtemp(prefix="router-bench-")
         os.chmod(self.folder, 0o755)
         self.processes = []
         self.redis = None
         self.redis_port = 0
-        self.placements = placements()
+        self.placements = placed or placements()
         self.proxy_cpus, self.other_cpus = next(iter(self.placements.values()))
 
     def __enter__(self):
@@ -237,6 +244,14 @@ class Lab:
                 if self.redis.popen.poll() is not None or time.monotonic() > until:
                     raise BenchError(f"redis-server did not start: {self.redis.last_words()}")
                 time.sleep(0.02)
+
+    def redis_clients(self, address):
+        """Connections to Redis at `address`; probes are none, they ask for INFO."""
+        with socket.create_connection((address, self.redis_port), timeout=5) as s:
+            s.sendall(resp(b"CLIENT", b"LIST") + resp(b"QUIT"))
+            listed = b"".join(iter(lambda: s.recv(65536), b"")).decode("ascii")
+        return sum(f" laddr={address}:{self.redis_port} " in line and " cmd=info " not in line
+                   and " cmd=client|list " not in line for line in listed.splitlines())
 
     def load(self, address, port, watch, **options):
         """Runs bench/load once and returns what it printed."""

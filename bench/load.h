@@ -34,8 +34,9 @@ struct client {
     SSL *tls;            /* owned; NULL: clear */
     SSL_SESSION *ticket; /* owned; the newest one */
     bool resumes;        /* it offered one */
-    size_t sent;         /* bytes of the request */
-    size_t seen;         /* bytes of the expected replies */
+    int64_t asked_at;
+    size_t sent; /* bytes of the request */
+    size_t seen; /* bytes of the expected replies */
 };
 
 struct load {
@@ -50,7 +51,11 @@ struct load {
     long asked;         /* requests sent or being sent, the warm-up's included */
     long done;          /* replies */
     long done_at_start; /* of them, when measuring began */
-    char *request;      /* owned: depth requests */
+    int64_t now;        /* when the last client was done, and so asks again */
+    uint32_t *took;     /* owned: ns from asking (cycle: from the connect) to the last reply */
+    size_t took_count;
+    size_t took_size;
+    char *request; /* owned: depth requests */
     size_t request_len;
     char *reply; /* owned: their replies */
     size_t reply_len;
@@ -70,6 +75,7 @@ struct load {
 _Noreturn void die(const char *what); /* errno says why */
 _Noreturn void refuse(const char *why);
 
+int64_t wall_ns(void);
 /* The clocks of those who are watched, and the wall's. */
 void snapshot(const struct load *l, int64_t *into);
 

@@ -39,11 +39,16 @@ static int64_t clock_ns(clockid_t id)
     return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
+int64_t wall_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
 void snapshot(const struct load *l, int64_t *into)
 {
     for (int i = 0; i < l->watched_count; i++)
         into[i] = clock_ns(l->watched[i]);
-    into[WATCHED] = clock_ns(CLOCK_MONOTONIC);
+    into[WATCHED] = wall_ns();
 }
 
 static void client_watch(const struct load *l, struct client *c, int op, uint32_t events)
@@ -118,6 +123,7 @@ static void client_shake(struct load *l, struct client *c)
 void client_ask(struct load *l, struct client *c)
 {
     l->asked += l->depth;
+    c->asked_at = l->now;
     c->sent = 0;
     c->seen = 0;
     if (c->tls && !SSL_is_init_finished(c->tls)) {
@@ -141,11 +147,21 @@ static void client_close(struct client *c)
     close(c->fd);
 }
 
+static void note_time(struct load *l, const struct client *c)
+{
+    int64_t took = l->now - c->asked_at;
+    if (l->took_count < l->took_size)
+        l->took[l->took_count++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+}
+
 /* It counts, and asks again if more is wanted. */
 static void client_done(struct load *l, struct client *c)
 {
     long before = l->done;
     l->done += l->depth;
+    l->now = wall_ns();
+    if (before >= l->warmup)
+        note_time(l, c);
     if (before < l->warmup && l->done >= l->warmup) {
         l->done_at_start = l->done;
         snapshot(l, l->at_start);

@@ -32,6 +32,8 @@ def named_counts(counts):
 
 
 class Report:
+    placements = PLACEMENTS
+
     def __init__(self, suite, results):
         self.suite = suite
         self.results = results
@@ -74,7 +76,8 @@ class Report:
             for other, limit in load.targets:
                 yield [load.title.rsplit(":", maxsplit=1)[0],
                        f"<= {limit:.2f} x {self.other_name(other)}",
-                       *(self.ratio_words(f"{row}/{where}", other, limit) for where in PLACEMENTS)]
+                       *(self.ratio_words(f"{row}/{where}", other, limit)
+                         for where in self.placements)]
         for row, other, limit in self.suite.idle_targets:
             yield [f"user memory {self.suite.idle[row].title}",
                    f"<= {limit:.2f} x {self.other_name(other)}",
@@ -86,7 +89,7 @@ class Report:
         lines = [line for line in self.target_lines() if any(line[2:])]
         if not lines:
             return ["No target was measured in this run."]
-        return table(["what", "target", *PLACEMENTS.values()], lines)
+        return table(["what", "target", *self.placements.values()], lines)
 
     def placed_cells(self, row, placement, name):
         """Median, range, ratio to the floor, Redis' own CPU, rate; empty for what has none."""
@@ -164,7 +167,7 @@ def cpu_model():
     return platform.machine()
 
 
-def machine_facts(rounds, command, seconds, load_before):
+def machine_facts(rounds, command, seconds, load_before, programs):
     with open("/etc/os-release", encoding="utf-8") as f:
         system = next(line.split("=", 1)[1].strip().strip('"') for line in f
                       if line.startswith("PRETTY_NAME="))
@@ -174,6 +177,5 @@ def machine_facts(rounds, command, seconds, load_before):
         f"* machine: {os.cpu_count()} x {cpu_model()}, {memory:.0f} GiB; load average before the "
         f"run {load_before:.2f}",
         f"* system: {system}, Linux {platform.release()}",
-        f"* {proxies.version('haproxy')}; {proxies.version('nginx')}; {proxies.version('redis')}; "
-        f"{proxies.version('openssl')}",
+        "* " + "; ".join(map(proxies.version, programs)),
     ]

@@ -28,7 +28,8 @@ def check_handshakes(options, got):
 
 
 def load_row(lab, load, target, quick):
-    """CPU of the proxy and of Redis in us per request (bulk: seconds per GB), and the rate."""
+    """CPU of the proxy and of Redis in us per request (bulk: seconds per GB), the rate, and how
+    many us half of all requests and 99 of 100 took at most."""
     options = options_of(load, quick)
     watch = [target.worker] if target.process else []
     got = lab.load(target.address, target.port, [*watch, lab.redis.pid], **options)
@@ -36,7 +37,8 @@ def load_row(lab, load, target, quick):
     unit = got["bytes"] if load.per_gb else got["requests"] * 1000
     seconds = got["wall_ns"] / 1e9
     figures = {"redis": got["cpu_ns"][-1] / unit,
-               "rate": got["bytes"] / 1e9 / seconds if load.per_gb else got["requests"] / seconds}
+               "rate": got["bytes"] / 1e9 / seconds if load.per_gb else got["requests"] / seconds,
+               "p50": got["p50_ns"] / 1e3, "p99": got["p99_ns"] / 1e3}
     if target.process:
         figures["cpu"] = got["cpu_ns"][0] / unit
     return figures
@@ -44,15 +46,18 @@ def load_row(lab, load, target, quick):
 
 def idle_row(lab, name, idle, quick):
     """A fresh process, then sessions that have asked once and stay: growth of its anonymous memory
-    (what the process allocated itself; the kernel's socket buffers are not in it)."""
+    (what the process allocated itself; the kernel's socket buffers are not in it) and of all that
+    is resident, and how many connections it has to Redis."""
     count = idle.counts[quick]
-    target = proxies.start(lab, name, idle.certificate)
+    target = proxies.start(lab, name, idle.certificate, pool=idle.pool)
     before = memory(target.pids())
     held = lab.hold_idle(target.address, target.port, count, **idle.options)
     after = memory(target.pids())
+    servers = lab.redis_clients(proxies.BACK[name])
     lab.stop(held)
     proxies.stop(lab, target)
-    return {"per_session": (after["Anonymous"] - before["Anonymous"]) / count}
+    return {"per_session": (after["Anonymous"] - before["Anonymous"]) / count,
+            "resident": (after["Rss"] - before["Rss"]) / count, "servers": servers}
 
 
 def resident_row(lab, name):
@@ -99,7 +104,7 @@ def syscalls_row(lab, name, suite, quick):
     for row, (_, requests) in suite.syscalls.items():
         load = suite.loads[row]
         options = {**options_of(load, quick), "requests": requests[quick], "warmup": 0}
-        target = proxies.start(lab, name, load.certificate)
+        target = proxies.start(lab, name, load.certificate, pool=load.pool)
         try:
             counted[row] = count_syscalls(lab, target, options)
         finally:
@@ -110,7 +115,7 @@ def syscalls_row(lab, name, suite, quick):
 def count_instructions(lab, name, load, options):
     out = os.path.join(lab.folder, f"callgrind.{name}.{options['requests']}")
     wrap = ("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}")
-    target = proxies.start(lab, name, load.certificate, wrap=wrap)
+    target = proxies.start(lab, name, load.certificate, pool=load.pool, wrap=wrap)
     lab.load(target.address, target.port, [], **options)
     proxies.stop(lab, target, patience=20)
     with open(out, encoding="utf-8", errors="replace") as f:

@@ -11,13 +11,12 @@ import signal
 import sys
 import time
 
+import pool
 import proxies
 import report
 import rows
 import suites
-from lab import HERE, BenchError, Lab, build_programs
-
-DESCRIPTORS = 10000
+from lab import HERE, BenchError, Lab, build_programs, shared_placements
 
 
 def parse():
@@ -26,18 +25,21 @@ def parse():
                         help="the folder of router and bench/ (default: build)")
     parser.add_argument("--tls", dest="suite", action="store_const", const=suites.TLS,
                         default=suites.PLAIN, help="the proxies terminate TLS")
+    parser.add_argument("--pool", dest="suite", action="store_const", const=pool.POOL,
+                        help="the proxies carry many clients over few connections")
     parser.add_argument("--rounds", type=int, help="default: 5, with --quick 2")
     parser.add_argument("--quick", action="store_true", help="small counts: does it run at all")
     parser.add_argument("--only", metavar="ROW", action="append",
                         help="repeat for more; " + "; ".join(
                             f"{suite.command}: {', '.join(suite.rows())}"
-                            for suite in (suites.PLAIN, suites.TLS)))
-    parser.add_argument("--proxies", default=",".join(suites.PLAIN.proxies()),
-                        help="which of " + ", ".join(suites.PLAIN.proxies()))
+                            for suite in (suites.PLAIN, suites.TLS, pool.POOL)))
+    parser.add_argument("--proxies", help="some of " + "; ".join(
+        f"{suite.command}: {', '.join(suite.proxies())}"
+        for suite in (suites.PLAIN, suites.TLS, pool.POOL)))
     args = parser.parse_args()
     args.rounds = args.rounds or (2 if args.quick else 5)
     args.only = args.only or args.suite.rows()
-    args.proxies = args.proxies.split(",")
+    args.proxies = args.proxies.split(",") if args.proxies else args.suite.proxies()
     for name in args.only:
         if name not in args.suite.rows():
             parser.error(f"no such row: {name}")
@@ -60,13 +62,13 @@ def load_round(lab, args, number, results):
     """All proxies are started afresh, then each row goes through them in this round's order."""
     wanted = {row: load for row, load in args.suite.loads.items() if row in args.only}
     names = [name for name in args.suite.names if name in ("direct", *args.proxies)]
-    targets = [proxies.start(lab, name, certificate) for name in rotated(names, number)
-               for certificate in args.suite.certificates
-               if certificate in [load.certificate for load in wanted.values()]]
+    kinds = dict.fromkeys(load.kind() for load in wanted.values())
+    targets = [proxies.start(lab, name, *kind) for name in rotated(names, number)
+               for kind in kinds]
     for placement in lab.placements:
         lab.place(placement, [pid for target in targets for pid in target.pids()])
         for row, load in wanted.items():
-            these = [target for target in targets if target.certificate == load.certificate]
+            these = [target for target in targets if target.kind == load.kind()]
             for turn in range(args.suite.passes):
                 for target in rotated(these, turn):
                     figures = rows.load_row(lab, load, target, args.quick)
@@ -79,7 +81,7 @@ def load_round(lab, args, number, results):
 def memory_round(lab, args, number, results):
     for name in rotated(args.proxies, number):
         for row, idle in args.suite.idle.items():
-            if row in args.only:
+            if row in args.only and name not in idle.without:
                 note(results, row, name, rows.idle_row(lab, name, idle, args.quick))
         if "resident" in args.only and number < 2:
             note(results, "resident", name, rows.resident_row(lab, name))
@@ -97,21 +99,22 @@ def once(lab, args, results):
             note(results, row, name, measure(lab, name, args.suite, args.quick))
 
 
-def raise_descriptor_limit():
+def raise_descriptor_limit(count):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
-        raise BenchError(f"the descriptor limit is {hard}, {DESCRIPTORS} are needed (ulimit -n)")
-    if soft < DESCRIPTORS:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
+    if hard != resource.RLIM_INFINITY and hard < count:
+        raise BenchError(f"the descriptor limit is {hard}, {count} are needed (ulimit -n)")
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 def run(args):
     began = time.monotonic()
     load_before = os.getloadavg()[0]
     results = {}
-    raise_descriptor_limit()
+    raise_descriptor_limit(args.suite.descriptors[args.quick])
     build_programs(args.build)
-    with Lab(os.path.abspath(args.build)) as lab:
+    placed = shared_placements() if args.suite.shared else None
+    with Lab(os.path.abspath(args.build), placed) as lab:
         lab.start_redis(list(proxies.BACK.values()))
         for number in range(args.rounds):
             print(f"bench: round {number + 1} of {args.rounds}", file=sys.stderr)
@@ -119,8 +122,9 @@ def run(args):
             memory_round(lab, args, number, results)
         once(lab, args, results)
     facts = report.machine_facts(args.rounds, " ".join(["bench/run.py", *sys.argv[1:]]),
-                                 time.monotonic() - began, load_before)
-    text = report.Report(args.suite, results).markdown(facts)
+                                 time.monotonic() - began, load_before, args.suite.programs)
+    made = pool.PoolReport if args.suite is pool.POOL else report.Report
+    text = made(args.suite, results).markdown(facts)
     print(text, end="")
     where = os.path.join(args.build, "bench", args.suite.file)
     with open(where, "w", encoding="utf-8") as f:

@@ -1,6 +1,6 @@
 """What is measured, in which counts, and what is asked of it: plain relays (`make bench`) and TLS
-terminated by the proxy (`make bench-tls`). The rows of a suite go through rows.py, its tables
-through report.py."""
+terminated by the proxy (`make bench-tls`); pools are in pool.py. The rows of a suite go through
+rows.py, its tables through report.py."""
 
 from dataclasses import dataclass, field
 
@@ -18,6 +18,12 @@ class Load:
     per_gb: bool = False     # else per request
     digits: int = 2
     targets: tuple = ()      # with whom it is compared, the ratio's limit
+    pool: str | None = None  # the router's pool_mode
+    demands: tuple = ()      # of pools: figure, with whom it is compared, the ratio's limit
+
+    def kind(self):
+        """What the proxies are started as."""
+        return self.certificate, self.pool
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class Idle:
     counts: tuple
     certificate: str | None = None
     options: dict = field(default_factory=dict)
+    pool: str | None = None
+    without: tuple = ()      # proxies that cannot have as many
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,10 @@ class Suite:
     idle_targets: tuple = ()  # row, with whom it is compared, the ratio's limit
     # Row, figure, limit in bytes, title.
     byte_targets: tuple = ()
-    certificates: tuple = (None,)
     passes: int = 1           # how often a round takes the proxies through each load
+    shared: bool = False      # CPUs: the scheduler's choice, instead of one for the proxy alone
+    descriptors: tuple = (10000, 10000)  # needed in a full run and with --quick
+    programs: tuple = ("haproxy", "nginx", "redis", "openssl")  # whose versions are told
 
     def rows(self):
         once = [name for name in ("syscalls", "instructions") if getattr(self, name)]
@@ -139,6 +149,5 @@ TLS = Suite(
                   "resumed13": ("resumed handshake, TLS 1.3", ((40, 120), (40, 100)))},
     idle_targets=(("idle13", "floor", 1.15), ("idle13", "haproxy", 1.0),
                   ("idle12", "floor", 1.15), ("idle12", "haproxy", 1.0)),
-    certificates=("ecdsa", "rsa"),
     passes=3,
 )

@@ -2,15 +2,19 @@
 ends it. What it finds is not judged here."""
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
+import time
 
 import pytest
 
 from lib.certificates import Authority
+from lib.process import Process, free_port
+from lib.resp import Resp, encode
 from lib.router import BUILD
-from lib.waiting import SLOW
+from lib.waiting import SLOW, until
 
 BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench")
 REPLY = b"$100\r\n" + b"v" * 100 + b"\r\n"
@@ -30,7 +34,7 @@ def bench(home, *args):
 
 
 def table_of(text, title):
-    """The lines of the table whose head begins with `title`: name and cells."""
+    """The lines of the table whose head begins with `title`: cells, the name first."""
     lines = text.split("\n")
     first = next(i for i, line in enumerate(lines) if line.startswith("| " + title))
     body = []
@@ -93,6 +97,82 @@ def test_all_rows_of_tls_come_out_for_every_proxy(home, proxies):
         assert float(row[1]) > 0, row
     (row,) = table_of(done.stdout, "memory")
     assert row[1].endswith(" B"), row
+
+
+POOL_PROXIES = {"floor": "multiplexing floor", "haproxy": "HAProxy", "twemproxy": "twemproxy"}
+
+
+def test_all_rows_of_pools_come_out_for_every_proxy(home):
+    done = bench(home, "--pool", "--proxies", ",".join(POOL_PROXIES), "--only", "get50",
+                 "--only", "pipelined", "--only", "cycle", "--only", "idle")
+    assert done.returncode == 0, done.stderr
+    for row in ("GET, 50 clients; all CPUs", "GET, 50 clients, 16 pipelined; all on one CPU",
+                "connect + GET + close"):
+        direct, *others = table_of(done.stdout, row)
+        assert direct[0] == "direct" and float(direct[4]) > 0, direct
+        assert [cells[0] for cells in others] == list(POOL_PROXIES.values())
+        for cells in others:
+            own, _, _, redis, _, rate, _, p50, p99 = cells[1:]
+            assert float(own) > 0 and float(redis) > 0 and int(rate.replace(",", "")) > 0, cells
+            assert 0 < int(p50) <= int(p99), cells
+    idle = {cells[0]: cells[1:] for cells in table_of(done.stdout, "idle clients")}
+    assert idle["multiplexing floor"][2] == idle["twemproxy"][2] == "1"
+    assert all(cells[0].endswith(" B") for cells in idle.values())
+
+
+def test_latencies_are_those_of_the_requests(home, load):
+    """Of one client: nine in ten are answered at once, the others late."""
+    def late_at_times(_server, sock):
+        for number in range(100):
+            sock.recv(65536)
+            if number % 10 == 9:
+                time.sleep(0.02)  # the server's own work
+            sock.sendall(REPLY)
+
+    done = load(home.fake(late_at_times).port, "-c", 1, "-n", 100)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["p50_ns"] < 20e6 <= said["p99_ns"]
+
+
+@pytest.fixture(name="floor")
+def multiplexing_floor(home, load):  # pylint: disable=unused-argument
+    """Of `load`: that it is built. Clients, and the Redis behind."""
+    redis = home.redis()
+    port = free_port()
+    process = Process([os.path.join(BUILD, "bench", "multiplex"), "127.0.0.1", str(port),
+                       "127.0.0.1", str(redis.port)], os.path.join(home.path, "multiplex.log"))
+    try:
+        until(lambda: accepts(port), "the floor to listen")
+        yield redis, lambda: Resp(("127.0.0.1", port))
+    finally:
+        process.kill()
+
+
+def accepts(port):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_the_floor_gives_each_client_its_own_replies(floor):
+    redis, connect = floor
+    values = [f"value of {number}, " * 50 * number for number in range(20)]
+    with Resp(("127.0.0.1", redis.port)) as client:
+        for number, value in enumerate(values):
+            client.call("SET", number, value)
+    for _ in range(10):
+        clients = [connect() for _ in values]
+        for number, client in enumerate(clients):
+            client.sock.sendall(3 * encode("GET", number))
+        for client in clients[::5]:
+            client.sock.close()  # its replies are on their way
+        for number, client in enumerate(clients):
+            if number % 5:
+                assert [client.read() for _ in range(3)] == 3 * [values[number]]
+                client.sock.close()
 
 
 def test_handshakes_are_counted_by_their_kind(home, load, leaf):
