@@ -7,24 +7,30 @@
 
 enum redis_channel_kind { REDIS_CHANNEL, REDIS_PATTERN, REDIS_SHARD, REDIS_CHANNEL_KINDS };
 
-#define REDIS_CHANNELS_BYTES_MAX (1024 * 1024) /* names, all together */
+/* Names, all together, each with its length as RESP writes it: what is kept and what is written
+ * have the same bound. */
+#define REDIS_CHANNELS_BYTES_MAX ((size_t)1024 * 1024)
 
 struct redis_channels;
 
-struct redis_channels *redis_channels_new(void); /* NULL: out of memory */
+struct redis_channels *redis_channels_new(void);    /* NULL: out of memory */
 void redis_channels_free(struct redis_channels *c); /* NULL is fine */
-/* 0 (also when it is there already), UV_ENOMEM, or UV_E2BIG beyond the bound. */
+/* 0 (also when it is there already), -ENOMEM, or -E2BIG beyond the bound. */
 int redis_channels_add(struct redis_channels *c, enum redis_channel_kind kind, const char *name,
                        size_t len);
-void redis_channels_remove(struct redis_channels *c, enum redis_channel_kind kind,
-                           const char *name, size_t len); /* which need not be there */
+void redis_channels_remove(struct redis_channels *c, enum redis_channel_kind kind, const char *name,
+                           size_t len); /* which need not be there */
 void redis_channels_clear(struct redis_channels *c, enum redis_channel_kind kind);
 size_t redis_channels_count(const struct redis_channels *c, enum redis_channel_kind kind);
 /* How many bytes redis_channels_write() writes: 0 if there are none. */
-size_t redis_channels_bound(const struct redis_channels *c);
-/* SUBSCRIBE, PSUBSCRIBE and SSUBSCRIBE, each with all names of its kind, as RESP; returns the
- * length. How many confirmations will come is the sum of the counts. `command` as in
- * redis_catalog.h. */
-size_t redis_channels_write(const struct redis_channels *c, char *out, size_t size);
+size_t redis_channels_bound(const struct redis_channels *c,
+                            const char *(*command)(const void *renames, const char *command),
+                            const void *renames);
+/* SUBSCRIBE, PSUBSCRIBE and SSUBSCRIBE, each with all names of its kind in the order in which they
+ * came, as RESP; returns the length. How many confirmations will come is the sum of the counts.
+ * `command` as in redis_catalog.h. */
+size_t redis_channels_write(const struct redis_channels *c,
+                            const char *(*command)(const void *renames, const char *command),
+                            const void *renames, char *out, size_t size);
 
 #endif
