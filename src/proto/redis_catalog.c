@@ -1,56 +1,25 @@
-/* One open hash for everything that has a name: commands by the name that clients use, renamed ones
- * by the name they were born with, subcommands by their container. Rows are never taken out, so
- * that a verdict's name lives as long as the catalog. */
+/* Rows come from the built-in table and are then corrected by what servers say. What they say of a
+ * command whose name says what it does to its connection (MULTI) is nothing new. */
 #include "proto/redis_catalog.h"
 
+#include <assert.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/hash.h"
 #include "base/macros.h"
 #include "proto/redis_catalog_internal.h"
 
-#define SLOTS_FIRST 2048 /* a power of two; twice the rows that we bring along */
-
-/* Whose names a slot is of, where it is no container. */
-#define BY_CLIENTS 0xffff
-#define AT_BIRTH   0xfffe /* only those that clients know by another name */
-#define NOBODY     0xffff /* no row */
-
-struct slot {
-    const char *key; /* NULL: free. A constant, or the catalog's */
-    uint32_t hash;
-    uint16_t parent; /* a container's row, or one of the above */
-    uint16_t row;
-    uint8_t len;
-};
-
-struct command {
-    struct redis_row row;
-    bool container; /* its second word says what it is */
-};
-
-/* A name that was learned. */
-struct name {
-    struct name *next; /* owned */
-    char text[];
-};
-
 struct redis_catalog {
-    struct slot *slots; /* owned */
-    size_t slot_count;
-    size_t used;
-    struct command *commands; /* owned */
-    size_t count;
-    size_t capacity;
-    struct name *names; /* owned */
-    size_t name_count;
+    struct redis_table table;
     struct redis_reading reading;
     char asked[REDIS_NAME_MAX];
     size_t asked_len;
-    bool asks;
-    bool learned;
-    uint64_t unknown[REDIS_UNKNOWN_MAX];
+    bool asks;                           /* the reply is one to COMMAND INFO <asked> */
+    bool learned;                        /* from this reply */
+    uint64_t unknown[REDIS_UNKNOWN_MAX]; /* hashes of names that were asked for */
     size_t unknown_count;
 };
 
@@ -60,162 +29,6 @@ static const struct redis_row built_in[] = {
 #include "proto/redis_commands.def"
 #undef COMMAND
 };
-
-/* A name in small letters. */
-struct folded {
-    char text[REDIS_NAME_MAX];
-    size_t len;
-    uint32_t hash;
-};
-
-static char small(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* Whether it can be the name of a command that we know. */
-static bool fold(struct folded *f, const char *text, size_t len)
-{
-    if (len == 0 || len > REDIS_NAME_MAX) {
-        return false;
-    }
-    uint32_t hash = 0x811c9dc5U;
-    for (size_t i = 0; i < len; i++) {
-        f->text[i] = small(text[i]);
-        hash = (hash ^ (unsigned char)f->text[i]) * 0x01000193U;
-    }
-    f->len = len;
-    f->hash = hash;
-    return true;
-}
-
-static uint32_t place(uint32_t hash, uint16_t parent)
-{
-    hash ^= parent * 0x9e3779b1U;
-    return hash ^ (hash >> 15);
-}
-
-static bool is_key(const struct slot *s, uint16_t parent, const struct folded *f)
-{
-    return s->hash == f->hash && s->parent == parent && s->len == f->len &&
-           memcmp(s->key, f->text, f->len) == 0;
-}
-
-/* The slot that has the name, or the free one where it belongs. */
-static struct slot *find_slot(const struct redis_catalog *c, uint16_t parent,
-                              const struct folded *f)
-{
-    size_t mask = c->slot_count - 1;
-    size_t i = place(f->hash, parent) & mask;
-    while (c->slots[i].key != NULL && !is_key(&c->slots[i], parent, f)) {
-        i = (i + 1) & mask;
-    }
-    return &c->slots[i];
-}
-
-static uint16_t find(const struct redis_catalog *c, uint16_t parent, const struct folded *f)
-{
-    const struct slot *s = find_slot(c, parent, f);
-    return s->key != NULL ? s->row : NOBODY;
-}
-
-static bool grow_slots(struct redis_catalog *c)
-{
-    size_t count = c->slot_count > 0 ? c->slot_count * 2 : SLOTS_FIRST;
-    struct slot *old = c->slots;
-    struct slot *slots = calloc(count, sizeof(*slots));
-    if (slots == NULL) {
-        return false;
-    }
-    for (size_t k = 0; k < c->slot_count; k++) {
-        size_t i = place(old[k].hash, old[k].parent) & (count - 1);
-        while (old[k].key != NULL && slots[i].key != NULL) {
-            i = (i + 1) & (count - 1);
-        }
-        if (old[k].key != NULL) {
-            slots[i] = old[k];
-        }
-    }
-    free(old);
-    c->slots = slots;
-    c->slot_count = count;
-    return true;
-}
-
-/* `key` is folded already. What has the name loses it. */
-static bool put(struct redis_catalog *c, uint16_t parent, const char *key, size_t len, uint16_t row)
-{
-    struct folded f;
-    if (!fold(&f, key, len) || (c->used * 2 >= c->slot_count && !grow_slots(c))) {
-        return false;
-    }
-    struct slot *s = find_slot(c, parent, &f);
-    c->used += s->key == NULL;
-    *s = (struct slot){
-        .key = key, .hash = f.hash, .parent = parent, .row = row, .len = (uint8_t)len};
-    return true;
-}
-
-/* A copy that lives as long as the catalog, in small letters. NULL: it is full, or no memory. */
-static const char *keep(struct redis_catalog *c, const char *text, size_t len)
-{
-    struct name *n = c->name_count < REDIS_COMMANDS_MAX ? malloc(sizeof(*n) + len + 1) : NULL;
-    if (n == NULL) {
-        return NULL;
-    }
-    for (size_t i = 0; i < len; i++) {
-        n->text[i] = small(text[i]);
-    }
-    n->text[len] = '\0';
-    n->next = c->names;
-    c->names = n;
-    c->name_count++;
-    return n->text;
-}
-
-/* NOBODY: no memory. */
-static uint16_t add_row(struct redis_catalog *c, const struct redis_row *row)
-{
-    if (c->count == c->capacity) {
-        size_t capacity = c->capacity > 0 ? c->capacity * 2 : ARRAY_LEN(built_in);
-        struct command *commands = realloc(c->commands, capacity * sizeof(*commands));
-        if (commands == NULL) {
-            return NOBODY;
-        }
-        c->commands = commands;
-        c->capacity = capacity;
-    }
-    c->commands[c->count] = (struct command){.row = *row};
-    return (uint16_t)c->count++;
-}
-
-/* Whom a name is of: of a subcommand, its container, and what is left of the name. */
-static uint16_t find_birth(const struct redis_catalog *c, const char *name, size_t len)
-{
-    struct folded f;
-    if (!fold(&f, name, len)) {
-        return NOBODY;
-    }
-    uint16_t row = find(c, AT_BIRTH, &f);
-    if (row == NOBODY) {
-        row = find(c, BY_CLIENTS, &f);
-    }
-    bool same = row != NOBODY && strlen(c->commands[row].row.name) == len &&
-                memcmp(c->commands[row].row.name, f.text, len) == 0;
-    return same ? row : NOBODY;
-}
-
-/* A row that is a subcommand. False: it has no container, or no memory. */
-static bool add_subcommand(struct redis_catalog *c, const struct redis_row *row, const char *bar)
-{
-    uint16_t parent = find_birth(c, row->name, (size_t)(bar - row->name));
-    uint16_t at = parent != NOBODY ? add_row(c, row) : NOBODY;
-    if (at == NOBODY) {
-        return false;
-    }
-    c->commands[parent].container = true;
-    return put(c, parent, bar + 1, strlen(bar + 1), at);
-}
 
 /* The name by which clients know it, if it is another one: "" is none at all. */
 static const char *other_name(const char *name, const char *(*command)(const void *, const char *),
@@ -229,49 +42,54 @@ static const char *other_name(const char *name, const char *(*command)(const voi
     return strcasecmp(other, name) != 0 ? other : NULL;
 }
 
-/* Known to clients by a name that is not its own, or by none. */
-static bool add_renamed(struct redis_catalog *c, const struct redis_row *row, const char *other)
+/* Clients know it by `name`, or not at all: NULL. */
+static bool add_renamed(struct redis_table *t, const struct redis_row *row, const char *name)
 {
-    size_t len = strlen(other);
-    uint16_t at = add_row(c, row);
-    if (at == NOBODY || !put(c, AT_BIRTH, row->name, strlen(row->name), at)) {
+    uint16_t at = redis_table_add(t, row);
+    if (at == REDIS_NO_ROW || !redis_table_name(t, REDIS_AT_BIRTH, row->name, at)) {
         return false;
     }
-    const char *key = len > 0 && len <= REDIS_NAME_MAX ? keep(c, other, len) : NULL;
-    return key != NULL ? put(c, BY_CLIENTS, key, len, at) : true;
+    return name == NULL || redis_table_name(t, REDIS_BY_CLIENTS, name, at);
 }
 
-/* Under its own name, unless that was given to another one. */
-static bool add_named(struct redis_catalog *c, const struct redis_row *row)
+/* All that clients know by other names come first: such a name may be that of another command. */
+static bool add_all_renamed(struct redis_table *t,
+                            const char *(*command)(const void *, const char *), const void *renames)
 {
-    struct folded f;
-    if (fold(&f, row->name, strlen(row->name)) && find(c, BY_CLIENTS, &f) != NOBODY) {
-        return add_renamed(c, row, "");
-    }
-    uint16_t at = add_row(c, row);
-    return at != NOBODY && put(c, BY_CLIENTS, row->name, f.len, at);
-}
-
-static bool fill(struct redis_catalog *c, const char *(*command)(const void *, const char *),
-                 const void *renames)
-{
-    bool done = grow_slots(c);
-    for (size_t i = 0; done && command != NULL && i < ARRAY_LEN(built_in); i++) {
+    bool done = true;
+    for (size_t i = 0; done && i < ARRAY_LEN(built_in); i++) {
         const struct redis_row *row = &built_in[i];
         const char *other =
             strchr(row->name, '|') == NULL ? other_name(row->name, command, renames) : NULL;
-        done = other == NULL || add_renamed(c, row, other);
-    }
-    for (size_t i = 0; done && i < ARRAY_LEN(built_in); i++) {
-        const struct redis_row *row = &built_in[i];
-        const char *bar = strchr(row->name, '|');
-        if (bar != NULL) {
-            done = add_subcommand(c, row, bar);
-        } else if (find_birth(c, row->name, strlen(row->name)) == NOBODY) {
-            done = add_named(c, row);
+        if (other != NULL) {
+            size_t len = strlen(other);
+            bool usable = len > 0 && len <= REDIS_NAME_MAX;
+            done = add_renamed(t, row, usable ? redis_table_keep(t, other, len) : NULL);
         }
     }
     return done;
+}
+
+/* Subcommands come behind their container. */
+static bool add_own(struct redis_table *t, const struct redis_row *row)
+{
+    size_t len = strlen(row->name);
+    const char *bar = strchr(row->name, '|');
+    if (bar != NULL) {
+        uint16_t parent = redis_table_find_born(t, row->name, (size_t)(bar - row->name));
+        assert(parent != REDIS_NO_ROW);
+        t->rows[parent].container = true;
+        uint16_t at = redis_table_add(t, row);
+        return at != REDIS_NO_ROW && redis_table_name(t, parent, bar + 1, at);
+    }
+    if (redis_table_find_born(t, row->name, len) != REDIS_NO_ROW) {
+        return true; /* it is renamed */
+    }
+    if (redis_table_find(t, REDIS_BY_CLIENTS, row->name, len) != REDIS_NO_ROW) {
+        return add_renamed(t, row, NULL); /* its name is another one's */
+    }
+    uint16_t at = redis_table_add(t, row);
+    return at != REDIS_NO_ROW && redis_table_name(t, REDIS_BY_CLIENTS, row->name, at);
 }
 
 struct redis_catalog *redis_catalog_new(const char *(*command)(const void *renames,
@@ -279,7 +97,14 @@ struct redis_catalog *redis_catalog_new(const char *(*command)(const void *renam
                                         const void *renames)
 {
     struct redis_catalog *c = calloc(1, sizeof(*c));
-    if (c != NULL && !fill(c, command, renames)) {
+    bool done = c != NULL && redis_table_init(&c->table);
+    if (done && command != NULL) {
+        done = add_all_renamed(&c->table, command, renames);
+    }
+    for (size_t i = 0; done && i < ARRAY_LEN(built_in); i++) {
+        done = add_own(&c->table, &built_in[i]);
+    }
+    if (!done) {
         redis_catalog_free(c);
         c = NULL;
     }
@@ -288,91 +113,216 @@ struct redis_catalog *redis_catalog_new(const char *(*command)(const void *renam
 
 void redis_catalog_free(struct redis_catalog *c)
 {
-    if (c == NULL) {
-        return;
+    if (c != NULL) {
+        redis_table_free(&c->table);
+        redis_reading_end(&c->reading);
+        free(c);
     }
-    while (c->names != NULL) {
-        struct name *n = c->names;
-        c->names = n->next;
-        free(n);
+}
+
+/* REDIS_NO_ROW: neither we nor the server know it, or its words are not all there. */
+static uint16_t find(const struct redis_catalog *c, const struct redis_request *r, const char *data,
+                     size_t len)
+{
+    const struct redis_word *w = r->words;
+    if (UNLIKELY(r->is_odd || r->word_count == 0 || (size_t)w[0].at + w[0].len > len)) {
+        return REDIS_NO_ROW;
     }
-    free(c->commands);
-    free(c->slots);
-    free(c);
-}
-
-/* NULL: its bytes are not all there. */
-static const char *word(const struct redis_request *r, unsigned i, const char *data, size_t len)
-{
-    bool there = i < r->word_count && (size_t)r->words[i].at + r->words[i].len <= len;
-    return there ? data + r->words[i].at : NULL;
-}
-
-/* NULL: neither we nor the server know it. */
-static const struct redis_row *find_command(const struct redis_catalog *c,
-                                            const struct redis_request *r, const char *data,
-                                            size_t len)
-{
-    struct folded f;
-    const char *first = word(r, 0, data, len);
-    if (r->is_odd || first == NULL || !fold(&f, first, r->words[0].len)) {
-        return NULL;
+    uint16_t row = redis_table_find(&c->table, REDIS_BY_CLIENTS, data + w[0].at, w[0].len);
+    if (row == REDIS_NO_ROW || !c->table.rows[row].container || r->argc == 1) {
+        return row;
     }
-    uint16_t at = find(c, BY_CLIENTS, &f);
-    if (at == NOBODY || !c->commands[at].container || r->argc == 1) {
-        return at != NOBODY ? &c->commands[at].row : NULL;
-    }
-    const char *second = word(r, 1, data, len);
-    if (second == NULL || !fold(&f, second, r->words[1].len)) {
-        return NULL;
-    }
-    at = find(c, at, &f);
-    return at != NOBODY ? &c->commands[at].row : NULL;
-}
-
-void redis_catalog_ask(struct redis_catalog *c, const char *name, size_t len)
-{
-    (void)c;
-    (void)name;
-    (void)len;
-}
-
-void redis_catalog_feed(struct redis_catalog *c, const char *data, size_t len)
-{
-    (void)c;
-    (void)data;
-    (void)len;
-}
-
-bool redis_catalog_end(struct redis_catalog *c)
-{
-    (void)c;
-    return false;
-}
-
-bool redis_catalog_has_asked(const struct redis_catalog *c, const char *name, size_t len)
-{
-    (void)c;
-    (void)name;
-    (void)len;
-    return true;
-}
-
-void redis_catalog_note_asked(struct redis_catalog *c, const char *name, size_t len)
-{
-    (void)c;
-    (void)name;
-    (void)len;
+    bool there = r->word_count > 1 && (size_t)w[1].at + w[1].len <= len;
+    return there ? redis_table_find(&c->table, row, data + w[1].at, w[1].len) : REDIS_NO_ROW;
 }
 
 struct redis_verdict redis_catalog_judge(const struct redis_catalog *c,
                                          const struct redis_request *r, const char *data,
                                          size_t len)
 {
-    const struct redis_row *row = find_command(c, r, data, len);
-    if (UNLIKELY(row == NULL)) {
+    uint16_t row = find(c, r, data, len);
+    if (UNLIKELY(row == REDIS_NO_ROW)) {
         return (struct redis_verdict){
             .kind = REDIS_STATE, .access = REDIS_WRITES, .secret = true, .name = "?"};
     }
-    return redis_catalog_look(row, r, data, len);
+    return redis_catalog_look(&c->table.rows[row], r, data, len);
+}
+
+static bool belongs_to_name(const struct redis_row *row)
+{
+    return row->kind != REDIS_PLAIN && row->kind != REDIS_BLOCKS;
+}
+
+/* What the server says of a command that we have a row of. */
+static void correct(struct redis_row *row, uint8_t flags)
+{
+    if (belongs_to_name(row)) {
+        return;
+    }
+    if (flags & FLAG_BLOCKING) {
+        row->kind = REDIS_BLOCKS;
+    }
+    if (flags & FLAG_WRITE) {
+        row->access = REDIS_WRITES;
+    } else if (flags & FLAG_READONLY) {
+        row->access = REDIS_READS;
+    } else if (flags & FLAG_REPLICATES) {
+        row->access = REDIS_WRITES;
+    }
+}
+
+/* Of a command that is none of ours, or already has subcommands. */
+static bool may_have_subcommands(const struct redis_table *t, uint16_t row)
+{
+    return row != REDIS_NO_ROW && (t->rows[row].container || row >= ARRAY_LEN(built_in));
+}
+
+static uint16_t learn_subcommand(struct redis_table *t, const struct redis_row *row,
+                                 const char *bar)
+{
+    uint16_t parent = redis_table_find_born(t, row->name, (size_t)(bar - row->name));
+    if (!may_have_subcommands(t, parent) || bar[1] == '\0') {
+        return REDIS_NO_ROW;
+    }
+    uint16_t at = redis_table_add(t, row);
+    if (at == REDIS_NO_ROW || !redis_table_name(t, parent, bar + 1, at)) {
+        return REDIS_NO_ROW;
+    }
+    t->rows[parent].container = true;
+    return at;
+}
+
+/* A command of which there was no row. What is about its connection and none of ours is not
+ * learned: we do not know what it leaves behind. */
+static uint16_t learn_new(struct redis_catalog *c, const struct redis_taught *taught)
+{
+    struct redis_table *t = &c->table;
+    const char *name = NULL;
+    if ((taught->flags & FLAG_CONNECTION) == 0) {
+        name = redis_table_keep(t, taught->name, taught->len);
+    }
+    if (name == NULL) {
+        return REDIS_NO_ROW;
+    }
+    struct redis_row row = {.name = name, .kind = REDIS_PLAIN, .access = REDIS_WRITES};
+    const char *bar = strchr(name, '|');
+    if (bar != NULL) {
+        return learn_subcommand(t, &row, bar);
+    }
+    uint16_t at = redis_table_add(t, &row);
+    bool taken = redis_table_find(t, REDIS_BY_CLIENTS, name, taught->len) != REDIS_NO_ROW;
+    uint16_t parent = taken || c->asks ? REDIS_AT_BIRTH : REDIS_BY_CLIENTS;
+    return at != REDIS_NO_ROW && redis_table_name(t, parent, name, at) ? at : REDIS_NO_ROW;
+}
+
+static uint16_t learn(struct redis_catalog *c, const struct redis_taught *taught)
+{
+    if (taught->len == 0) {
+        return REDIS_NO_ROW;
+    }
+    uint16_t row = redis_table_find_born(&c->table, taught->name, taught->len);
+    if (row == REDIS_NO_ROW) {
+        row = learn_new(c, taught);
+    }
+    if (row != REDIS_NO_ROW) {
+        correct(&c->table.rows[row], taught->flags);
+        c->learned = true;
+    }
+    return row;
+}
+
+/* What was asked for is this row. Who had the name is found by the one it was born with. */
+static void learn_name(struct redis_catalog *c, uint16_t row)
+{
+    struct redis_table *t = &c->table;
+    uint16_t before = redis_table_find(t, REDIS_BY_CLIENTS, c->asked, c->asked_len);
+    if (before == row) {
+        return;
+    }
+    const char *name = redis_table_keep(t, c->asked, c->asked_len);
+    bool done = name != NULL;
+    if (done && before != REDIS_NO_ROW && strchr(t->rows[before].name, '|') == NULL) {
+        done = redis_table_name(t, REDIS_AT_BIRTH, t->rows[before].name, before);
+    }
+    c->learned = done && redis_table_name(t, REDIS_BY_CLIENTS, name, row);
+}
+
+static void learn_all(struct redis_catalog *c)
+{
+    const struct redis_reading *r = &c->reading;
+    size_t commands = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        commands += memchr(r->taught[i].name, '|', r->taught[i].len) == NULL;
+    }
+    if (c->asks && (commands != 1 || c->asked_len == 0)) {
+        return;
+    }
+    for (size_t i = 0; i < r->count; i++) {
+        uint16_t row = learn(c, &r->taught[i]);
+        if (c->asks && i == 0 && row != REDIS_NO_ROW) {
+            learn_name(c, row);
+        }
+    }
+    if (!c->asks && c->learned) {
+        c->unknown_count = 0;
+    }
+}
+
+void redis_catalog_ask(struct redis_catalog *c, const char *name, size_t len)
+{
+    c->asks = true;
+    c->asked_len = len <= sizeof(c->asked) ? len : 0;
+    memcpy(c->asked, name, c->asked_len);
+}
+
+void redis_catalog_feed(struct redis_catalog *c, const char *data, size_t len)
+{
+    if (c->reading.state == LESSON_READING) {
+        redis_reading_feed(&c->reading, data, len);
+        if (c->reading.state == LESSON_WHOLE) {
+            learn_all(c);
+        }
+    }
+}
+
+bool redis_catalog_end(struct redis_catalog *c)
+{
+    bool learned = c->learned;
+    if (c->asks && c->reading.state != LESSON_READING) {
+        redis_catalog_note_asked(c, c->asked, c->asked_len);
+    }
+    redis_reading_end(&c->reading);
+    c->asks = false;
+    c->learned = false;
+    return learned;
+}
+
+/* Of a name, whatever the case of its letters. */
+static uint64_t hash_name(const char *name, size_t len)
+{
+    char text[REDIS_NAME_MAX];
+    for (size_t i = 0; i < len; i++) {
+        text[i] = (char)tolower((unsigned char)name[i]);
+    }
+    return hash_bytes(text, len);
+}
+
+bool redis_catalog_has_asked(const struct redis_catalog *c, const char *name, size_t len)
+{
+    if (len == 0 || len > REDIS_NAME_MAX || c->unknown_count == REDIS_UNKNOWN_MAX) {
+        return true;
+    }
+    uint64_t hash = hash_name(name, len);
+    size_t i = 0;
+    while (i < c->unknown_count && c->unknown[i] != hash) {
+        i++;
+    }
+    return i < c->unknown_count;
+}
+
+void redis_catalog_note_asked(struct redis_catalog *c, const char *name, size_t len)
+{
+    if (!redis_catalog_has_asked(c, name, len)) {
+        c->unknown[c->unknown_count++] = hash_name(name, len);
+    }
 }

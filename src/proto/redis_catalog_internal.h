@@ -1,49 +1,27 @@
-/* What the parts of the catalog share: its rows, and what the reader of COMMAND's reply tells. */
+/* What the parts of the catalog share: what arguments say, and the reader of COMMAND's reply. */
 #ifndef ROUTER_PROTO_REDIS_CATALOG_INTERNAL_H
 #define ROUTER_PROTO_REDIS_CATALOG_INTERNAL_H
 
 #include "proto/redis_catalog.h"
 #include "proto/redis_request.h"
-
-#define REDIS_NAME_MAX     64   /* of a command, of a container and its subcommand together */
-#define REDIS_COMMANDS_MAX 4096 /* that a server may teach */
-
-/* Where the arguments have a say. */
-enum redis_look {
-    LOOK_NOTHING, /* they have none */
-    LOOK_SECRET,  /* nor have they, but they hold a password */
-    LOOK_HELLO,   /* they do where AUTH is among them */
-    LOOK_STREAMS, /* XREAD, XREADGROUP: waits with BLOCK */
-    LOOK_ON_OFF,  /* the third word says whether it begins or ends */
-    LOOK_REPLY,   /* CLIENT REPLY: ON is harmless */
-    LOOK_DEBUG,   /* SCRIPT DEBUG: NO is harmless */
-    LOOK_CURSOR,  /* FT.AGGREGATE: WITHCURSOR leaves a cursor at the server that was asked */
-};
-
-struct redis_row {
-    const char *name; /* "client|setname"; a constant, or the catalog's */
-    uint8_t kind;     /* enum redis_kind */
-    uint8_t access;   /* enum redis_access */
-    uint8_t look;     /* enum redis_look */
-};
+#include "proto/redis_table.h"
 
 /* The verdict on a command that is this row. */
 struct redis_verdict redis_catalog_look(const struct redis_row *row, const struct redis_request *r,
                                         const char *data, size_t len);
 
-/* What COMMAND's reply says of a command. */
+/* What COMMAND's reply says of a command, in its flags and categories. */
 enum redis_flag {
     FLAG_WRITE = 1,
     FLAG_READONLY = 2,
     FLAG_BLOCKING = 4,
     FLAG_REPLICATES = 8,  /* "may_replicate" */
-    FLAG_CONNECTION = 16, /* of a category that is about the connection: @connection, @pubsub,
-                           * @transaction */
+    FLAG_CONNECTION = 16, /* it is about its connection: @connection, @pubsub, @transaction */
 };
 
 struct redis_taught {
-    char name[REDIS_NAME_MAX + 1];
-    uint8_t len; /* 0: the name is not one that we keep */
+    char name[REDIS_NAME_MAX];
+    uint8_t len; /* 0: not a name that we keep */
     uint8_t flags;
 };
 
@@ -53,7 +31,7 @@ enum redis_lesson {
     LESSON_BAD, /* an error, nonsense, or no memory */
 };
 
-#define REDIS_LESSON_DEPTH 6
+#define REDIS_LESSON_DEPTH 6 /* commands, a command, subcommands, a subcommand, its flags */
 
 /* A reply to COMMAND or COMMAND INFO that is being read. Start from a zeroed struct. */
 struct redis_reading {
@@ -63,15 +41,15 @@ struct redis_reading {
     uint8_t depth;
     struct {
         uint8_t role;
-        uint8_t field;    /* how many of its values are over */
-        uint32_t left;    /* values still to come */
-        uint32_t command; /* in `taught` */
+        uint32_t field;   /* how many of its values came */
+        uint32_t left;    /* how many are still to come */
+        uint32_t command; /* in `taught`; beyond its end: not kept */
     } stack[REDIS_LESSON_DEPTH];
     uint64_t skip; /* values still to come of one that says nothing to us */
     uint64_t bulk_left;
-    size_t word_len; /* may be more than is kept */
+    size_t word_len; /* of the line or string that is being read; may be more than is kept */
     char word[REDIS_NAME_MAX];
-    struct redis_taught *taught; /* owned */
+    struct redis_taught *taught; /* owned; of a container, its subcommands follow it */
     size_t count;
     size_t capacity;
 };
