@@ -22,6 +22,7 @@ static void forget(struct backend_control *b, size_t server)
         .up = b->config->probe == PROBE_OFF && address_is_set(&config->address),
         .admin = config->gone ? ADMIN_MAINT : ADMIN_READY,
     };
+    backend_forget_follower(b, server);
     if (config->gone) { /* it is not asked any more, and nobody waits for what it would say */
         observation_fail(&b->servers[server].told, REACH_REFUSED, "it was removed");
         b->servers[server].told.failures = b->config->probe_fall;

@@ -77,6 +77,7 @@ void backend_doubt(struct backend_control *b, size_t server)
     if (server != MESSAGE_WHOLE_BACKEND) {
         b->servers[server].suspect = true;
         b->servers[server].suspected = c->stamp;
+        backend_forget_follower(b, server);
         names_doubt(c->names, b->servers[server].config->host);
         fence_publish(c);
     }
@@ -240,6 +241,35 @@ static bool has_lost_its_link(const struct observation *o)
     return !linked;
 }
 
+/* For clients who are to read their own writes. */
+static void publish_caught_up(const struct backend_control *b, size_t server)
+{
+    const struct server_control *s = &b->servers[server];
+    atomic_store_explicit(&b->control->shared->servers[s->config->id]->caught_up_ms,
+                          s->follower.caught_up_ms, memory_order_relaxed);
+}
+
+void backend_forget_follower(struct backend_control *b, size_t server)
+{
+    catch_up_forget(&b->servers[server].follower);
+    publish_caught_up(b, server);
+}
+
+static void note_caught_up(struct backend_control *b, size_t server, const struct observation *o)
+{
+    if (b->verdict.kind != VERDICT_PRIMARY || b->verdict.primary != (int)server) {
+        catch_up_follow(&b->catch_up, &b->servers[server].follower, o);
+        publish_caught_up(b, server);
+        return;
+    }
+    backend_forget_follower(b, server);
+    catch_up_lead(&b->catch_up, (int)server, o);
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        catch_up_refresh(&b->catch_up, &b->servers[i].follower);
+        publish_caught_up(b, i);
+    }
+}
+
 /* Where one thing changes, more does: the next steps are not missed. */
 static void note_change(struct backend_control *b, struct server_control *s,
                         const struct observation *o)
@@ -324,6 +354,7 @@ void backend_observe(void *context, size_t server, const struct observation *o)
     }
     if (roles) {
         decide(b);
+        note_caught_up(b, server, o);
     } else {
         s->seen = *o;
         set_pace(b, is_any_in_doubt(b));
@@ -342,6 +373,7 @@ static void on_lost(void *context, size_t server)
     log_debug("backend=%s server=%s the probe's connection was lost", b->config->name,
               b->servers[server].config->name);
     if (backend_has_roles(b->config)) {
+        backend_forget_follower(b, server);
         doubt_all(b, DOUBT_BURST);
     }
 }

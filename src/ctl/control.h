@@ -14,6 +14,7 @@
 #include "ctl/sockets.h"
 #include "ctl/tally.h"
 #include "ctl/upgrade.h"
+#include "model/catch_up.h"
 #include "model/election.h"
 #include "model/messages.h"
 #include "model/topology.h"
@@ -72,10 +73,11 @@ extern const char *const admin_state_names[ADMIN_STATE_COUNT];
 
 struct server_control {
     const struct server_config *config;
-    struct observation told; /* the newest, as the server told it */
-    struct observation seen; /* the same, as the election read it beside those of the others */
-    struct observation word; /* Patroni's newest on this server */
-    uint64_t link_lost;      /* stamp of the answer that told so; see fence.c */
+    struct observation told;  /* the newest, as the server told it */
+    struct observation seen;  /* the same, as the election read it beside those of the others */
+    struct observation word;  /* Patroni's newest on this server */
+    struct follower follower; /* what it has of the primary's writes */
+    uint64_t link_lost;       /* stamp of the answer that told so; see fence.c */
     struct server_fence fence;
     enum role role; /* as published last */
     enum access access;
@@ -103,6 +105,7 @@ struct backend_control {
     int64_t last_turn;
     struct balance_state balance;
     struct lag_history lag;
+    struct catch_up catch_up;
     struct probes probes;
     struct tls_context *probe_tls; /* borrowed: the current one; NULL = in the clear */
     struct tls_context *word_tls;  /* the same, for Sentinels and Patroni */
@@ -252,6 +255,8 @@ bool backend_everybody_was_asked(const struct backend_control *b); /* and has an
 
 /* Decides anew and publishes. */
 void backend_decide(struct backend_control *b);
+/* What a replica has is not known any more: another process may answer there by now. */
+void backend_forget_follower(struct backend_control *b, size_t server);
 /* A Sentinel's or Patroni's word has changed; `news`: something happens, all are asked. */
 void backend_word_changed(struct backend_control *b, bool news);
 

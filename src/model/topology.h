@@ -50,8 +50,10 @@ void topology_unref(struct topology *t);
 struct shared_server {
     _Alignas(CACHE_LINE) atomic_uint connections; /* open or opening sockets */
     atomic_uint connections_peak;
-    atomic_uint bound;    /* 1 + how many this process may have, because another one has the rest
-                           * (ctl/holdings.h); 0 = no such bound */
+    atomic_uint bound; /* 1 + how many this process may have, because another one has the rest
+                        * (ctl/holdings.h); 0 = no such bound */
+    _Atomic uint64_t caught_up_ms; /* a replica of Redis: all writes that were answered before are
+                                    * on it (model/catch_up.h); 0 = that is not known */
     atomic_uint settling; /* those that were granted to waiters and are not logged in yet, as far as
                            * that can be seen */
 };
@@ -110,5 +112,13 @@ bool shared_claim(atomic_uint *count, unsigned cap);
 void shared_release(atomic_uint *count);
 /* After a claim: the most that `count` ever was. Control may set it back. */
 void shared_note_peak(atomic_uint *peak, const atomic_uint *count);
+
+/* Whether a replica has what was written until `written_ms`, which is uv_hrtime() in ms when the
+ * answer to the last write was there, not earlier; 0 = nothing was. */
+static inline bool shared_has_caught_up(const struct shared_server *s, uint64_t written_ms)
+{
+    return written_ms == 0 ||
+           written_ms < atomic_load_explicit(&s->caught_up_ms, memory_order_relaxed);
+}
 
 #endif

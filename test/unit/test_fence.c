@@ -339,6 +339,56 @@ static void test_lag_counts_from_when_the_primary_passed_the_replica(void **stat
     assert_int_equal(lag_bytes(&h, 5), 0);
 }
 
+/* What replicas have ------------------------------------------------------------------------ */
+
+static void observe(struct world *w, size_t server, uint64_t asked_ms, int64_t offset)
+{
+    struct observation o = {
+        .reach = REACH_ANSWERED,
+        .claim = server == 0 ? CLAIM_PRIMARY : CLAIM_REPLICA,
+        .usable = true,
+        .link_up = true,
+        .identity = {(char)('a' + server)},
+        .lineage = {.id = "h", .previous_end = -1, .offset = offset},
+        .asked = ++w->control.stamp,
+        .asked_ms = asked_ms,
+        .answered = ++w->control.stamp,
+        .successes = 1,
+    };
+    backend_observe(w->control.backends[0], server, &o);
+    deliver(w);
+}
+
+static uint64_t caught_up(struct world *w, size_t server)
+{
+    return atomic_load(&w->control.shared->servers[server]->caught_up_ms);
+}
+
+static void test_workers_are_told_until_when_a_replica_has_all_writes(void **state)
+{
+    struct world *w = *state;
+    struct backend_control *b = w->control.backends[0];
+    for (size_t i = 0; i < SERVERS; i++) {
+        observe(w, i, 1000, 100);
+    }
+    assert_int_equal(b->verdict.primary, 0);
+    observe(w, 0, 2000, 100);
+    assert_int_equal(caught_up(w, 0), 0);
+    assert_int_equal(caught_up(w, 1), 2000);
+    assert_int_equal(caught_up(w, 2), 2000);
+    observe(w, 0, 3000, 150);
+    observe(w, 1, 3000, 120);
+    observe(w, 2, 3000, 150);
+    assert_int_equal(caught_up(w, 1), 2000);
+    assert_int_equal(caught_up(w, 2), 3000);
+    backend_doubt(b, 2); /* a worker could not connect there */
+    assert_int_equal(caught_up(w, 2), 0);
+    observe(w, 0, 4000, 150);
+    assert_int_equal(caught_up(w, 2), 0); /* by its own word only */
+    observe(w, 2, 4000, 150);
+    assert_int_equal(caught_up(w, 2), 4000);
+}
+
 #define WITH_WORLD(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -355,6 +405,7 @@ int main(void)
         WITH_WORLD(test_who_is_taken_out_or_has_no_weight_gets_nobody_new),
         WITH_WORLD(test_last_word_is_read_after_all_workers_paused),
         WITH_WORLD(test_suspect_primary_gets_no_new_sessions),
+        WITH_WORLD(test_workers_are_told_until_when_a_replica_has_all_writes),
         cmocka_unit_test(test_lag_counts_from_when_the_primary_passed_the_replica),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
