@@ -67,13 +67,12 @@ void catch_up_follow(const struct catch_up *c, struct follower *f, const struct 
         catch_up_forget(f);
         return;
     }
-    bool goes_on = f->known && strcmp(f->identity, o->identity) == 0 &&
-                   strcmp(f->history, o->lineage.id) == 0 && f->offset <= o->lineage.offset;
+    bool goes_on =
+        f->known && strcmp(f->history, o->lineage.id) == 0 && f->offset <= o->lineage.offset;
     if (!goes_on) {
         catch_up_forget(f);
     }
     f->known = true;
-    snprintf(f->identity, sizeof f->identity, "%s", o->identity);
     snprintf(f->history, sizeof f->history, "%s", o->lineage.id);
     f->offset = o->lineage.offset;
     catch_up_refresh(c, f);

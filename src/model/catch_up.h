@@ -28,7 +28,6 @@ struct catch_up {
 /* What is known of a replica. */
 struct follower {
     bool known; /* it follows: the rest is what it said last */
-    char identity[REPLID_MAX];
     char history[REPLID_MAX];
     int64_t offset;
     unsigned turn;
