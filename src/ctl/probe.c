@@ -55,7 +55,6 @@ static void close_connection(struct probe *p)
 static void report(struct probe *p)
 {
     p->seen.stage = p->stage;
-    p->seen.asked_ms = p->asked_ns / 1000000;
     observation_end(&p->seen, ++*p->stamp, loop_now_ms(p->loop),
                     (uv_hrtime() - p->asked_ns) / 1000);
     if (!p->closing) {

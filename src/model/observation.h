@@ -108,7 +108,7 @@ struct observation {
 
     uint64_t asked;    /* when the question was sent and when the answer was complete, on the */
     uint64_t answered; /* control thread's one counter: a < b means before */
-    uint64_t asked_ms; /* the time of the question, or before */
+    uint64_t asked_ms; /* loop time of the question, or somewhat before */
     uint64_t at_ms;    /* loop time of the answer */
     uint64_t latency_us;
     unsigned failures;  /* probes in a row that were not ANSWERED, 0 after an answer */

@@ -222,6 +222,19 @@ static void a_write_counts_if_it_was_answered_before(void **state)
     assert_false(shared_has_caught_up(&s, 1001));
 }
 
+/* Whatever was cut off in between, the moment is none in which the question was out already. */
+static void a_question_is_never_dated_late(void **state)
+{
+    struct observation o = {.reach = REACH_ANSWERED};
+    (void)state;
+    observation_end(&o, 1, 5000, 0); /* of 4999.999 it may have been */
+    assert_int_equal(o.asked_ms, 4999);
+    observation_end(&o, 2, 5000, 2999);
+    assert_int_equal(o.asked_ms, 4997);
+    observation_end(&o, 3, 1, 2000);
+    assert_int_equal(o.asked_ms, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +246,7 @@ int main(void)
         cmocka_unit_test(another_primary_is_another_matter),
         cmocka_unit_test(only_a_claimant_is_a_measure),
         cmocka_unit_test(a_write_counts_if_it_was_answered_before),
+        cmocka_unit_test(a_question_is_never_dated_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
