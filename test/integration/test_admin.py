@@ -183,18 +183,23 @@ def test_metrics_and_json_give_the_same_counters(world):
 
 def test_without_a_primary_readyz_stays_and_its_backends_variant_tells(home):
     redis = home.redis("only")
-    ports = [free_port(), free_port()]
-    router = home.router(frontend("write", ports[0]) +
-                         frontend("read", ports[1], route="replica", fallback="none") +
+    split = {"pool_mode": "transaction", "route": "split"}
+    router = home.router(frontend("write", free_port()) +
+                         frontend("read", free_port(), route="replica", fallback="none") +
+                         frontend("both", free_port(), **split) +
+                         frontend("apart", free_port(), **split, fallback="none") +
                          redis_backend(redis))
     router.wait_primary("only")
+    assert {f["name"]: f["route"] for f in router.stats()["frontends"]}["both"] == "split"
     status, body = router.http("/readyz?backends")
     assert status == 503 and "read has no server: b: " in body and "write" not in body
+    assert "apart has no server: b: " in body and "both" not in body
     redis.kill()
     router.wait_for(lambda s: s.server("only")["state"] == "down", "the server to be down")
     assert router.http("/readyz")[0] == 200
     status, body = router.http("/readyz?backends")
     assert status == 503 and "write has no server: b: " in body
+    assert "both has no server: b: " in body
     families = parse_metrics(router.http("/metrics")[1])
     assert families["router_backend_has_primary"][1][(("proxy", "b"),)] == 0
     status = families["haproxy_server_status"][1]

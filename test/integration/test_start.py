@@ -287,6 +287,16 @@ def test_probe_fails_when_a_frontend_has_no_server(home):
     assert done.returncode == 1, (done.stdout, done.stderr)
 
 
+def test_probe_wants_both_sides_of_a_split_route(home):
+    """Writes have a server; reads have one where they may fall back to it."""
+    primary = home.fake(fake_redis(primary_answers), "one")
+    for fallback, status in (("primary", 0), ("none", 1)):
+        path = home.file(f"{fallback}.ini", redis_backend(primary) + frontend(
+            "f", free_port(), pool_mode="transaction", route="split", fallback=fallback))
+        done = run("--probe", "-c", path)
+        assert done.returncode == status, (done.stdout, done.stderr)
+
+
 def test_an_unknown_argument_is_refused():
     done = run("--frobnicate")
     assert done.returncode not in (0, -6, -11)
