@@ -27,6 +27,7 @@ static const struct redis_row built_in[] = {
 #define COMMAND(command, does, is, looks)                                                          \
     {.name = (command), .kind = REDIS_##is, .access = REDIS_##does, .look = LOOK_##looks},
 #include "proto/redis_commands.def"
+#include "proto/redis_modules.def"
 #undef COMMAND
 };
 
@@ -161,6 +162,9 @@ static void correct(struct redis_row *row, uint8_t flags)
     }
     if (flags & FLAG_BLOCKING) {
         row->kind = REDIS_BLOCKS;
+    }
+    if (row->look == LOOK_FIRM) {
+        return;
     }
     if (flags & FLAG_WRITE) {
         row->access = REDIS_WRITES;

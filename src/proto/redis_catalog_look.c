@@ -104,7 +104,8 @@ static bool may_wait(struct walk *w)
     static const struct {
         const char *word;
         size_t values;
-    } harmless[] = {{"COUNT", 1}, {"GROUP", 2}, {"NOACK", 0}, {"CLAIM", 1}};
+    } harmless[] = {{"COUNT", 1}, {"GROUP", 2},    {"NOACK", 0},
+                    {"CLAIM", 1}, {"MAXCOUNT", 1}, {"MAXSIZE", 1}};
     enum step step = STEP_WORD;
     w->next = 1;
     while (step == STEP_WORD) {
@@ -136,6 +137,7 @@ struct redis_verdict redis_catalog_look(const struct redis_row *row, const struc
                               .name = row->name};
     switch ((enum redis_look)row->look) {
     case LOOK_NOTHING:
+    case LOOK_FIRM:
         break;
     case LOOK_SECRET:
         v.secret = true;
@@ -146,6 +148,10 @@ struct redis_verdict redis_catalog_look(const struct redis_row *row, const struc
         break;
     case LOOK_STREAMS:
         v.kind = may_wait(&w) ? REDIS_BLOCKS : REDIS_PLAIN;
+        break;
+    case LOOK_BLOCK:
+        w.next = 3;
+        v.kind = may_have(&w, "BLOCK") ? REDIS_BLOCKS : REDIS_PLAIN;
         break;
     case LOOK_ON_OFF:
         v.kind = has_third(&w, "OFF") ? REDIS_TRACKING_OFF : REDIS_TRACKING_ON;

@@ -14,9 +14,11 @@
 /* Where the arguments have a say. */
 enum redis_look {
     LOOK_NOTHING, /* they have none */
-    LOOK_SECRET,  /* nor have they, but they hold a password */
+    LOOK_FIRM,    /* nor has what a server says of its access */
+    LOOK_SECRET,  /* they hold a password */
     LOOK_HELLO,   /* they do where AUTH is among them */
     LOOK_STREAMS, /* XREAD, XREADGROUP: waits with BLOCK */
+    LOOK_BLOCK,   /* TS.READ: the same, BLOCK stands behind what it reads */
     LOOK_ON_OFF,  /* the third word says whether it begins or ends */
     LOOK_REPLY,   /* CLIENT REPLY: ON is harmless */
     LOOK_DEBUG,   /* SCRIPT DEBUG: NO is harmless */
