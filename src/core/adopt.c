@@ -7,6 +7,7 @@
 #include "core/finisher.h"
 #include "core/listeners.h"
 #include "core/parts.h"
+#include "core/pool.h"
 #include "core/session.h"
 #include "model/config_follow.h"
 #include "model/messages.h"
@@ -95,6 +96,7 @@ void worker_adopt(struct worker *w, struct change *change)
         adopt_session(w, container_of(it, struct session, node));
     }
     adopt_finishers(w);
+    pools_adopt(w);
     listeners_change(w, change->listeners, change->listener_count);
     change_free(change);
 }

@@ -1,11 +1,14 @@
 #include "core/parts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/macros.h"
 #include "base/mem.h"
+#include "core/pool.h"
 #include "core/session.h"
 #include "core/worker.h"
+#include "proto/redis_catalog.h"
 #include "router_proto.h"
 
 /* Deadlines --------------------------------------------------------------------------------- */
@@ -62,6 +65,12 @@ static struct worker_backend *backend_new(struct worker *w)
     deadline_list_init(&wb->connect, &w->loop, 0, on_connect_expired);
     deadline_list_init(&wb->half, &w->loop, 0, on_half_expired);
     deadline_list_init(&wb->drain, &w->loop, 0, on_drain_expired);
+    deadline_list_init(&wb->link_connect, &w->loop, 0, link_on_late);
+    deadline_list_init(&wb->link_idle, &w->loop, 0, link_on_idle);
+    deadline_list_init(&wb->link_stall, &w->loop, LINK_STALL_MS, link_on_stall);
+    deadline_list_init(&wb->retry, &w->loop, POOL_RETRY_MS, pool_on_kick);
+    deadline_init(&wb->again);
+    list_init(&wb->held);
     balance_state_init(&wb->balance, uv_hrtime() + w->index);
     return wb;
 }
@@ -71,6 +80,8 @@ static struct worker_server *server_new(void)
     struct worker_server *ws = xcalloc(1, sizeof *ws);
     list_init(&ws->links);
     list_init(&ws->finishers);
+    list_init(&ws->pools);
+    list_init(&ws->pool_links);
     return ws;
 }
 
@@ -102,6 +113,11 @@ static void set_backend(struct worker *w, size_t i, struct tls_context *tls)
     deadline_list_change(&wb->connect, b->connect_timeout);
     deadline_list_change(&wb->half, b->tcp_user_timeout);
     deadline_list_change(&wb->drain, b->on_demotion.drain_ms);
+    deadline_list_change(&wb->link_connect, b->connect_timeout);
+    deadline_list_change(&wb->link_idle, b->pool_idle_timeout);
+    if (wb->password == NULL && b->probe_password != NULL) {
+        wb->password = xstrdup(b->probe_password);
+    }
     set_context(&wb->tls, tls);
 }
 
@@ -154,10 +170,15 @@ void parts_release(struct worker *w)
     for (size_t i = 0; i < w->backend_count; i++) {
         tls_context_unref(w->backends[i]->tls);
         balance_state_release(&w->backends[i]->balance);
+        if (w->backends[i]->password != NULL) {
+            wipe(w->backends[i]->password, strlen(w->backends[i]->password));
+            free(w->backends[i]->password);
+        }
         free(w->backends[i]);
     }
     for (size_t i = 0; i < w->server_count; i++) {
         tls_resume_release(&w->servers[i]->resume);
+        redis_catalog_free(w->servers[i]->catalog);
         free(w->servers[i]);
     }
     tls_tickets_release(&w->tickets);

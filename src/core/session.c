@@ -10,11 +10,13 @@
 
 #include "base/macros.h"
 #include "core/account.h"
+#include "core/pooled.h"
 #include "core/show_sessions.h"
 
 #define TO(state) (1U << (state))
 #define ENDS      (TO(SESSION_REFUSE) | TO(SESSION_CLOSE))
-#define ADMITS    (TO(SESSION_OPENING) | TO(SESSION_WAIT) | TO(SESSION_CONNECT) | ENDS)
+#define ADMITS                                                                                     \
+    (TO(SESSION_OPENING) | TO(SESSION_WAIT) | TO(SESSION_CONNECT) | TO(SESSION_POOLED) | ENDS)
 #define EDGE      (TO(SESSION_PROXY) | TO(SESSION_HELLO) | TO(SESSION_SHAKE))
 #define PHASES    (TO(SESSION_WAIT) | TO(SESSION_CONNECT)) /* whose times are taken */
 
@@ -29,6 +31,7 @@ static const unsigned successors[] = {
         TO(SESSION_CONNECT) | TO(SESSION_WAIT) | TO(SESSION_LOGIN) | TO(SESSION_RELAY) | ENDS,
     [SESSION_LOGIN] = TO(SESSION_WAIT) | TO(SESSION_RELAY) | TO(SESSION_CANCEL) | ENDS,
     [SESSION_RELAY] = TO(SESSION_CLOSE),
+    [SESSION_POOLED] = TO(SESSION_CLOSE),
     [SESSION_CANCEL] = TO(SESSION_CLOSE),
     [SESSION_REFUSE] = TO(SESSION_CANCEL) | TO(SESSION_CLOSE),
     [SESSION_CLOSE] = 0,
@@ -143,6 +146,9 @@ void session_close(struct session *s, enum session_end why)
     account_end(s);
     session_log_end(s);
     session_stop_waiting(s);
+    if (s->pooled != NULL) {
+        pooled_leave(s->pooled);
+    }
     cancel_forget(s);
     edge_free(s);
     session_drop_server(s, why != END_DONE && why != END_IDLE);
@@ -185,6 +191,10 @@ static void on_client_data(struct conn *c, const char *data, size_t len)
         relay_client_data(s, data, len);
         return;
     }
+    if (LIKELY(s->state == SESSION_POOLED)) {
+        pooled_client_data(s, data, len);
+        return;
+    }
     switch ((enum session_state)s->state) {
     case SESSION_WAIT:
     case SESSION_CONNECT:
@@ -206,6 +216,7 @@ static void on_client_data(struct conn *c, const char *data, size_t len)
         break;
     case SESSION_NEW:
     case SESSION_RELAY:
+    case SESSION_POOLED:
     case SESSION_CLOSE:
         assert(!"bytes in a state that does not read");
     }
@@ -216,6 +227,8 @@ static void on_client_eof(struct conn *c)
     struct session *s = container_of(c, struct session, client);
     if (s->state == SESSION_RELAY) {
         relay_client_eof(s);
+    } else if (s->state == SESSION_POOLED) {
+        pooled_client_eof(s);
     } else if (s->state == SESSION_REFUSE) {
         refuse_maybe_done(s);
     } else if (s->state == SESSION_OPENING || s->state == SESSION_LOGIN) {
@@ -232,6 +245,8 @@ static void on_client_drained(struct conn *c)
     struct session *s = container_of(c, struct session, client);
     if (s->state == SESSION_RELAY || s->state == SESSION_LOGIN) {
         relay_client_drained(s);
+    } else if (s->state == SESSION_POOLED) {
+        pooled_client_drained(s);
     } else if (s->state == SESSION_REFUSE) {
         refuse_maybe_done(s);
     }
@@ -317,7 +332,9 @@ static struct session *session_new(struct worker *w, const struct frontend_confi
 static void begin(struct session *s)
 {
     const struct login_dialogue *login = s->backend->protocol->login;
-    if (login != NULL && login->first != NULL) {
+    if (s->frontend->pool_mode != POOL_NONE) {
+        pooled_begin(s);
+    } else if (login != NULL && login->first != NULL) {
         login_open(s);
     } else {
         session_route(s);

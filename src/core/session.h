@@ -45,6 +45,7 @@ enum session_state {
     SESSION_CONNECT, /* waits for the server to take the connect */
     SESSION_LOGIN,   /* waits for either side to go on with the login */
     SESSION_RELAY,   /* waits for bytes from either side */
+    SESSION_POOLED,  /* the same, of commands and replies (core/pooled.h) */
     SESSION_CANCEL,  /* waits for servers to take a request to cancel */
     SESSION_REFUSE,  /* waits for the client to read why, at most REFUSE_MS */
     SESSION_CLOSE,   /* waits for the close callbacks */
@@ -110,6 +111,7 @@ struct session {
     struct waiter *waiter;       /* lent to control */
     struct login *login;         /* owned: until it is over, or a refusal is said */
     struct cancel_entry *cancel; /* owned: in worker.cancels, while it has a server */
+    struct pooled *pooled;       /* owned by itself: with pool_mode; leaves when the session ends */
     struct edge *edge;           /* owned: while it is at the client's edge */
     struct origin *origin;       /* owned: of a PROXY header, for send_proxy; NULL = the socket's */
     struct session_note *note;   /* owned: for its line in the log; NULL = it has none */

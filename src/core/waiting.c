@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "core/pooled.h"
 #include "core/session.h"
 
 /* The queue --------------------------------------------------------------------------------- */
@@ -166,7 +167,12 @@ void session_on_settle(struct deadline *d)
 
 void session_on_queue_expired(struct deadline *d)
 {
-    refuse_late(container_of(d, struct session, deadline));
+    struct session *s = container_of(d, struct session, deadline);
+    if (s->state == SESSION_POOLED) {
+        pooled_late(s);
+    } else {
+        refuse_late(s);
+    }
 }
 
 /* The client meanwhile ---------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "core/kill.h"
 #include "core/listeners.h"
 #include "core/parts.h"
+#include "core/pool.h"
 #include "core/session.h"
 #include "core/show_sessions.h"
 #include "router_proto.h"
@@ -102,6 +103,7 @@ static void on_topology(struct message *m, void *worker)
         mt->change = NULL;
     }
     reconsider_all(w);
+    pools_reconsider(w);
     if (w->topology->draining) {
         listeners_close(w);
         finisher_hurry(w);
@@ -115,6 +117,10 @@ void worker_maybe_stop(struct worker *w)
 {
     if (!w->stopping || w->stopped || !list_empty(&w->sessions) || w->waiters > 0 || w->kills > 0 ||
         finisher_any(w)) {
+        return;
+    }
+    pools_stop(w);
+    if (w->links > 0 || w->waiters > 0) {
         return;
     }
     w->stopped = true;
@@ -209,12 +215,17 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
     list_init(&w->sessions);
     list_init(&w->listeners);
     list_init(&w->cancelling);
+    list_init(&w->pool_dirty);
+    list_init(&w->touched);
+    list_init(&w->credentials);
+    uv_random(NULL, NULL, w->credential_key, sizeof w->credential_key, 0, NULL);
     int rc = loop_init(&w->loop, w);
     if (rc != 0) {
         release(w);
         return rc;
     }
     init_deadlines(w);
+    loop_at_turn(&w->loop, pools_on_turn);
     parts_extend(w, setup->frontend_tls, setup->backend_tls);
     parts_start_tls(w, setup->ticket_seed, setup->tickets_began_s);
     return 0;

@@ -11,17 +11,6 @@
 
 #define PROBE_KEEPALIVE_MS 2000
 
-static const char *renamed(const void *renames, const char *command)
-{
-    const struct rename_list *list = renames;
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->items[i].name, command) == 0) {
-            return list->items[i].alias;
-        }
-    }
-    return command;
-}
-
 static const struct probe_dialogue *dialogue_of(const struct backend_config *b)
 {
     if (b->probe != PROBE_AUTO) {
@@ -65,7 +54,7 @@ static void set_up(struct probes *p, size_t server)
         .user = b->probe_user,
         .password = p->secret.value,
         .database = b->probe_database,
-        .command = renamed,
+        .command = config_renamed,
         .renames = &b->probe_commands,
         .tls = b->probe_tls == PROBE_TLS_YES,
         .local = at->sa.any.sa_family == AF_UNIX,

@@ -457,3 +457,14 @@ bool config_limits_by_address(const struct config *c)
     }
     return limits;
 }
+
+const char *config_renamed(const void *renames, const char *command)
+{
+    const struct rename_list *list = renames;
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i].name, command) == 0) {
+            return list->items[i].alias;
+        }
+    }
+    return command;
+}

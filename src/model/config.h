@@ -250,6 +250,8 @@ int config_load_text(const char *path, const char *data, size_t len, struct conf
                      struct text *errors);
 /* The file that it was read from, borrowed; NULL if none was. */
 const char *config_path(const struct config *config);
+/* What a server calls a command, by probe_command: `renames` is a struct rename_list. */
+const char *config_renamed(const void *renames, const char *command);
 struct config *config_ref(struct config *config);
 /* Gives back one reference; config_load() brought the first one. Secrets are wiped; NULL is fine.
  */

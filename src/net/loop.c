@@ -29,7 +29,28 @@ int loop_init(struct loop *l, void *receiver)
         return rc;
     }
     uv_timer_init(&l->uv, &l->tick);
+    uv_prepare_init(&l->uv, &l->before);
+    uv_check_init(&l->uv, &l->after);
     return 0;
+}
+
+static void before_sleep(uv_prepare_t *before)
+{
+    struct loop *l = container_of(before, struct loop, before);
+    l->on_turn(l);
+}
+
+static void after_work(uv_check_t *after)
+{
+    struct loop *l = container_of(after, struct loop, after);
+    l->on_turn(l);
+}
+
+void loop_at_turn(struct loop *l, void (*on_turn)(struct loop *l))
+{
+    l->on_turn = on_turn;
+    uv_prepare_start(&l->before, before_sleep);
+    uv_check_start(&l->after, after_work);
 }
 
 void loop_run(struct loop *l)
@@ -43,6 +64,8 @@ void loop_stop(struct loop *l)
     loop_assert(l);
     mailbox_close(&l->mailbox);
     uv_close((uv_handle_t *)&l->tick, NULL);
+    uv_close((uv_handle_t *)&l->before, NULL);
+    uv_close((uv_handle_t *)&l->after, NULL);
 }
 
 int loop_release(struct loop *l)

@@ -25,6 +25,9 @@ struct loop {
     uv_timer_t tick;            /* runs while a deadline is armed */
     struct list deadline_lists; /* of struct deadline_list */
     unsigned armed;             /* deadlines waiting */
+    uv_prepare_t before;        /* run on_turn: before the loop sleeps, */
+    uv_check_t after;           /* and when it has done what it woke up for */
+    void (*on_turn)(struct loop *l);
     bool receiving;             /* the receive buffer is lent to a read */
     char receive[LOOP_RECEIVE_BYTES];
     struct tls_desk tls;
@@ -39,6 +42,9 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* After loop_run(): 0, or UV_EBUSY if a handle leaked. */
 int loop_release(struct loop *l);
+
+/* From now on `on_turn` is called at the end of every turn, for what was gathered in it. */
+void loop_at_turn(struct loop *l, void (*on_turn)(struct loop *l));
 
 /* For net/deadline.c: the tick runs while anything is armed. */
 void loop_deadline_armed(struct loop *l);

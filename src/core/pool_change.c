@@ -1,0 +1,196 @@
+/* What a new topology, a new configuration and the end mean to the pools, and what is done at the
+ * end of each turn of the loop. */
+#include <stdlib.h>
+
+#include "base/macros.h"
+#include "base/mem.h"
+#include "core/pool.h"
+#include "core/pooled.h"
+#include "core/session.h"
+#include "net/mailbox.h"
+
+/* A new topology ---------------------------------------------------------------------------- */
+
+/* What is in flight on a server that says itself that it is a replica: writes that it refuses now
+ * did not run, and may be sent to the new primary. Nothing else of it is relayed. */
+static void doom(struct pool_link *l)
+{
+    struct pool *p = l->pool;
+    list_remove(&l->at);
+    p->shared_count--;
+    l->worker->servers[l->config->id]->shared_links--;
+    l->use = LINK_NEW;
+    l->doomed = true;
+    link_arm(l, &l->worker->backends[p->backend]->link_stall);
+}
+
+static void hold(struct pool_link *l, bool held)
+{
+    if (held == ((l->conn.pauses & PAUSE_HOLD) != 0)) {
+        return;
+    }
+    if (held) {
+        conn_pause(&l->conn, PAUSE_HOLD);
+        return;
+    }
+    conn_resume(&l->conn, PAUSE_HOLD);
+    if (l->out_len > 0) {
+        list_remove(&l->dirty);
+        list_append(&l->worker->pool_dirty, &l->dirty);
+    }
+}
+
+static void fence(struct pool_link *l, enum role role)
+{
+    metric_add(&l->counters->at[SERVER_FENCED], 1);
+    if (l->use == LINK_SHARED && role == ROLE_REPLICA && l->flights.count > 0 &&
+        (l->conn.pauses & PAUSE_HOLD) == 0) {
+        doom(l);
+    } else {
+        link_lost(l);
+    }
+}
+
+static void reconsider(struct pool_link *l)
+{
+    struct worker *w = l->worker;
+    const struct topology_server *t =
+        &w->topology->backends[l->pool->backend].servers[l->pool->server];
+    enum route route = l->writes ? ROUTE_PRIMARY : ROUTE_ANY;
+    if (l->doomed) {
+        return;
+    }
+    if (route_allows(w->topology, l->pool->backend, l->pool->server, route)) {
+        hold(l, t->access == ACCESS_PAUSE);
+    } else {
+        fence(l, t->role);
+    }
+}
+
+/* To close one may close others: the list is walked anew as long as something changes. */
+static void reconsider_server(struct worker_server *ws)
+{
+    struct list left;
+    list_init(&left);
+    while (!list_empty(&ws->pool_links)) {
+        struct list *node = ws->pool_links.next;
+        list_remove(node);
+        list_append(&left, node);
+        reconsider(container_of(node, struct pool_link, node));
+    }
+    while (!list_empty(&left)) {
+        struct list *node = left.next;
+        list_remove(node);
+        list_append(&ws->pool_links, node);
+    }
+}
+
+void pools_reconsider(struct worker *w)
+{
+    for (size_t i = 0; i < w->server_count; i++) {
+        reconsider_server(w->servers[i]);
+    }
+    for (size_t i = 0; i < w->backend_count; i++) {
+        pool_kick(w, i);
+    }
+}
+
+/* A new configuration ----------------------------------------------------------------------- */
+
+void pools_adopt(struct worker *w)
+{
+    for (size_t i = 0; i < w->server_count; i++) {
+        LIST_EACH(it, &w->servers[i]->pool_links)
+        {
+            struct pool_link *l = container_of(it, struct pool_link, node);
+            l->config = &w->config->backends[l->pool->backend].servers.items[l->pool->server];
+        }
+    }
+}
+
+/* The end ----------------------------------------------------------------------------------- */
+
+void pools_stop(struct worker *w)
+{
+    for (size_t i = 0; i < w->server_count; i++) {
+        struct worker_server *ws = w->servers[i];
+        while (!list_empty(&ws->pool_links)) {
+            link_close(container_of(ws->pool_links.next, struct pool_link, node));
+        }
+    }
+    for (size_t i = 0; i < w->backend_count; i++) {
+        struct worker_backend *wb = w->backends[i];
+        if (wb->place != NULL) {
+            mailbox_post(w->control, &wb->place->cancel);
+            wb->place = NULL;
+        }
+        deadline_disarm(&wb->retry, &wb->again);
+    }
+}
+
+/* The end of a turn ------------------------------------------------------------------------- */
+
+/* A place that nobody took after all. */
+static void return_places(struct worker *w, size_t backend)
+{
+    const struct backend_config *b = &w->config->backends[backend];
+    for (size_t i = 0; i < b->servers.count; i++) {
+        struct worker_server *ws = w->servers[b->servers.items[i].id];
+        for (; ws->places > 0; ws->places--) {
+            worker_release_place(w, backend, i);
+        }
+    }
+}
+
+static void forget_refusals(struct worker *w, size_t backend)
+{
+    const struct backend_config *b = &w->config->backends[backend];
+    for (size_t i = 0; i < b->servers.count; i++) {
+        LIST_EACH(it, &w->servers[b->servers.items[i].id]->pools)
+        {
+            struct pool *p = container_of(it, struct pool, node);
+            free(p->refusal);
+            p->refusal = NULL;
+        }
+    }
+}
+
+/* Each is asked once; who still has to wait is there again then. */
+static void ask_all(struct worker *w, size_t backend)
+{
+    struct worker_backend *wb = w->backends[backend];
+    struct list held;
+    list_init(&held);
+    wb->kicked = false;
+    while (!list_empty(&wb->held)) {
+        struct list *node = wb->held.next;
+        list_remove(node);
+        list_append(&held, node);
+    }
+    while (!list_empty(&held)) {
+        struct pooled *p = container_of(held.next, struct pooled, held);
+        list_remove(&p->held);
+        pooled_advance(p);
+    }
+    return_places(w, backend);
+    forget_refusals(w, backend);
+}
+
+void pools_on_turn(struct loop *loop)
+{
+    struct worker *w = container_of(loop, struct worker, loop);
+    while (w->kicked || !list_empty(&w->touched) || !list_empty(&w->pool_dirty)) {
+        w->turn_us = (uint32_t)(uv_hrtime() / 1000);
+        pooled_write_all(w);
+        if (w->kicked) {
+            w->kicked = false;
+            for (size_t i = 0; i < w->backend_count; i++) {
+                if (w->backends[i]->kicked) {
+                    ask_all(w, i);
+                }
+            }
+        }
+        pooled_write_all(w);
+        link_flush_all(w);
+    }
+}

@@ -1,0 +1,512 @@
+/* The life of a link. The happy path: its place is claimed, it connects (and TLS begins), the
+ * router logs in, chooses the protocol and the database, asks once what commands there are, and the
+ * link is ready. Failure modes: the connect fails or takes too long: control is told, and who waits
+ * asks again; the server refuses a step: who waits hears why; it fails later: what is in flight
+ * comes back to its clients (pooled_lost). */
+#include "core/pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/mem.h"
+#include "core/credential.h"
+#include "core/pooled.h"
+#include "core/session.h"
+#include "core/upstream.h"
+
+#define OUT_KEPT 4096 /* room for what is gathered that a link keeps when it has sent it */
+
+static struct worker_server *server_of(const struct pool_link *l)
+{
+    return l->worker->servers[l->config->id];
+}
+
+static struct worker_backend *backend_of(const struct pool_link *l)
+{
+    return l->worker->backends[l->pool->backend];
+}
+
+static bool is_opening(const struct pool_link *l)
+{
+    return l->state == LINK_CONNECT || l->state == LINK_PREPARE;
+}
+
+void link_arm(struct pool_link *l, struct deadline_list *list)
+{
+    if (l->timer != NULL && l->timer != list) {
+        deadline_disarm(l->timer, &l->deadline);
+    }
+    l->timer = list;
+    if (list != NULL) {
+        deadline_arm(list, &l->deadline);
+    }
+}
+
+/* Sending ----------------------------------------------------------------------------------- */
+
+bool link_is_full(const struct pool_link *l)
+{
+    return l->clogged_by != NULL || (l->conn.pauses & PAUSE_HOLD) != 0 ||
+           l->out_len + conn_queued(&l->conn) > LINK_OUT_MAX;
+}
+
+static bool make_room(struct pool_link *l, size_t len)
+{
+    size_t room = l->out_room > 0 ? l->out_room : OUT_KEPT;
+    while (room < l->out_len + len) {
+        room *= 2;
+    }
+    if (room > l->out_room) {
+        char *out = realloc(l->out, room);
+        if (out == NULL) {
+            return false;
+        }
+        l->out = out;
+        l->out_room = room;
+    }
+    return true;
+}
+
+bool link_send(struct pool_link *l, const char *bytes, size_t len)
+{
+    if (UNLIKELY(l->out_len + len > l->out_room) && !make_room(l, len)) {
+        return false;
+    }
+    memcpy(l->out + l->out_len, bytes, len);
+    if (l->out_len == 0) {
+        list_remove(&l->dirty);
+        list_append(&l->worker->pool_dirty, &l->dirty);
+    }
+    l->out_len += len;
+    return true;
+}
+
+struct flight *link_fly(struct pool_link *l, struct pooled *client)
+{
+    struct flight *f = flights_add(&l->flights);
+    if (f != NULL) {
+        *f = (struct flight){.client = client, .flags = client == NULL ? FLIGHT_OURS : 0};
+        l->commands++;
+    }
+    return f;
+}
+
+/* Of a burst nothing is kept; nor are passwords. */
+static void empty_out(struct pool_link *l)
+{
+    l->out_len = 0;
+    if (l->out_room > OUT_KEPT || l->use == LINK_IDLE) {
+        free(l->out);
+        l->out = NULL;
+        l->out_room = 0;
+    }
+}
+
+void link_flush_all(struct worker *w)
+{
+    while (!list_empty(&w->pool_dirty)) {
+        struct pool_link *l = container_of(w->pool_dirty.next, struct pool_link, dirty);
+        list_remove(&l->dirty);
+        if (l->state == LINK_CLOSED || l->out_len == 0 || (l->conn.pauses & PAUSE_HOLD) != 0) {
+            continue;
+        }
+        metric_add(&l->counters->at[SERVER_BYTES_IN], l->out_len);
+        int rc = conn_write(&l->conn, l->out, l->out_len);
+        empty_out(l);
+        if (rc != 0) {
+            link_lost(l);
+        }
+    }
+}
+
+/* Preparing --------------------------------------------------------------------------------- */
+
+static bool ask(struct pool_link *l, enum flight_step step, const char *const *words, size_t count)
+{
+    const struct backend_config *b = &l->worker->config->backends[l->pool->backend];
+    const char *name = config_renamed(&b->probe_commands, words[0]);
+    char head[64];
+    int n = snprintf(head, sizeof head, "*%zu\r\n", count);
+    bool sent = link_send(l, head, (size_t)n);
+    for (size_t i = 0; i < count; i++) {
+        const char *word = i == 0 ? name : words[i];
+        n = snprintf(head, sizeof head, "$%zu\r\n", strlen(word));
+        sent = sent && link_send(l, head, (size_t)n) && link_send(l, word, strlen(word)) &&
+               link_send(l, "\r\n", 2);
+    }
+    struct flight *f = sent ? link_fly(l, NULL) : NULL;
+    if (f != NULL) {
+        f->kind = (uint8_t)step;
+        f->flags |= step == STEP_LOGIN ? FLIGHT_SECRET : 0;
+    }
+    return f != NULL;
+}
+
+/* False: out of memory. */
+static bool ask_steps(struct pool_link *l, const struct identity *now, const struct identity *to)
+{
+    const struct backend_config *b = &l->worker->config->backends[l->pool->backend];
+    struct worker_server *ws = server_of(l);
+    char number[16];
+    bool done = true;
+    if (to->credential != now->credential) {
+        const char *user = b->probe_user;
+        const char *words[] = {"AUTH", user, backend_of(l)->password};
+        const char *without[] = {"AUTH", backend_of(l)->password};
+        done = user != NULL ? ask(l, STEP_LOGIN, words, 3) : ask(l, STEP_LOGIN, without, 2);
+    }
+    if (to->resp != now->resp) {
+        const char *words[] = {"HELLO", to->resp == 3 ? "3" : "2"};
+        done = done && ask(l, STEP_HELLO, words, 2);
+    }
+    if (to->database != now->database) {
+        snprintf(number, sizeof number, "%u", to->database);
+        const char *words[] = {"SELECT", number};
+        done = done && ask(l, STEP_SELECT, words, 2);
+    }
+    if (!ws->catalog_asked && !ws->catalog_busy) {
+        const char *words[] = {"COMMAND"};
+        ws->catalog_asked = true;
+        ws->catalog_busy = true;
+        done = done && ask(l, STEP_COMMAND, words, 1);
+    }
+    if (l->flights.count == 0) { /* a server that is full says so now, not to a client */
+        const char *words[] = {"PING"};
+        done = done && ask(l, STEP_TOUCH, words, 1);
+    }
+    return done;
+}
+
+static void fail(struct pool_link *l)
+{
+    worker_doubt(l->worker, l->pool->backend, l->pool->server);
+    metric_add(&l->counters->at[SERVER_CONNECT_ERRORS], 1);
+    link_lost(l);
+}
+
+/* The server speaks Redis now. */
+static void connected(struct pool_link *l)
+{
+    static const struct identity fresh = {.resp = 2};
+    l->state = LINK_PREPARE;
+    if (!ask_steps(l, &fresh, &l->pool->identity)) {
+        link_lost(l);
+    }
+}
+
+void link_prepare(struct pool_link *l, struct pool *to)
+{
+    struct pool *old = l->pool;
+    struct identity now = old->identity;
+    list_remove(&l->at);
+    if (l->use == LINK_SHARED) {
+        old->shared_count--;
+        server_of(l)->shared_links--;
+    }
+    link_arm(l, &backend_of(l)->link_connect);
+    l->use = LINK_NEW;
+    l->state = LINK_PREPARE;
+    to->links++;
+    to->opening++;
+    l->pool = to;
+    bool asked = ask_steps(l, &now, &to->identity);
+    old->links--;
+    pool_maybe_free(old);
+    if (!asked) {
+        link_lost(l);
+    }
+}
+
+void link_clean(struct pool_link *l)
+{
+    const char *words[] = {"RESET"};
+    static const struct identity fresh = {.resp = 2};
+    if (server_of(l)->no_reset || l->raw || l->state != LINK_READY ||
+        !ask(l, STEP_RESET, words, 1)) {
+        link_close(l);
+        return;
+    }
+    l->state = LINK_CLEAN;
+    l->tainted = false;
+    l->lessee = NULL;
+    link_arm(l, &backend_of(l)->link_connect);
+    pool_rename(l, &fresh);
+}
+
+/* The way to the server --------------------------------------------------------------------- */
+
+static void on_connected(struct conn *c)
+{
+    struct pool_link *l = container_of(c, struct pool_link, conn);
+    int rc = upstream_begin(l->worker, l->pool->backend, l->pool->server, c, NULL);
+    if (rc == UPSTREAM_READY) {
+        connected(l);
+    } else if (rc != UPSTREAM_PENDING) {
+        fail(l);
+    }
+}
+
+static void on_secured(struct conn *c)
+{
+    struct pool_link *l = container_of(c, struct pool_link, conn);
+    upstream_secured(l->worker, l->pool->backend, l->pool->server, c);
+    connected(l);
+}
+
+static void on_data(struct conn *c, const char *data, size_t len)
+{
+    link_data(container_of(c, struct pool_link, conn), data, len);
+}
+
+static void on_eof(struct conn *c)
+{
+    struct pool_link *l = container_of(c, struct pool_link, conn);
+    if (is_opening(l)) {
+        fail(l);
+    } else {
+        link_lost(l);
+    }
+}
+
+static void on_error(struct conn *c, int status)
+{
+    (void)status;
+    on_eof(c);
+}
+
+static void on_drained(struct conn *c)
+{
+    struct pool_link *l = container_of(c, struct pool_link, conn);
+    if (l->lessee != NULL && l->lessee->session != NULL) {
+        conn_resume(&l->lessee->session->client, PAUSE_PEER_FULL);
+    }
+    pool_kick(l->worker, l->pool->backend);
+}
+
+static void on_closed(struct conn *c)
+{
+    struct pool_link *l = container_of(c, struct pool_link, conn);
+    struct worker *w = l->worker;
+    free(l);
+    w->links--;
+    worker_maybe_stop(w);
+}
+
+const struct conn_ops link_ops = {
+    .on_connected = on_connected,
+    .on_secured = on_secured,
+    .on_data = on_data,
+    .on_eof = on_eof,
+    .on_drained = on_drained,
+    .on_error = on_error,
+    .on_closed = on_closed,
+};
+
+static void init(struct pool_link *l, struct pool *p)
+{
+    struct worker *w = p->worker;
+    const struct server_config *config = &w->config->backends[p->backend].servers.items[p->server];
+    *l = (struct pool_link){
+        .worker = w,
+        .pool = p,
+        .config = config,
+        .counters = w->metrics.servers[config->id],
+        .since_ms = loop_now_ms(&w->loop),
+    };
+    list_init(&l->at);
+    list_init(&l->dirty);
+    deadline_init(&l->deadline);
+    list_append(&w->servers[config->id]->pool_links, &l->node);
+    w->links++;
+    p->links++;
+    p->opening++;
+    metric_add(&w->metrics.backends[p->backend]->at[BACKEND_POOL_OPENED], 1);
+    metric_add(&l->counters->at[SERVER_CONNECTS], 1);
+}
+
+struct pool_link *link_open(struct pool *p)
+{
+    struct worker *w = p->worker;
+    const struct backend_config *b = &w->config->backends[p->backend];
+    struct worker_server *ws = w->servers[b->servers.items[p->server].id];
+    struct pool_link *l = malloc(sizeof *l);
+    if (ws->catalog == NULL) {
+        ws->catalog = redis_catalog_new(config_renamed, &b->probe_commands);
+    }
+    if (l == NULL || ws->catalog == NULL) {
+        free(l);
+        return NULL;
+    }
+    init(l, p);
+    link_arm(l, &w->backends[p->backend]->link_connect);
+    int rc = conn_connect(&l->conn, &w->loop, &link_ops, &l->config->address,
+                          &(struct conn_tcp){b->tcp_keepalive, b->tcp_user_timeout});
+    if (rc == CONN_CONNECTED) {
+        on_connected(&l->conn);
+    } else if (rc != CONN_PENDING) {
+        fail(l);
+    }
+    return l;
+}
+
+/* The end ----------------------------------------------------------------------------------- */
+
+/* Out of all lists and counts; its place is free. What is in flight is still there. */
+static void detach(struct pool_link *l)
+{
+    struct pool *p = l->pool;
+    struct worker_server *ws = server_of(l);
+    if (l->use == LINK_SHARED) {
+        p->shared_count--;
+        ws->shared_links--;
+    }
+    p->opening -= is_opening(l);
+    link_arm(l, NULL);
+    list_remove(&l->at);
+    list_remove(&l->dirty);
+    list_remove(&l->node);
+    l->state = LINK_CLOSED;
+    if (list_empty(&ws->pool_links)) { /* another process may stand there the next time */
+        ws->catalog_asked = false;
+    }
+    conn_reset(&l->conn);
+    if (l->out != NULL) {
+        wipe(l->out, l->out_room);
+    }
+    free(l->out);
+    free(l->carry);
+    l->out = NULL;
+    l->carry = NULL;
+    if (l->counted) {
+        shared_release(&l->worker->shared->servers[l->config->id]->pooled);
+    }
+    worker_release_place(l->worker, p->backend, p->server);
+    pool_kick(l->worker, p->backend);
+}
+
+/* A catalog that was on its way will be asked for again. */
+static void forget_question(struct pool_link *l, const struct flight *f)
+{
+    struct worker_server *ws = server_of(l);
+    if ((f->flags & FLIGHT_OURS) == 0 || (f->kind != STEP_COMMAND && f->kind != STEP_INFO)) {
+        return;
+    }
+    redis_catalog_end(ws->catalog);
+    ws->catalog_busy = false;
+    if (f->kind == STEP_COMMAND) {
+        ws->catalog_asked = false;
+    }
+}
+
+static void let_go(struct pool_link *l)
+{
+    struct pool *p = l->pool;
+    flights_release(&l->flights);
+    l->pool = NULL;
+    p->links--;
+    pool_maybe_free(p);
+}
+
+void link_lost(struct pool_link *l)
+{
+    if (l->state == LINK_CLOSED) {
+        return;
+    }
+    struct worker *w = l->worker;
+    struct pooled *lessee = l->lessee;
+    bool passed = l->passed;
+    detach(l);
+    l->lessee = NULL;
+    for (uint32_t i = 0; i < l->flights.count; i++) {
+        const struct flight *f = flights_at(&l->flights, i);
+        forget_question(l, f);
+        if (f->client != NULL) {
+            pooled_lost(f->client, f, passed && i == 0);
+        }
+    }
+    let_go(l);
+    if (lessee != NULL && list_empty(&lessee->touched)) {
+        list_append(&w->touched, &lessee->touched);
+    }
+}
+
+void link_close(struct pool_link *l)
+{
+    if (l->state == LINK_CLOSED) {
+        return;
+    }
+    detach(l);
+    for (uint32_t i = 0; i < l->flights.count; i++) {
+        const struct flight *f = flights_at(&l->flights, i);
+        forget_question(l, f);
+        if (f->client != NULL) {
+            f->client->flying--;
+            pooled_unref(f->client);
+        }
+    }
+    l->lessee = NULL;
+    let_go(l);
+}
+
+/* Deadlines --------------------------------------------------------------------------------- */
+
+void link_on_late(struct deadline *d)
+{
+    struct pool_link *l = container_of(d, struct pool_link, deadline);
+    l->timer = NULL;
+    fail(l);
+}
+
+bool link_is_old(const struct pool_link *l)
+{
+    const struct worker *w = l->worker;
+    const struct backend_config *b = &w->config->backends[l->pool->backend];
+    return loop_now_ms(&w->loop) - l->since_ms >= b->pool_max_age &&
+           credential_is_ours(l->worker, l->pool->backend, l->pool->identity.credential);
+}
+
+static size_t count(const struct list *head)
+{
+    size_t n = 0;
+    LIST_EACH(it, head)
+    {
+        n++;
+    }
+    return n;
+}
+
+/* pool_min_idle is of all workers together; each keeps its part. */
+void link_on_idle(struct deadline *d)
+{
+    struct pool_link *l = container_of(d, struct pool_link, deadline);
+    const struct worker *w = l->worker;
+    const struct backend_config *b = &w->config->backends[l->pool->backend];
+    unsigned keep = (b->pool_min_idle + w->worker_count - 1) / w->worker_count;
+    bool ours = credential_is_ours(l->worker, l->pool->backend, l->pool->identity.credential);
+    bool used = l->flights.count > 0 || loop_now_ms(&w->loop) - l->used_ms < b->pool_idle_timeout;
+    l->timer = NULL;
+    if (used || (!ours && l->pool->users > 0) ||
+        (!link_is_old(l) && count(&l->pool->idle) <= keep && l->use == LINK_IDLE)) {
+        link_arm(l, &backend_of(l)->link_idle);
+        return;
+    }
+    link_close(l);
+}
+
+void link_on_stall(struct deadline *d)
+{
+    struct pool_link *l = container_of(d, struct pool_link, deadline);
+    struct pooled *p = l->clogged_by;
+    l->timer = NULL;
+    if (l->doomed) {
+        link_lost(l);
+        return;
+    }
+    if (p == NULL || p->session == NULL) {
+        return;
+    }
+    metric_add(&l->worker->metrics.backends[l->pool->backend]->at[BACKEND_POOL_STALLED], 1);
+    session_kill(p->session, END_CLIENT);
+}

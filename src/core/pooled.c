@@ -1,0 +1,462 @@
+/* A pooled client's beginning, end, and what it keeps. */
+#include "core/pooled.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/mem.h"
+#include "core/account.h"
+#include "core/credential.h"
+#include "core/session.h"
+#include "proto/redis_channels.h"
+
+#define ROOM_MIN 256 /* an idle client keeps no more than that */
+
+/* Beginning and end ------------------------------------------------------------------------- */
+
+bool pooled_begin(struct session *s)
+{
+    struct pooled *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        session_kill(s, END_MEMORY);
+        return false;
+    }
+    p->session = s;
+    p->worker = s->worker;
+    p->identity.resp = 2;
+    p->proving.resp = 2;
+    p->split = s->frontend->route == ROUTE_SPLIT;
+    p->session_mode = s->frontend->pool_mode == POOL_SESSION;
+    list_init(&p->held);
+    list_init(&p->touched);
+    s->pooled = p;
+    session_set(s, SESSION_POOLED);
+    session_arm(s, &s->worker->frontends[s->frontend->index]->idle);
+    return true;
+}
+
+void pooled_unref(struct pooled *p)
+{
+    if (p->session != NULL || p->flying > 0 || p->link != NULL) {
+        return;
+    }
+    list_remove(&p->touched);
+    free(p);
+}
+
+static void free_bytes(struct pooled *p)
+{
+    if (p->bytes != NULL) {
+        wipe(p->bytes, p->room); /* a password may be among them */
+        free(p->bytes);
+    }
+    p->bytes = NULL;
+    p->room = 0;
+}
+
+static void release(struct pooled *p)
+{
+    free_bytes(p);
+    free(p->gathered);
+    free(p->name);
+    pooled_redo_free(p);
+    redis_channels_free(p->channels);
+    credential_unref(p->identity.credential);
+    credential_unref(p->proving.credential);
+    pool_leave(p->pool);
+    p->gathered = NULL;
+    p->name = NULL;
+    p->channels = NULL;
+    p->pool = NULL;
+    p->span = NULL;
+    p->span_len = 0;
+    p->gathered_len = 0;
+}
+
+/* Nothing of it is under way either way: RESET leaves nothing behind. */
+static bool is_clean(const struct pooled *p)
+{
+    return p->flying == 0 && !p->streaming && !p->link->raw && p->link->flights.count == 0 &&
+           p->link->reply.len == 0;
+}
+
+static void leave_link(struct pooled *p)
+{
+    struct pool_link *l = p->link;
+    if (l == NULL) {
+        return;
+    }
+    if (l->state == LINK_CLOSED) {
+        p->link = NULL;
+        return;
+    }
+    if (l->use != LINK_LENT) {
+        if (l->clogged_by == p) {
+            l->clogged_by = NULL;
+            conn_resume(&l->conn, PAUSE_PEER_FULL);
+            link_arm(l, &p->worker->backends[l->pool->backend]->link_idle);
+        }
+    } else if (is_clean(p)) {
+        conn_resume(&l->conn, PAUSE_PEER_FULL);
+        l->clogged_by = NULL;
+        pool_give_back(l, p->pins == 0);
+    } else {
+        link_close(l);
+    }
+    p->link = NULL;
+}
+
+void pooled_leave(struct pooled *p)
+{
+    pooled_unhold(p);
+    if (p->queued) {
+        pooled_served(p);
+    }
+    leave_link(p);
+    p->session->pooled = NULL;
+    p->session = NULL;
+    release(p);
+    pooled_unref(p);
+}
+
+void pooled_end(struct pooled *p)
+{
+    if (p->session != NULL) {
+        session_kill(p->session, END_SERVER);
+    }
+}
+
+/* Waiting ----------------------------------------------------------------------------------- */
+
+void pooled_hold(struct pooled *p)
+{
+    struct session *s = p->session;
+    struct worker *w = p->worker;
+    struct worker_backend *wb = w->backends[s->backend->index];
+    struct shared_backend *shared = w->shared->backends[s->backend->index];
+    if (!p->queued) {
+        unsigned limit = s->backend->queue_limit;
+        if (limit == 0 || !shared_claim(&shared->waiting[ROUTE_AUTO], limit)) {
+            p->refuse_until = p->len; /* there is no room to wait */
+            pool_kick(w, s->backend->index);
+        } else {
+            shared_note_peak(&shared->waiting_peak, &shared->waiting[ROUTE_AUTO]);
+            p->queued = true;
+            session_arm(s, &wb->queue);
+            metric_add(&w->metrics.backends[s->backend->index]->at[BACKEND_COMMANDS_HELD], 1);
+        }
+    }
+    if (list_empty(&p->held)) {
+        list_append(&wb->held, &p->held);
+    }
+    if (!deadline_is_armed(&wb->again)) {
+        deadline_arm(&wb->retry, &wb->again);
+    }
+}
+
+void pooled_unhold(struct pooled *p)
+{
+    list_remove(&p->held);
+}
+
+void pooled_served(struct pooled *p)
+{
+    struct session *s = p->session;
+    p->queued = false;
+    shared_release(&p->worker->shared->backends[s->backend->index]->waiting[ROUTE_AUTO]);
+    if (s->state == SESSION_POOLED) {
+        session_arm(s, &p->worker->frontends[s->frontend->index]->idle);
+    }
+}
+
+/* It waited for queue_timeout. */
+void pooled_late(struct session *s)
+{
+    struct pooled *p = s->pooled;
+    s->timer = NULL;
+    pooled_served(p);
+    if (p->flying == 0 || p->holding) {
+        p->refuse_until = p->len;
+        metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_REFUSED_QUEUE],
+                   1);
+    }
+    if (p->flying == 0) {
+        pooled_unhold(p);
+        pooled_advance(p);
+    }
+}
+
+void pooled_pin(struct pooled *p, enum pin why)
+{
+    static const struct {
+        enum pin pin;
+        enum backend_metric metric;
+    } counted[] = {
+        {PIN_TRANSACTION, BACKEND_PINNED_TRANSACTION}, {PIN_WATCH, BACKEND_PINNED_WATCH},
+        {PIN_BLOCKING, BACKEND_PINNED_BLOCKING},       {PIN_WAIT, BACKEND_PINNED_WAIT},
+        {PIN_SUBSCRIBE, BACKEND_PINNED_SUBSCRIBE},     {PIN_TRACKING, BACKEND_PINNED_TRACKING},
+        {PIN_STATE, BACKEND_PINNED_STATE},             {PIN_RAW, BACKEND_PINNED_RAW},
+        {PIN_LARGE, BACKEND_PINNED_LARGE},             {PIN_PIPELINE, BACKEND_PINNED_PIPELINE},
+        {PIN_LOGIN, BACKEND_PINNED_LOGIN},
+    };
+    if ((p->pins & why) != 0) {
+        return;
+    }
+    p->pins |= (uint16_t)why;
+    p->pinned_ms = loop_now_ms(&p->worker->loop);
+    if (p->link != NULL && (why & (PIN_SUBSCRIBE | PIN_TRACKING | PIN_STATE | PIN_RAW)) != 0) {
+        p->link->tainted = true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(counted) && !p->session_mode; i++) {
+        if (counted[i].pin == why) {
+            size_t backend = p->session->backend->index;
+            metric_add(&p->worker->metrics.backends[backend]->at[counted[i].metric], 1);
+        }
+    }
+}
+
+/* What it keeps ------------------------------------------------------------------------------ */
+
+const char *pooled_command(const struct pooled *p)
+{
+    return p->bytes + p->sent;
+}
+
+void pooled_forget(struct pooled *p, size_t len)
+{
+    assert(p->head + len <= p->len);
+    p->head += (uint32_t)len;
+    if (p->sent < p->head) {
+        p->sent = p->head;
+    }
+    if (p->head < p->len) {
+        return;
+    }
+    p->refuse_until = 0;
+    p->head = p->sent = p->len = 0;
+    if (p->room > ROOM_MIN) {
+        free_bytes(p);
+    }
+}
+
+static void shift(struct pooled *p)
+{
+    memmove(p->bytes, p->bytes + p->head, p->len - p->head);
+    p->len -= p->head;
+    p->sent -= p->head;
+    p->refuse_until = p->refuse_until > p->head ? p->refuse_until - p->head : 0;
+    p->head = 0;
+}
+
+static bool keep(struct pooled *p, const char *data, size_t len)
+{
+    if (p->len + len > p->room && p->head > 0) {
+        shift(p);
+    }
+    if (p->len + len > p->room) {
+        size_t room = p->room > 0 ? p->room : ROOM_MIN;
+        while (room < p->len + len) {
+            room *= 2;
+        }
+        char *bytes = malloc(room);
+        if (bytes == NULL) {
+            return false;
+        }
+        memcpy(bytes, p->bytes != NULL ? p->bytes : "", p->len);
+        uint32_t had = p->len;
+        free_bytes(p);
+        p->bytes = bytes;
+        p->room = (uint32_t)room;
+        p->len = had;
+    }
+    memcpy(p->bytes + p->len, data, len);
+    p->len += (uint32_t)len;
+    return true;
+}
+
+/* Who has sent much that is not answered is not read. */
+static void pace(struct pooled *p)
+{
+    struct session *s = p->session;
+    if (p->len - p->head >= POOLED_KEPT_MAX) {
+        conn_pause(&s->client, PAUSE_WAITING);
+        if (p->queued) {
+            deadline_arm(&p->worker->look, &p->worker->look_again);
+        }
+    } else {
+        conn_resume(&s->client, PAUSE_WAITING);
+    }
+}
+
+/* Going on ----------------------------------------------------------------------------------- */
+
+static enum turn refuse_nonsense(struct pooled *p, const char *why)
+{
+    struct session *s = p->session;
+    if (p->flying > 0) {
+        return TURN_WAIT;
+    }
+    char words[160];
+    snprintf(words, sizeof words, "-ERR Protocol error: %s\r\n", why);
+    metric_add(&p->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_PROTOCOL_ERRORS], 1);
+    pooled_say(p, words);
+    p->ending = true;
+    return TURN_WAIT;
+}
+
+/* Looks at the command at `sent`. TURN_GO: it is whole. */
+static enum turn look(struct pooled *p)
+{
+    size_t used = 0;
+    const char *why = "";
+    uint32_t at = p->sent + (uint32_t)p->request.len;
+    if (p->whole) {
+        return TURN_GO;
+    }
+    if (at == p->len) {
+        return TURN_WAIT;
+    }
+    switch (redis_request_feed(&p->request, p->bytes + at, p->len - at, &used, &why)) {
+    case REDIS_WHOLE:
+        p->whole = true;
+        return TURN_GO;
+    case REDIS_BAD:
+        p->len = at; /* the same again, until what is in flight is answered */
+        p->request = (struct redis_request){0};
+        p->nonsense = why;
+        return refuse_nonsense(p, why);
+    default:
+        return p->request.declared > POOLED_KEPT_MAX ? pooled_stream(p) : TURN_WAIT;
+    }
+}
+
+static enum turn step(struct pooled *p)
+{
+    if (p->nonsense != NULL) {
+        return refuse_nonsense(p, p->nonsense);
+    }
+    enum turn turn = p->resubscribe ? pooled_subscribe_again(p) : look(p);
+    if (turn == TURN_GO && p->redo != NULL) {
+        turn = pooled_redo(p);
+    }
+    return turn == TURN_GO ? pooled_dispatch(p) : turn;
+}
+
+static bool is_over(const struct pooled *p)
+{
+    return p->flying == 0 && list_empty(&p->held) && list_empty(&p->touched) &&
+           (p->ending || p->session->client.eof) && conn_queued(&p->session->client) == 0 &&
+           p->gathered_len == 0 && p->span_len == 0;
+}
+
+void pooled_advance(struct pooled *p)
+{
+    enum turn turn = TURN_DONE;
+    while (p->session != NULL && turn == TURN_DONE && !p->holding && list_empty(&p->held) && !p->ending &&
+           !p->streaming && (p->sent < p->len || p->nonsense != NULL || p->resubscribe)) {
+        turn = step(p);
+    }
+    if (p->session == NULL) {
+        return;
+    }
+    pace(p);
+    if (is_over(p)) {
+        conn_finish(&p->session->client);
+        session_close(p->session, END_DONE);
+    }
+}
+
+/* The client's socket ------------------------------------------------------------------------ */
+
+/* A long command goes on. What is left over of `data` begins the next one. */
+static size_t stream_on(struct pooled *p, const char *data, size_t len)
+{
+    size_t used = 0;
+    const char *why = "";
+    enum redis_scan scan = redis_request_feed(&p->request, data, len, &used, &why);
+    size_t taken = scan == REDIS_MORE ? len : used;
+    if (scan == REDIS_BAD || !link_send(p->link, data, taken)) {
+        session_kill(p->session, END_CLIENT);
+        return len;
+    }
+    if (scan == REDIS_WHOLE) {
+        p->streaming = false;
+        p->request = (struct redis_request){0};
+    }
+    return taken;
+}
+
+static void pass_on(struct pooled *p, const char *data, size_t len)
+{
+    if (!link_send(p->link, data, len)) {
+        session_kill(p->session, END_MEMORY);
+    }
+}
+
+void pooled_client_data(struct session *s, const char *data, size_t len)
+{
+    struct pooled *p = s->pooled;
+    s->bytes_in += len;
+    metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_BYTES_IN], len);
+    if (s->timer != NULL && !p->queued) {
+        deadline_arm(s->timer, &s->deadline);
+    }
+    if (p->link != NULL && p->link->raw) {
+        pass_on(p, data, len);
+        len = 0;
+    } else if (p->streaming) {
+        size_t taken = stream_on(p, data, len);
+        data += taken;
+        len -= taken;
+    }
+    if (s->state != SESSION_POOLED || p->ending) {
+        return;
+    }
+    if (p->link != NULL && (p->link->raw || p->streaming) && link_is_full(p->link)) {
+        conn_pause(&s->client, PAUSE_PEER_FULL);
+    }
+    if (len == 0) {
+        return;
+    }
+    if (!keep(p, data, len)) {
+        session_kill(s, END_MEMORY);
+        return;
+    }
+    if (p->session_mode || list_empty(&p->held)) {
+        pooled_advance(p);
+    } else {
+        pace(p);
+    }
+}
+
+/* A server throws away what it has not answered when it sees the end of a connection. We answer
+ * what was sent whole; but nobody waits for what may never come. */
+void pooled_client_eof(struct session *s)
+{
+    struct pooled *p = s->pooled;
+    uint16_t forever = PIN_BLOCKING | PIN_WAIT | PIN_SUBSCRIBE | PIN_RAW;
+    if (p->streaming || (p->pins & forever) != 0) {
+        session_close(s, END_DONE);
+    } else {
+        pooled_advance(p);
+    }
+}
+
+void pooled_client_drained(struct session *s)
+{
+    struct pooled *p = s->pooled;
+    struct pool_link *l = p->link;
+    if (l != NULL && l->clogged_by == p) {
+        l->clogged_by = NULL;
+        conn_resume(&l->conn, PAUSE_PEER_FULL);
+        if (l->use == LINK_SHARED) {
+            link_arm(l, &p->worker->backends[l->pool->backend]->link_idle);
+        }
+        pool_kick(p->worker, l->pool->backend);
+    }
+    conn_resume(&s->client, PAUSE_PEER_FULL);
+    pooled_advance(p);
+}

@@ -1,0 +1,306 @@
+/* What a reply changes: for the client, for the link that it has, and for what is told to people. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "core/credential.h"
+#include "core/pooled.h"
+#include "core/session.h"
+
+/* Replies that are not the server's own ----------------------------------------------------- */
+
+static void say_name(struct pooled *p)
+{
+    char head[32];
+    if (p->name == NULL) {
+        pooled_say(p, p->identity.resp == 3 ? "_\r\n" : "$-1\r\n");
+        return;
+    }
+    snprintf(head, sizeof head, "$%zu\r\n", strlen(p->name));
+    pooled_say(p, head);
+    pooled_say(p, p->name);
+    pooled_say(p, "\r\n");
+}
+
+static void say_id(struct pooled *p)
+{
+    char text[32];
+    snprintf(text, sizeof text, ":%llu\r\n", (unsigned long long)session_id(p->session));
+    pooled_say(p, text);
+}
+
+/* The reply to HELLO tells the connection's number: here that of the link. */
+static void pass_hello(struct pooled *p, const char *data, size_t len)
+{
+    static const char key[] = "$2\r\nid\r\n:";
+    const char *at = memmem(data, len, key, sizeof key - 1);
+    const char *number = at != NULL ? at + sizeof key - 1 : data + len;
+    const char *end = memchr(number, '\n', len - (size_t)(number - data));
+    if (end == NULL) {
+        pooled_pass(p, data, len, false);
+        return;
+    }
+    end++;
+    pooled_pass(p, data, (size_t)(number - 1 - data), false);
+    say_id(p);
+    pooled_pass(p, end, len - (size_t)(end - data), false);
+}
+
+static void pass(struct pooled *p, const struct flight *f, const struct redis_reply *r,
+                 const char *data, size_t len, bool borrowed)
+{
+    bool its_own = p->session_mode || (p->pins & PIN_STATE) != 0;
+    if (r->type == '-' || its_own || (f->flags & FLIGHT_QUEUED) != 0) {
+        pooled_pass(p, data, len, borrowed);
+        return;
+    }
+    switch ((enum redis_kind)f->kind) {
+    case REDIS_GETNAME:
+        say_name(p);
+        break;
+    case REDIS_ID:
+        say_id(p);
+        break;
+    case REDIS_HELLO:
+        pass_hello(p, data, len);
+        break;
+    default:
+        pooled_pass(p, data, len, borrowed);
+        break;
+    }
+}
+
+/* What they mean ---------------------------------------------------------------------------- */
+
+/* CLIENT SETNAME was accepted: for this client, whatever the link is called. */
+static void note_name(struct pooled *p)
+{
+    const char *first = p->bytes + p->head;
+    struct redis_request r = {0};
+    size_t used;
+    const char *why;
+    if (redis_request_feed(&r, first, p->len - p->head, &used, &why) == REDIS_WHOLE &&
+        r.word_count > 2) {
+        free(p->name);
+        p->name = r.words[2].len > 0 ? strndup(first + r.words[2].at, r.words[2].len) : NULL;
+    }
+}
+
+/* HELLO ... SETNAME */
+static void note_hello_name(struct pooled *p)
+{
+    const char *first = p->bytes + p->head;
+    struct redis_request r = {0};
+    size_t used;
+    const char *why;
+    if (redis_request_feed(&r, first, p->len - p->head, &used, &why) != REDIS_WHOLE) {
+        return;
+    }
+    for (unsigned i = 2; i + 1U < r.word_count; i++) {
+        if (redis_word_is(&r, first, i, "AUTH")) {
+            i += 2;
+        } else if (redis_word_is(&r, first, i, "SETNAME")) {
+            free(p->name);
+            p->name = strndup(first + r.words[i + 1].at, r.words[i + 1].len);
+        }
+    }
+}
+
+static void note_tracking(struct pooled *p, const struct flight *f)
+{
+    p->tracking = f->kind == REDIS_TRACKING_ON ? p->tracking | f->bits : p->tracking & ~f->bits;
+    if (p->tracking == 0) {
+        p->pins &= (uint16_t)~PIN_TRACKING;
+    }
+}
+
+/* EXEC ends a transaction whatever is answered, DISCARD and UNWATCH only when they are accepted. */
+static void note_transaction(struct pooled *p, const struct flight *f, bool ok)
+{
+    if (f->kind == REDIS_MULTI) {
+        if (!ok && !(f->flags & FLIGHT_QUEUED)) { /* what follows is not what it seemed to be */
+            pooled_pin(p, PIN_STATE);
+        }
+    } else if (f->kind == REDIS_UNWATCH) {
+        if (ok && (f->flags & FLIGHT_QUEUED) == 0) {
+            p->pins &= (uint16_t)~PIN_WATCH;
+        }
+    } else if (f->kind == REDIS_EXEC || ok) {
+        p->pins &= (uint16_t)~PIN_WATCH;
+        if (!p->multi_sent) {
+            p->pins &= (uint16_t)~PIN_TRANSACTION;
+        }
+    }
+}
+
+static void note_reset(struct pooled *p)
+{
+    static const struct identity fresh = {.resp = 2};
+    if (p->session_mode) {
+        p->identity.resp = 2;
+        p->pins &= (uint16_t)~PIN_SUBSCRIBE;
+        return;
+    }
+    pooled_reset(p);
+    p->pins = 0;
+    p->link->tainted = false;
+    pool_rename(p->link, &fresh);
+}
+
+static void note_kind(struct pooled *p, const struct flight *f, const struct redis_reply *r)
+{
+    bool ok = r->type != '-';
+    bool queued = (f->flags & FLIGHT_QUEUED) != 0;
+    switch ((enum redis_kind)f->kind) {
+    case REDIS_AUTH:
+    case REDIS_HELLO:
+    case REDIS_SELECT:
+        pooled_judged(p, f, r);
+        if (ok && f->kind == REDIS_HELLO) {
+            note_hello_name(p);
+        }
+        break;
+    case REDIS_SETNAME:
+        if (ok && !queued) {
+            note_name(p);
+        }
+        break;
+    case REDIS_MULTI:
+    case REDIS_EXEC:
+    case REDIS_DISCARD:
+    case REDIS_UNWATCH:
+        note_transaction(p, f, ok);
+        break;
+    case REDIS_WATCH:
+        if (!ok && !queued) { /* an earlier one may hold */
+            pooled_pin(p, PIN_WATCH);
+        }
+        break;
+    case REDIS_BLOCKS:
+    case REDIS_OWN:
+        p->pins &= (uint16_t)~PIN_BLOCKING;
+        break;
+    case REDIS_WAITS:
+        p->pins &= (uint16_t)~PIN_WAIT;
+        break;
+    case REDIS_TRACKING_ON:
+    case REDIS_TRACKING_OFF:
+        if (ok && !queued) {
+            note_tracking(p, f);
+        }
+        break;
+    case REDIS_SUBSCRIBE:
+    case REDIS_UNSUBSCRIBE:
+        if (pooled_subscriptions(p) == 0) {
+            p->pins &= (uint16_t)~PIN_SUBSCRIBE;
+        }
+        break;
+    case REDIS_RESET:
+        if (ok) {
+            note_reset(p);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* Counting ---------------------------------------------------------------------------------- */
+
+static void count(struct pooled *p, const struct flight *f, size_t len)
+{
+    static const enum backend_metric metrics[] = {
+        [REDIS_NEITHER] = BACKEND_COMMANDS_OTHER,
+        [REDIS_READS] = BACKEND_COMMANDS_READ,
+        [REDIS_WRITES] = BACKEND_COMMANDS_WRITTEN,
+    };
+    size_t backend = p->session->backend->index;
+    struct worker *w = p->worker;
+    (void)len;
+    metric_add(&w->metrics.backends[backend]->at[metrics[f->access]], 1);
+    if (f->access == REDIS_WRITES) {
+        p->wrote_ms = uv_hrtime() / 1000000;
+        if (UNLIKELY(atomic_load_explicit(&w->shared->backends[backend]->write_awaited,
+                                          memory_order_relaxed))) {
+            worker_written(w, backend);
+        }
+    }
+}
+
+/* Kept bytes of a password do not stay. */
+static void forget_command(struct pooled *p, const struct flight *f)
+{
+    if (UNLIKELY((f->flags & FLIGHT_SECRET) != 0)) {
+        memset(p->bytes + p->head, 0, f->bytes);
+    }
+    pooled_forget(p, f->bytes);
+}
+
+void pooled_reply(struct pooled *p, const struct flight *f, const struct redis_reply *r,
+                  const char *data, size_t len, bool borrowed)
+{
+    p->flying--;
+    if (p->session == NULL) {
+        pooled_unref(p);
+        return;
+    }
+    pooled_touch(p);
+    if (UNLIKELY(r->type == '-' || p->holding) && pooled_refused(p, f, r, data, len)) {
+        return;
+    }
+    count(p, f, len);
+    if (UNLIKELY(p->link != NULL && p->link->doomed && f->access == REDIS_WRITES)) {
+        pooled_say_unknown(p);
+    } else if (UNLIKELY(f->kind != REDIS_PLAIN)) {
+        pass(p, f, r, data, len, borrowed);
+        if (p->session != NULL) {
+            note_kind(p, f, r);
+        }
+    } else {
+        pooled_pass(p, data, len, borrowed);
+    }
+    if (p->session == NULL) {
+        return;
+    }
+    forget_command(p, f);
+    if ((f->flags & FLIGHT_GONE) != 0 && !p->streaming) {
+        p->pins &= (uint16_t)~PIN_LARGE;
+    }
+    if (UNLIKELY(p->queued) && p->redo == NULL) {
+        pooled_served(p);
+    }
+}
+
+/* When nothing of it is in flight, it needs no link, unless something pins it. */
+void pooled_settle(struct pooled *p)
+{
+    struct pool_link *l = p->link;
+    if (p->flying > 0) {
+        return;
+    }
+    if (p->holding) {
+        pooled_restart(p);
+        return;
+    }
+    if (l == NULL) {
+        return;
+    }
+    if (l->state == LINK_CLOSED) {
+        p->link = NULL;
+        pooled_restart(p);
+        return;
+    }
+    if (p->sent == p->len) {
+        p->pins &= (uint16_t)~PIN_PIPELINE;
+        p->hog = false;
+    }
+    if (l->use != LINK_LENT) {
+        p->link = NULL;
+        return;
+    }
+    if (p->pins == 0 && !p->streaming && l->flights.count == 0) {
+        p->link = NULL;
+        pool_give_back(l, true);
+    }
+}

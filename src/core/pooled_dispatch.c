@@ -1,0 +1,515 @@
+/* What becomes of the command at `sent`: it goes to a shared link, to one of the client's own, or
+ * is answered here. Where it must wait for what is in flight, or for a link, nothing has changed,
+ * and it is looked at again. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "core/pooled.h"
+#include "core/session.h"
+
+/* Helpers ----------------------------------------------------------------------------------- */
+
+static void begin_next(struct pooled *p, size_t len)
+{
+    p->sent += (uint32_t)len;
+    p->request = (struct redis_request){0};
+    p->whole = false;
+}
+
+/* The command at `sent` is over, and nothing before it is in flight. */
+static enum turn done_here(struct pooled *p)
+{
+    uint32_t len = (uint32_t)p->request.len;
+    begin_next(p, len);
+    pooled_forget(p, len);
+    if (p->redo != NULL) {
+        pooled_redo_sent(p);
+    }
+    if (p->queued && p->flying == 0) {
+        pooled_served(p);
+    }
+    return TURN_DONE;
+}
+
+enum turn pooled_answer_self(struct pooled *p, const char *text)
+{
+    if (p->flying > 0) {
+        return TURN_WAIT;
+    }
+    pooled_say(p, text);
+    return p->session != NULL ? done_here(p) : TURN_DONE;
+}
+
+static struct flight *fly(struct pooled *p)
+{
+    struct flight *f = link_fly(p->link, p);
+    if (f == NULL) {
+        session_kill(p->session, END_MEMORY);
+        return NULL;
+    }
+    f->kind = p->kind;
+    f->access = p->access;
+    f->sent_us = p->worker->turn_us;
+    f->flags = (uint8_t)((p->secret ? FLIGHT_SECRET : 0) | (p->multi_sent ? FLIGHT_QUEUED : 0));
+    p->flying++;
+    return f;
+}
+
+enum turn pooled_send(struct pooled *p)
+{
+    uint32_t len = (uint32_t)p->request.len;
+    struct flight *f = fly(p);
+    if (f == NULL) {
+        return TURN_DONE;
+    }
+    f->bytes = len;
+    if (p->kind == REDIS_SUBSCRIBE) {
+        f->replies = p->request.argc > 1 ? p->request.argc - 1 : 0;
+    }
+    if (!link_send(p->link, pooled_command(p), len)) {
+        session_kill(p->session, END_MEMORY);
+        return TURN_DONE;
+    }
+    begin_next(p, len);
+    if (p->redo != NULL) {
+        pooled_redo_sent(p);
+    }
+    return TURN_DONE;
+}
+
+enum turn pooled_stream(struct pooled *p)
+{
+    int server = p->link != NULL ? (int)p->link->pool->server
+                                 : pooled_server(p, REDIS_WRITES, false);
+    uint32_t len = p->len - p->sent;
+    if (server < 0) {
+        pooled_hold(p);
+        return TURN_WAIT;
+    }
+    if (p->multi_lost || p->refuse_until > p->sent || p->redo != NULL) {
+        session_kill(p->session, END_SERVER); /* there is no place to keep it while others wait */
+        return TURN_DONE;
+    }
+    enum turn turn = pooled_acquire(p, (size_t)server, &p->identity,
+                                    p->session_mode ? PIN_SESSION : PIN_LARGE);
+    if (turn != TURN_GO) {
+        return turn;
+    }
+    const struct worker_server *ws = p->worker->servers[p->link->config->id];
+    struct redis_verdict v =
+        redis_catalog_judge(ws->catalog, &p->request, pooled_command(p), len);
+    if (v.kind != REDIS_PLAIN && !p->session_mode) {
+        pooled_pin(p, PIN_STATE);
+    }
+    p->kind = REDIS_PLAIN;
+    p->access = REDIS_WRITES;
+    p->secret = v.secret;
+    struct flight *f = fly(p);
+    if (f == NULL || !link_send(p->link, pooled_command(p), len)) {
+        session_kill(p->session, END_MEMORY);
+        return TURN_DONE;
+    }
+    f->flags |= FLIGHT_GONE;
+    p->len = p->sent;
+    p->streaming = true;
+    return TURN_DONE;
+}
+
+/* On a link of its own ---------------------------------------------------------------------- */
+
+/* WAIT counts what its own connection has run: one that has run a command knows of all that was
+ * written before it. */
+static bool touch(struct pooled *p)
+{
+    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+    struct flight *f = link_fly(p->link, NULL);
+    if (f != NULL) {
+        f->kind = STEP_TOUCH;
+    }
+    return f != NULL && link_send(p->link, ping, sizeof ping - 1);
+}
+
+static enum turn go_raw(struct pooled *p)
+{
+    if (p->flying > 0) {
+        return TURN_WAIT;
+    }
+    pooled_pin(p, PIN_RAW);
+    struct pool_link *l = p->link;
+    uint32_t len = p->len - p->sent;
+    if (!link_send(l, pooled_command(p), len)) {
+        session_kill(p->session, END_MEMORY);
+        return TURN_DONE;
+    }
+    l->raw = true;
+    l->tainted = true;
+    begin_next(p, len);
+    pooled_forget(p, len);
+    return TURN_DONE;
+}
+
+/* TRACKING, NO-EVICT and NO-TOUCH are off again one by one. */
+static uint32_t tracking_bit(const struct pooled *p)
+{
+    const char *first = pooled_command(p);
+    return redis_word_is(&p->request, first, 1, "TRACKING")   ? 1
+           : redis_word_is(&p->request, first, 1, "NO-EVICT") ? 2
+                                                              : 4;
+}
+
+/* What a command means to the link that its client has alone. */
+static void note_pins(struct pooled *p)
+{
+    switch ((enum redis_kind)p->kind) {
+    case REDIS_AUTH:
+    case REDIS_HELLO:
+    case REDIS_SELECT:
+    case REDIS_STATE:
+        pooled_pin(p, PIN_STATE);
+        break;
+    case REDIS_BLOCKS:
+    case REDIS_OWN:
+        if (!p->multi_sent) {
+            pooled_pin(p, PIN_BLOCKING);
+        }
+        break;
+    case REDIS_WAITS:
+        if (!p->multi_sent) {
+            pooled_pin(p, PIN_WAIT);
+        }
+        break;
+    case REDIS_WATCH:
+        pooled_pin(p, PIN_WATCH);
+        break;
+    case REDIS_MULTI:
+        pooled_pin(p, PIN_TRANSACTION);
+        break;
+    case REDIS_SUBSCRIBE:
+    case REDIS_UNSUBSCRIBE:
+        pooled_pin(p, PIN_SUBSCRIBE);
+        break;
+    case REDIS_TRACKING_ON:
+        pooled_pin(p, p->multi_sent ? PIN_STATE : PIN_TRACKING);
+        break;
+    case REDIS_SETNAME:
+        if (p->multi_sent) {
+            pooled_pin(p, PIN_STATE);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static enum turn send_own(struct pooled *p)
+{
+    enum redis_kind kind = (enum redis_kind)p->kind;
+    if (link_is_full(p->link)) {
+        pooled_hold(p);
+        return TURN_WAIT;
+    }
+    if (p->flying >= POOLED_OWN_FLYING_MAX) {
+        return TURN_WAIT;
+    }
+    if (kind == REDIS_RAW) {
+        return go_raw(p);
+    }
+    note_pins(p);
+    if (kind == REDIS_WAITS && !p->multi_sent && !p->session_mode && !touch(p)) {
+        session_kill(p->session, END_MEMORY);
+        return TURN_DONE;
+    }
+    uint32_t bit = kind == REDIS_TRACKING_ON || kind == REDIS_TRACKING_OFF ? tracking_bit(p) : 0;
+    if (kind == REDIS_EXEC || kind == REDIS_DISCARD) {
+        p->multi_sent = false;
+    }
+    uint32_t flights = p->link->flights.count;
+    enum turn turn = pooled_send(p);
+    if (p->session != NULL && kind == REDIS_MULTI) {
+        p->multi_sent = true;
+    }
+    if (p->session != NULL && bit > 0) {
+        flights_at(&p->link->flights, flights)->bits = (uint8_t)bit;
+    }
+    return turn;
+}
+
+static enum turn acquire_and_send(struct pooled *p, size_t server, enum pin why)
+{
+    enum turn turn = pooled_acquire(p, server, &p->identity, why);
+    return turn == TURN_GO ? send_own(p) : turn;
+}
+
+/* On a shared link -------------------------------------------------------------------------- */
+
+static enum turn send_shared(struct pooled *p, size_t server)
+{
+    if (p->hog || p->flying >= POOLED_FLYING_MAX) { /* others are not to wait behind it */
+        p->hog = true;
+        enum turn own =
+            p->flying > 0 ? TURN_WAIT : acquire_and_send(p, server, PIN_PIPELINE);
+        if (own != TURN_WAIT || p->flying > 0 || p->pool->opening > 0) {
+            return own;
+        }
+        pooled_unhold(p); /* there is none to be had */
+        p->hog = false;
+    }
+    enum turn turn = pooled_share(p, server, &p->identity);
+    return turn == TURN_GO ? pooled_send(p) : turn;
+}
+
+/* A cursor means something only to the server that gave it. */
+static enum turn send_cursor(struct pooled *p, size_t server)
+{
+    const char *first = pooled_command(p);
+    unsigned at = redis_word_is(&p->request, first, 0, "SCAN") ? 1 : 2;
+    bool begins = redis_word_is(&p->request, first, at, "0");
+    if (!begins && p->cursor_server > 0 && p->cursor_server != server + 1) {
+        return pooled_answer_self(p, "-ERR router: the server that this cursor is of does not "
+                                     "serve any more; begin again with 0\r\n");
+    }
+    enum turn turn = send_shared(p, server);
+    if (turn == TURN_DONE && begins) {
+        p->cursor_server = (uint16_t)(server + 1);
+    }
+    return turn;
+}
+
+/* Without a server -------------------------------------------------------------------------- */
+
+static enum turn answer_reset(struct pooled *p)
+{
+    if (p->flying > 0) {
+        return TURN_WAIT;
+    }
+    pooled_reset(p);
+    return pooled_answer_self(p, "+RESET\r\n");
+}
+
+static enum turn answer_quit(struct pooled *p)
+{
+    enum turn turn = pooled_answer_self(p, "+OK\r\n");
+    if (turn == TURN_DONE) {
+        p->ending = true;
+    }
+    return turn;
+}
+
+/* A transaction, or what was watched, went with its server: nothing of it is carried out. */
+static enum turn answer_void(struct pooled *p)
+{
+    bool watched = p->watch_lost && !p->multi_lost;
+    if (p->flying > 0) {
+        return TURN_WAIT;
+    }
+    switch ((enum redis_kind)p->kind) {
+    case REDIS_QUIT:
+        return answer_quit(p);
+    case REDIS_RESET:
+        return answer_reset(p);
+    case REDIS_EXEC:
+    case REDIS_DISCARD:
+        p->multi_lost = p->multi_void = p->watch_lost = false;
+        if (p->kind == REDIS_DISCARD) {
+            return pooled_answer_self(p, "+OK\r\n");
+        }
+        if (watched) { /* as if a watched key had changed */
+            return pooled_answer_self(p, p->identity.resp == 3 ? "_\r\n" : "*-1\r\n");
+        }
+        return pooled_answer_self(
+            p, "-EXECABORT Transaction discarded because its server was lost\r\n");
+    case REDIS_MULTI:
+        p->multi_void = true;
+        return pooled_answer_self(p, "+OK\r\n");
+    default:
+        return pooled_answer_self(
+            p, watched ? "+QUEUED\r\n"
+                       : "-ERR router: the transaction was lost with its server\r\n");
+    }
+}
+
+static bool is_void(struct pooled *p)
+{
+    if (p->watch_lost && p->kind == REDIS_UNWATCH) {
+        p->watch_lost = false;
+    }
+    return p->multi_lost || p->multi_void || (p->watch_lost && p->kind == REDIS_MULTI);
+}
+
+static enum turn refuse_late(struct pooled *p)
+{
+    size_t backend = p->session->backend->index;
+    if (p->flying > 0) {
+        return TURN_WAIT;
+    }
+    metric_add(&p->worker->metrics.backends[backend]->at[BACKEND_COMMANDS_REFUSED], 1);
+    return pooled_answer_self(p, pooled_server(p, REDIS_WRITES, false) < 0
+                                     ? "-ERR router: no primary in time\r\n"
+                                     : "-ERR router: no connection was free in time\r\n");
+}
+
+/* The command -------------------------------------------------------------------------------- */
+
+static void judge(struct pooled *p, size_t server)
+{
+    size_t id = p->session->backend->servers.items[server].id;
+    struct redis_verdict v =
+        redis_catalog_judge(p->worker->servers[id]->catalog, &p->request, pooled_command(p),
+                            p->request.len);
+    p->kind = (uint8_t)v.kind;
+    p->access = (uint8_t)v.access;
+    p->secret = v.secret;
+    p->known = v.known;
+}
+
+static enum turn dispatch_alone(struct pooled *p)
+{
+    judge(p, p->link->pool->server);
+    switch ((enum redis_kind)p->kind) {
+    case REDIS_QUIT:
+        return answer_quit(p);
+    case REDIS_RESET:
+        return p->flying > 0 ? TURN_WAIT : send_own(p);
+    default:
+        return send_own(p);
+    }
+}
+
+static enum turn dispatch_session(struct pooled *p)
+{
+    if (p->link == NULL) {
+        int server = pooled_server(p, REDIS_WRITES, false);
+        if (server < 0) {
+            pooled_hold(p);
+            return TURN_WAIT;
+        }
+        enum turn turn = pooled_acquire(p, (size_t)server, &p->identity, PIN_SESSION);
+        if (turn != TURN_GO) {
+            return turn;
+        }
+    }
+    return dispatch_alone(p);
+}
+
+static enum turn dispatch_by_kind(struct pooled *p, size_t server)
+{
+    switch ((enum redis_kind)p->kind) {
+    case REDIS_CURSOR:
+        return send_cursor(p, server);
+    case REDIS_BLOCKS:
+    case REDIS_OWN:
+        return acquire_and_send(p, server, PIN_BLOCKING);
+    case REDIS_WAITS:
+        return acquire_and_send(p, server, PIN_WAIT);
+    case REDIS_AUTH:
+    case REDIS_HELLO:
+    case REDIS_SELECT:
+        return p->flying > 0 ? TURN_WAIT : pooled_login(p, server);
+    case REDIS_RESET:
+        return answer_reset(p);
+    case REDIS_QUIT:
+        return answer_quit(p);
+    case REDIS_MULTI:
+        return acquire_and_send(p, server, PIN_TRANSACTION);
+    case REDIS_WATCH:
+        return acquire_and_send(p, server, PIN_WATCH);
+    case REDIS_SUBSCRIBE:
+    case REDIS_UNSUBSCRIBE:
+        return acquire_and_send(p, server, PIN_SUBSCRIBE);
+    case REDIS_TRACKING_ON:
+        return acquire_and_send(p, server, PIN_TRACKING);
+    case REDIS_STATE:
+        return acquire_and_send(p, server, PIN_STATE);
+    case REDIS_RAW:
+        return acquire_and_send(p, server, PIN_RAW);
+    default:
+        return send_shared(p, server);
+    }
+}
+
+/* A name that the catalog does not have may be a renamed command: the server is asked once. */
+static enum turn ask_what_it_is(struct pooled *p, size_t server)
+{
+    const struct redis_word *word = &p->request.words[0];
+    const char *name = pooled_command(p) + word->at;
+    size_t id = p->session->backend->servers.items[server].id;
+    struct worker_server *ws = p->worker->servers[id];
+    char ask[160];
+    if (p->request.is_odd || p->request.word_count == 0 || word->len == 0 || word->len > 64 ||
+        redis_catalog_has_asked(ws->catalog, name, word->len)) {
+        return TURN_GO;
+    }
+    if (p->flying > 0) {
+        return TURN_WAIT;
+    }
+    if (ws->catalog_busy) {
+        pooled_hold(p);
+        return TURN_WAIT;
+    }
+    enum turn turn = pooled_share(p, server, &p->identity);
+    if (turn != TURN_GO) {
+        return turn;
+    }
+    int n = snprintf(ask, sizeof ask, "*3\r\n$7\r\nCOMMAND\r\n$4\r\nINFO\r\n$%u\r\n%.*s\r\n",
+                     word->len, (int)word->len, name);
+    struct flight *f = link_fly(p->link, NULL);
+    if (f == NULL || !link_send(p->link, ask, (size_t)n)) {
+        session_kill(p->session, END_MEMORY);
+        return TURN_DONE;
+    }
+    f->kind = STEP_INFO;
+    redis_catalog_ask(ws->catalog, name, word->len);
+    ws->catalog_busy = true;
+    p->link = NULL;
+    pooled_hold(p);
+    return TURN_WAIT;
+}
+
+static enum turn dispatch_shared(struct pooled *p)
+{
+    int server = pooled_server(p, REDIS_WRITES, false);
+    if (server < 0) {
+        pooled_hold(p);
+        return TURN_WAIT;
+    }
+    enum turn turn = pooled_learn(p, (size_t)server);
+    if (turn != TURN_GO) {
+        return turn;
+    }
+    judge(p, (size_t)server);
+    if (!p->known) {
+        turn = ask_what_it_is(p, (size_t)server);
+        if (turn != TURN_GO) {
+            return turn;
+        }
+    }
+    if (is_void(p)) {
+        return answer_void(p);
+    }
+    if (p->split && p->access == REDIS_READS && p->kind <= REDIS_BLOCKS) {
+        server = pooled_server(p, REDIS_READS, p->kind == REDIS_CURSOR);
+    }
+    if (server < 0) {
+        pooled_hold(p);
+        return TURN_WAIT;
+    }
+    return dispatch_by_kind(p, (size_t)server);
+}
+
+enum turn pooled_dispatch(struct pooled *p)
+{
+    if (p->refuse_until > p->sent) {
+        return refuse_late(p);
+    }
+    if (p->request.argc == 0) { /* no server answers that */
+        return p->flying > 0 ? TURN_WAIT : done_here(p);
+    }
+    if (p->session_mode) {
+        return dispatch_session(p);
+    }
+    if (p->link != NULL && p->link->use == LINK_LENT) {
+        return dispatch_alone(p);
+    }
+    return dispatch_shared(p);
+}
