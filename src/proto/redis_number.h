@@ -31,6 +31,8 @@ static inline bool redis_number_take(struct redis_number *n, char c, uint64_t ma
     return true;
 }
 
+#define REDIS_NUMBER_LINE_MAX 999999999
+
 /* A whole line with a usual number: up to nine digits, no sign. Returns the length of the line,
  * with its end; 0: something else, or not all there. */
 static inline size_t redis_number_line(const char *p, size_t len, uint64_t *value)

@@ -12,6 +12,9 @@
 /* Of all aggregates together; nobody lives to see so many. */
 #define VALUES_LEFT_MAX (1ULL << 60)
 
+static_assert(REDIS_NUMBER_LINE_MAX <= REDIS_REPLY_BULK_MAX, "quick_bulk() has to look");
+static_assert(REDIS_NUMBER_LINE_MAX <= REDIS_VALUES_MAX, "quick_aggregate() has to look");
+
 /* What is awaited. */
 enum phase {
     PHASE_VALUE, /* a type */

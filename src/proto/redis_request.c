@@ -35,6 +35,7 @@ enum phase {
 };
 
 static_assert(REDIS_WORDS_MAX * REDIS_BULK_MAX <= UINT32_MAX + 1ULL, "words need longer numbers");
+static_assert(REDIS_NUMBER_LINE_MAX <= REDIS_ARGUMENTS_MAX, "quick_count() has to look");
 
 static enum redis_scan bad(const char **why, const char *words)
 {
@@ -255,7 +256,7 @@ static size_t quick_count(struct redis_request *r, const char *p, size_t len)
 {
     uint64_t count;
     size_t line = p[0] == '*' ? redis_number_line(p + 1, len - 1, &count) : 0;
-    if (line == 0 || count > REDIS_ARGUMENTS_MAX) {
+    if (line == 0) {
         return 0;
     }
     have_count(r, (uint32_t)count);

@@ -77,6 +77,18 @@ static void each_kind_is_one_command_in_the_order_of_its_names(void **state)
     redis_channels_free(c);
 }
 
+static void the_count_may_have_one_digit_more_than_there_are_names(void **state)
+{
+    (void)state;
+    struct redis_channels *c = redis_channels_new();
+    for (char name[] = "1"; name[0] <= '9'; name[0]++) {
+        assert_int_equal(add(c, REDIS_CHANNEL, name), 0);
+    }
+    assert_written(c, "*10\r\n$9\r\nSUBSCRIBE\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n"
+                      "$1\r\n5\r\n$1\r\n6\r\n$1\r\n7\r\n$1\r\n8\r\n$1\r\n9\r\n");
+    redis_channels_free(c);
+}
+
 static void names_are_bytes(void **state)
 {
     (void)state;
@@ -119,7 +131,7 @@ static void all_names_together_are_bounded(void **state)
     struct redis_channels *c = redis_channels_new();
     static char name[REDIS_CHANNELS_BYTES_MAX];
     assert_int_equal(redis_channels_add(c, REDIS_CHANNEL, name, sizeof name), -E2BIG);
-    assert_int_equal(redis_channels_add(c, REDIS_CHANNEL, name, SIZE_MAX / 2), -E2BIG);
+    assert_int_equal(redis_channels_add(c, REDIS_CHANNEL, name, SIZE_MAX - 8), -E2BIG);
     size_t fits = REDIS_CHANNELS_BYTES_MAX - strlen("$1000000\r\n\r\n");
     assert_int_equal(redis_channels_add(c, REDIS_PATTERN, name, fits + 1), -E2BIG);
     assert_int_equal(redis_channels_add(c, REDIS_PATTERN, name, fits), 0);
@@ -206,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_written_of_nothing),
         cmocka_unit_test(each_kind_is_one_command_in_the_order_of_its_names),
+        cmocka_unit_test(the_count_may_have_one_digit_more_than_there_are_names),
         cmocka_unit_test(names_are_bytes),
         cmocka_unit_test(commands_have_the_names_that_the_server_gave_them),
         cmocka_unit_test(all_names_together_are_bounded),

@@ -40,7 +40,7 @@ struct feeder {
 /* In memory of its own, so that a sanitizer sees its ends. False: no reply. */
 static bool feed(struct feeder *f, size_t len)
 {
-    char *piece = malloc(len + 1);
+    char *piece = malloc(len);
     memcpy(piece, f->stream + f->at, len);
     size_t at = 0;
     enum redis_scan scan = REDIS_MORE;
@@ -243,6 +243,8 @@ static void a_length_that_is_none_is_refused(void **state)
         "1 \r\n",
         "1\n",
         "1\rX",
+        "1\r1\n",
+        "1X\n",
         "?\r\n",
         "\0\r\n",
         "18446744073709551617\r\n",
@@ -281,7 +283,9 @@ static void a_simple_value_may_have_64_kib(void **state)
 {
     (void)state;
     static char line[REDIS_LINE_MAX + 8];
-    for (size_t piece = 1; piece <= sizeof line; piece = piece * 31 + 1) {
+    static const size_t pieces[] = {1, 32, 993, sizeof line};
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        size_t piece = pieces[i];
         for (size_t extra = 0; extra < 2; extra++) {
             struct redis_reply r = {0};
             const char *why = NULL;
@@ -302,31 +306,46 @@ static void a_simple_value_may_have_64_kib(void **state)
     }
 }
 
-/* Each opens four billion values in the first of the one before it. */
+static void each_simple_value_has_64_kib_of_its_own(void **state)
+{
+    (void)state;
+    struct redis_reply r = {0};
+    const char *why;
+    size_t used;
+    assert_int_equal(redis_reply_feed(&r, "*3\r\n", 4, &used, &why), REDIS_MORE);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(redis_reply_feed(&r, "+", 1, &used, &why), REDIS_MORE);
+        for (size_t n = 0; n < REDIS_LINE_MAX; n++) {
+            assert_int_equal(redis_reply_feed(&r, "a", 1, &used, &why), REDIS_MORE);
+        }
+        enum redis_scan scan = redis_reply_feed(&r, "\r\n", 2, &used, &why);
+        assert_int_equal(scan, i < 2 ? REDIS_MORE : REDIS_WHOLE);
+    }
+}
+
+/* Each opens a billion values in the first of the one before it. */
 static void values_are_counted_without_overflow(void **state)
 {
     (void)state;
-    static const char open[] = "%4294967295\r\n";
+    static const char open[] = "%999999999\r\n";
     struct redis_reply r = {0};
     const char *why = NULL;
     size_t used;
-    uint64_t opened = 0;
     uint64_t before = 0;
-    while (opened < 1000 && redis_reply_feed(&r, open, 13, &used, &why) == REDIS_MORE) {
+    for (size_t i = 0; i < 1000; i++) {
+        assert_int_equal(redis_reply_feed(&r, open, 12, &used, &why), REDIS_MORE);
         assert_true(r.values_left > before);
         before = r.values_left;
-        opened++;
     }
-    assert_int_equal(opened, 1000);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t piece = 1; piece <= 12; piece++) {
         r = (struct redis_reply){0};
-        assert_int_equal(redis_reply_feed(&r, open, 13, &used, &why), REDIS_MORE);
+        assert_int_equal(redis_reply_feed(&r, open, 12, &used, &why), REDIS_MORE);
         r.values_left = UINT64_C(1) << 60; /* which takes terabytes to come to */
-        assert_int_equal(redis_reply_feed(&r, open, i == 0 ? 13 : 12, &used, &why),
-                         i == 0 ? REDIS_BAD : REDIS_MORE);
-        if (i == 1) {
-            assert_int_equal(redis_reply_feed(&r, "\n", 1, &used, &why), REDIS_BAD);
+        enum redis_scan scan = REDIS_MORE;
+        for (size_t at = 0; at < 12 && scan == REDIS_MORE; at += piece) {
+            scan = redis_reply_feed(&r, open + at, piece < 12 - at ? piece : 12 - at, &used, &why);
         }
+        assert_int_equal(scan, REDIS_BAD);
         assert_string_equal(why, "a reply of too many values");
     }
 }
@@ -459,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_length_that_is_none_is_refused),
         cmocka_unit_test(a_string_without_its_end_is_refused),
         cmocka_unit_test(a_simple_value_may_have_64_kib),
+        cmocka_unit_test(each_simple_value_has_64_kib_of_its_own),
         cmocka_unit_test(values_are_counted_without_overflow),
         cmocka_unit_test(deep_nesting_needs_nothing),
         cmocka_unit_test(long_strings_are_counted_as_they_pass),

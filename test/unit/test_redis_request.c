@@ -47,7 +47,7 @@ struct feeder {
 /* In memory of its own, so that a sanitizer sees its ends. False: no command. */
 static bool feed(struct feeder *f, size_t len)
 {
-    char *piece = malloc(len + 1);
+    char *piece = malloc(len);
     memcpy(piece, f->stream + f->at, len);
     size_t at = 0;
     enum redis_scan scan = REDIS_MORE;
@@ -155,6 +155,8 @@ static void a_count_that_is_none_is_refused(void **state)
     REFUSES("*1 \r\n", "", why);
     REFUSES("*1\n$4\nPING\n", "", why);
     REFUSES("*1\rX", "", why);
+    REFUSES("*1\r2\n", "", why);
+    REFUSES("*1X\n$4\r\nPING\r\n", "", why);
     REFUSES("*2147483648\r\n", "", why);
     REFUSES("*18446744073709551617\r\n", "", why);
     REFUSES("*-9223372036854775809\r\n", "", why);
@@ -174,6 +176,8 @@ static void a_length_that_is_none_is_refused(void **state)
     REFUSES("*1\r\n$4 \r\nPING\r\n", "", why);
     REFUSES("*1\r\n$4\nPING\r\n", "", why);
     REFUSES("*1\r\n$4\rPING\r\n", "", why);
+    REFUSES("*1\r\n$4\r4\nPING\r\n", "", why);
+    REFUSES("*1\r\n$4X\nPING\r\n", "", why);
     REFUSES("*1\r\n$536870913\r\n", "", why);
     REFUSES("*1\r\n$1000000000\r\n", "", why);
     REFUSES("*1\r\n$18446744073709551620\r\n", "", why);
@@ -355,6 +359,28 @@ static void long_arguments_are_counted_as_they_pass(void **state)
     assert_int_equal(r.words[7].len, REDIS_BULK_MAX);
 }
 
+/* Nor if all of it is there: pages that nobody looks into cost nothing. */
+static void an_argument_that_is_too_long_is_refused_whole(void **state)
+{
+    (void)state;
+    static const char head[] = "*1\r\n$536870913\r\n";
+    size_t len = sizeof head - 1 + REDIS_BULK_MAX + 1 + 2;
+    char *text = calloc(1, len);
+    struct redis_request r = {0};
+    const char *why;
+    size_t used;
+    memcpy(text, head, sizeof head - 1);
+    memcpy(text + len - 2, "\r\n", 2);
+    assert_int_equal(redis_request_feed(&r, text, len, &used, &why), REDIS_BAD);
+    assert_string_equal(why, "invalid bulk length");
+    text[13] = '2';
+    memcpy(text + len - 3, "\r\n", 2);
+    r = (struct redis_request){0};
+    assert_int_equal(redis_request_feed(&r, text, len, &used, &why), REDIS_WHOLE);
+    assert_int_equal(used, len - 1);
+    free(text);
+}
+
 static void long_pipelines_are_counted_exactly(void **state)
 {
     (void)state;
@@ -436,6 +462,7 @@ int main(void)
         cmocka_unit_test(what_a_command_says_of_its_size_is_believed_at_once),
         cmocka_unit_test(what_is_declared_grows_to_the_length),
         cmocka_unit_test(long_arguments_are_counted_as_they_pass),
+        cmocka_unit_test(an_argument_that_is_too_long_is_refused_whole),
         cmocka_unit_test(long_pipelines_are_counted_exactly),
         cmocka_unit_test(nothing_is_taken_from_nothing),
         cmocka_unit_test(words_are_compared_whatever_their_case),
