@@ -1,13 +1,13 @@
 #include "core/parts.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/pool.h"
 #include "core/session.h"
 #include "core/worker.h"
+#include "model/secret.h"
 #include "proto/redis_catalog.h"
 #include "router_proto.h"
 
@@ -170,10 +170,7 @@ void parts_release(struct worker *w)
     for (size_t i = 0; i < w->backend_count; i++) {
         tls_context_unref(w->backends[i]->tls);
         balance_state_release(&w->backends[i]->balance);
-        if (w->backends[i]->password != NULL) {
-            wipe(w->backends[i]->password, strlen(w->backends[i]->password));
-            free(w->backends[i]->password);
-        }
+        secret_free(w->backends[i]->password);
         free(w->backends[i]);
     }
     for (size_t i = 0; i < w->server_count; i++) {

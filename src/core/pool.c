@@ -144,18 +144,43 @@ static bool claim_place(struct pool *p)
 
 /* Opening ----------------------------------------------------------------------------------- */
 
-static bool open_link(struct pool *p, bool own)
+/* pool_size bounds the links of pool_mode = session over all workers. */
+static bool claim_size(struct pool *p, bool counted)
 {
-    if (!credential_is_ours(p->worker, p->backend, p->identity.credential) || !claim_place(p)) {
-        return false;
+    const struct backend_config *b = &p->worker->config->backends[p->backend];
+    size_t id = b->servers.items[p->server].id;
+    return !counted || b->pool_size == 0 ||
+           shared_claim(&p->worker->shared->servers[id]->pooled, b->pool_size);
+}
+
+static void release_size(struct pool *p, bool counted)
+{
+    const struct backend_config *b = &p->worker->config->backends[p->backend];
+    if (counted && b->pool_size > 0) {
+        shared_release(&p->worker->shared->servers[b->servers.items[p->server].id]->pooled);
+    }
+}
+
+static void open_link(struct pool *p, bool own, bool counted)
+{
+    if (!credential_is_ours(p->worker, p->backend, p->identity.credential) ||
+        !claim_size(p, counted)) {
+        return;
+    }
+    if (!claim_place(p)) {
+        release_size(p, counted);
+        return;
     }
     struct pool_link *l = link_open(p);
     if (l == NULL) {
+        release_size(p, counted);
         worker_release_place(p->worker, p->backend, p->server);
-        return false;
+    } else if (l->state == LINK_CLOSED) { /* it failed at once, and its place is free already */
+        release_size(p, counted);
+    } else {
+        l->wanted_own = own;
+        l->counted = counted && p->worker->config->backends[p->backend].pool_size > 0;
     }
-    l->wanted_own = own;
-    return true;
 }
 
 static unsigned shared_limit(const struct pool *p)
@@ -273,7 +298,7 @@ enum pool_answer pool_share(struct pool *p, struct pool_link **link)
             best = container_of(p->idle.next, struct pool_link, at);
             share(best);
         } else if (more && p->refusal == NULL) {
-            open_link(p, false);
+            open_link(p, false, false);
         }
     }
     if (best != NULL) {
@@ -328,7 +353,7 @@ enum pool_answer pool_lend(struct pool *p, struct pooled *to, struct pool_link *
         waiting += container_of(it, struct pooled, held)->pool == p;
     }
     if (p->opening <= waiting) {
-        open_link(p, true);
+        open_link(p, true, to->session_mode);
     }
     return p->opening > 0 ? POOL_LATER : do_without(p, true);
 }

@@ -26,11 +26,11 @@ struct server_config;
 struct server_counters;
 struct worker;
 
-#define LINK_OUT_MAX    (256 * 1024) /* gathered, or queued: a link with more takes no commands */
-#define LINK_CARRY_MAX  (64 * 1024)  /* of a reply that must be whole before it is passed on */
-#define LINK_STALL_MS   1000         /* a client that does not read may be in the way of others */
-#define POOL_RETRY_MS   100          /* after a server said that it cannot now */
-#define POOL_SHARED     2            /* pool_size = auto */
+#define LINK_OUT_MAX   (256 * 1024) /* gathered, or queued: a link with more takes no commands */
+#define LINK_CARRY_MAX (64 * 1024)  /* of a reply that must be whole before it is passed on */
+#define LINK_STALL_MS  1000         /* a client that does not read may be in the way of others */
+#define POOL_RETRY_MS  100          /* after a server said that it cannot now */
+#define POOL_SHARED    2            /* pool_size = auto */
 
 struct identity {
     struct credential *credential; /* ref; NULL = nobody */
@@ -65,8 +65,16 @@ enum link_state {
 enum link_use { LINK_NEW, LINK_SHARED, LINK_LENT, LINK_IDLE };
 
 /* What the router itself asks on a link. */
-enum flight_step { STEP_LOGIN, STEP_HELLO, STEP_SELECT, STEP_COMMAND, STEP_INFO, STEP_RESET,
-                   STEP_TOUCH, STEP_SUBSCRIBE };
+enum flight_step {
+    STEP_LOGIN,
+    STEP_HELLO,
+    STEP_SELECT,
+    STEP_COMMAND,
+    STEP_INFO,
+    STEP_RESET,
+    STEP_TOUCH,
+    STEP_SUBSCRIBE
+};
 
 struct pool_link {
     struct conn conn;
@@ -74,9 +82,9 @@ struct pool_link {
     struct pool *pool; /* counted in its `links` */
     const struct server_config *config;
     struct server_counters *counters;
-    struct list node;  /* in worker_server.pool_links */
-    struct list at;    /* in pool.shared or pool.idle */
-    struct list dirty; /* in worker.pool_dirty: something was gathered */
+    struct list node;      /* in worker_server.pool_links */
+    struct list at;        /* in pool.shared or pool.idle */
+    struct list dirty;     /* in worker.pool_dirty: something was gathered */
     struct pooled *lessee; /* of a lent one */
     struct flights flights;
     struct redis_reply reply; /* that is coming in */
@@ -91,13 +99,13 @@ struct pool_link {
     uint64_t used_ms;
     uint64_t leases;
     uint64_t commands;
-    uint8_t state; /* enum link_state */
-    uint8_t use;   /* enum link_use */
-    bool passed;   /* bytes of the reply that is coming in were passed on */
-    bool raw;      /* all bytes pass unseen, until its end */
-    bool writes;   /* clients that may only be on the primary use it, or did */
-    bool doomed;   /* its server is no primary any more: only refusals count */
-    bool tainted;  /* it is not certain that RESET brings it back */
+    uint8_t state;   /* enum link_state */
+    uint8_t use;     /* enum link_use */
+    bool passed;     /* bytes of the reply that is coming in were passed on */
+    bool raw;        /* all bytes pass unseen, until its end */
+    bool writes;     /* clients that may only be on the primary use it, or did */
+    bool doomed;     /* its server is no primary any more: only refusals count */
+    bool tainted;    /* it is not certain that RESET brings it back */
     bool counted;    /* against pool_size, in shared_server.pooled */
     bool wanted_own; /* it was opened for somebody who wants one alone */
 };

@@ -31,8 +31,7 @@ static bool is_unasked(const struct pool_link *l)
         return !pooled_is_confirmation(r);
     }
     for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
-        if (r->head_len == strlen(messages[i]) &&
-            memcmp(r->head, messages[i], r->head_len) == 0) {
+        if (r->head_len == strlen(messages[i]) && memcmp(r->head, messages[i], r->head_len) == 0) {
             return (l->lessee->pins & PIN_SUBSCRIBE) != 0 && l->lessee->identity.resp == 2;
         }
     }

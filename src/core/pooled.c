@@ -195,11 +195,16 @@ void pooled_pin(struct pooled *p, enum pin why)
         enum pin pin;
         enum backend_metric metric;
     } counted[] = {
-        {PIN_TRANSACTION, BACKEND_PINNED_TRANSACTION}, {PIN_WATCH, BACKEND_PINNED_WATCH},
-        {PIN_BLOCKING, BACKEND_PINNED_BLOCKING},       {PIN_WAIT, BACKEND_PINNED_WAIT},
-        {PIN_SUBSCRIBE, BACKEND_PINNED_SUBSCRIBE},     {PIN_TRACKING, BACKEND_PINNED_TRACKING},
-        {PIN_STATE, BACKEND_PINNED_STATE},             {PIN_RAW, BACKEND_PINNED_RAW},
-        {PIN_LARGE, BACKEND_PINNED_LARGE},             {PIN_PIPELINE, BACKEND_PINNED_PIPELINE},
+        {PIN_TRANSACTION, BACKEND_PINNED_TRANSACTION},
+        {PIN_WATCH, BACKEND_PINNED_WATCH},
+        {PIN_BLOCKING, BACKEND_PINNED_BLOCKING},
+        {PIN_WAIT, BACKEND_PINNED_WAIT},
+        {PIN_SUBSCRIBE, BACKEND_PINNED_SUBSCRIBE},
+        {PIN_TRACKING, BACKEND_PINNED_TRACKING},
+        {PIN_STATE, BACKEND_PINNED_STATE},
+        {PIN_RAW, BACKEND_PINNED_RAW},
+        {PIN_LARGE, BACKEND_PINNED_LARGE},
+        {PIN_PIPELINE, BACKEND_PINNED_PIPELINE},
         {PIN_LOGIN, BACKEND_PINNED_LOGIN},
     };
     if ((p->pins & why) != 0) {
@@ -355,8 +360,9 @@ static bool is_over(const struct pooled *p)
 void pooled_advance(struct pooled *p)
 {
     enum turn turn = TURN_DONE;
-    while (p->session != NULL && turn == TURN_DONE && !p->holding && list_empty(&p->held) && !p->ending &&
-           !p->streaming && (p->sent < p->len || p->nonsense != NULL || p->resubscribe)) {
+    while (p->session != NULL && turn == TURN_DONE && !p->holding && list_empty(&p->held) &&
+           !p->ending && !p->streaming &&
+           (p->sent < p->len || p->nonsense != NULL || p->resubscribe)) {
         turn = step(p);
     }
     if (p->session == NULL) {

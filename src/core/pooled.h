@@ -21,11 +21,12 @@ struct redo;
 struct session;
 struct worker;
 
-#define POOLED_KEPT_MAX   (16 * 1024) /* a longer command is passed on as it comes */
-#define POOLED_FLYING_MAX 256         /* on a shared link; who has more gets one of its own */
+#define POOLED_KEPT_MAX       (16 * 1024) /* a longer command is passed on as it comes */
+#define POOLED_FLYING_MAX     256         /* on a shared link; who has more gets one of its own */
 #define POOLED_OWN_FLYING_MAX 4096
-#define POOLED_QUEUED_MAX (64 * 1024) /* replies that a client does not read, before its link waits */
-#define POOLED_NAME_MAX   64
+#define POOLED_QUEUED_MAX                                                                          \
+    (64 * 1024) /* replies that a client does not read, before its link waits */
+#define POOLED_NAME_MAX 64
 
 /* Why a link is lent to it, from the first one that must be told to people on. */
 enum pin {
@@ -63,32 +64,32 @@ struct pooled {
     size_t span_len;
     char *gathered; /* owned: pieces before it */
     size_t gathered_len, gathered_room;
-    char *name; /* owned: by CLIENT SETNAME; NULL = none */
-    const char *nonsense;  /* what is wrong with what it sent; NULL = nothing */
-    uint64_t pinned_ms;    /* since when its last pin */
-    uint64_t wrote_ms;     /* when its last write was answered */
+    char *name;           /* owned: by CLIENT SETNAME; NULL = none */
+    const char *nonsense; /* what is wrong with what it sent; NULL = nothing */
+    uint64_t pinned_ms;   /* since when its last pin */
+    uint64_t wrote_ms;    /* when its last write was answered */
     unsigned flying;
     uint32_t refuse_until; /* commands up to there waited too long */
     uint16_t pins;         /* enum pin */
     uint8_t kind;          /* of the command at `sent`, once it is whole */
     uint8_t access;
-    bool whole;            /* it is, and those are known */
+    bool whole; /* it is, and those are known */
     bool secret;
     bool known;
-    bool hog;              /* it had as much in flight as others may have to wait for */
-    bool streaming;        /* the command at `sent` is passed on as it comes */
-    bool multi_sent;       /* between a MULTI and an EXEC that were sent */
-    bool queued;           /* it is counted among those who wait, and its deadline runs */
-    bool split;            /* route = split */
+    bool hog;        /* it had as much in flight as others may have to wait for */
+    bool streaming;  /* the command at `sent` is passed on as it comes */
+    bool multi_sent; /* between a MULTI and an EXEC that were sent */
+    bool queued;     /* it is counted among those who wait, and its deadline runs */
+    bool split;      /* route = split */
     bool session_mode;
-    bool waits;            /* it is in worker_backend.held */
-    bool holding;          /* what is in flight comes back, to be sent again */
-    bool multi_lost;       /* with its server: what follows up to EXEC is not carried out */
-    bool watch_lost;       /* the same, so that the next EXEC must fail */
-    bool multi_void;       /* that MULTI was accepted, by the router */
-    bool resubscribe;      /* on another link, before anything else */
-    bool ending;           /* after QUIT: closes when all is answered */
-    uint8_t tracking;      /* how many of TRACKING, NO-EVICT, NO-TOUCH are on */
+    bool waits;             /* it is in worker_backend.held */
+    bool holding;           /* what is in flight comes back, to be sent again */
+    bool multi_lost;        /* with its server: what follows up to EXEC is not carried out */
+    bool watch_lost;        /* the same, so that the next EXEC must fail */
+    bool multi_void;        /* that MULTI was accepted, by the router */
+    bool resubscribe;       /* on another link, before anything else */
+    bool ending;            /* after QUIT: closes when all is answered */
+    uint8_t tracking;       /* how many of TRACKING, NO-EVICT, NO-TOUCH are on */
     uint16_t cursor_server; /* + 1: where its cursors are; 0 = none */
     uint16_t read_server;   /* + 1: the replica that it reads from */
 };
@@ -105,14 +106,14 @@ void pooled_leave(struct pooled *p); /* its session ends */
 /* Between the files of a pooled client ------------------------------------------------------- */
 
 /* pooled.c */
-void pooled_advance(struct pooled *p); /* sends what can be sent */
-void pooled_unref(struct pooled *p);   /* frees it when nothing refers to it any more */
+void pooled_advance(struct pooled *p);            /* sends what can be sent */
+void pooled_unref(struct pooled *p);              /* frees it when nothing refers to it any more */
 void pooled_forget(struct pooled *p, size_t len); /* the first bytes that it keeps are done with */
-void pooled_hold(struct pooled *p);    /* waits to be asked again */
+void pooled_hold(struct pooled *p);               /* waits to be asked again */
 void pooled_unhold(struct pooled *p);
 void pooled_served(struct pooled *p); /* it waits no longer: p->queued */
 void pooled_pin(struct pooled *p, enum pin why);
-void pooled_end(struct pooled *p);     /* the session, as if its server had gone */
+void pooled_end(struct pooled *p);                  /* the session, as if its server had gone */
 const char *pooled_command(const struct pooled *p); /* the first byte of the one at `sent` */
 
 enum turn {
@@ -123,7 +124,7 @@ enum turn {
 
 /* pooled_dispatch.c: the command at `sent` */
 enum turn pooled_dispatch(struct pooled *p);
-enum turn pooled_send(struct pooled *p); /* on p->link */
+enum turn pooled_send(struct pooled *p);   /* on p->link */
 enum turn pooled_stream(struct pooled *p); /* a command that is too long to be kept */
 /* Answers it without a server, when all before it is answered. */
 enum turn pooled_answer_self(struct pooled *p, const char *text);
@@ -172,7 +173,7 @@ void pooled_lost(struct pooled *p, const struct flight *f, bool torn);
 bool pooled_refused(struct pooled *p, const struct flight *f, const struct redis_reply *r,
                     const char *text, size_t len);
 void pooled_say_unknown(struct pooled *p); /* whether it was carried out */
-void pooled_restart(struct pooled *p); /* all that came back is unsent again */
+void pooled_restart(struct pooled *p);     /* all that came back is unsent again */
 /* The command at `sent` is one of them. TURN_GO: it is to be sent. */
 enum turn pooled_redo(struct pooled *p);
 void pooled_redo_sent(struct pooled *p);

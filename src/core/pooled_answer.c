@@ -1,4 +1,5 @@
-/* What a reply changes: for the client, for the link that it has, and for what is told to people. */
+/* What a reply changes: for the client, for the link that it has, and for what is told to people.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -13,9 +13,9 @@ static const struct {
     enum redis_channel_kind kind;
     bool adds;
 } confirmations[] = {
-    {"subscribe", REDIS_CHANNEL, true},      {"psubscribe", REDIS_PATTERN, true},
-    {"ssubscribe", REDIS_SHARD, true},       {"unsubscribe", REDIS_CHANNEL, false},
-    {"punsubscribe", REDIS_PATTERN, false},  {"sunsubscribe", REDIS_SHARD, false},
+    {"subscribe", REDIS_CHANNEL, true},     {"psubscribe", REDIS_PATTERN, true},
+    {"ssubscribe", REDIS_SHARD, true},      {"unsubscribe", REDIS_CHANNEL, false},
+    {"punsubscribe", REDIS_PATTERN, false}, {"sunsubscribe", REDIS_SHARD, false},
 };
 
 static int which(const struct redis_reply *r)
@@ -88,9 +88,8 @@ bool pooled_confirmed(struct pooled *p, struct flight *f, const struct redis_rep
         return true;
     }
     if (f->asked == 0) { /* the first one */
-        size_t has = p->channels != NULL
-                         ? redis_channels_count(p->channels, confirmations[c].kind)
-                         : 0;
+        size_t has =
+            p->channels != NULL ? redis_channels_count(p->channels, confirmations[c].kind) : 0;
         f->bare = f->replies == 0;
         f->replies = f->bare ? (uint32_t)(has > 0 ? has : 1) : f->replies;
         f->asked = f->replies;

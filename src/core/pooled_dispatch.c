@@ -80,8 +80,8 @@ enum turn pooled_send(struct pooled *p)
 
 enum turn pooled_stream(struct pooled *p)
 {
-    int server = p->link != NULL ? (int)p->link->pool->server
-                                 : pooled_server(p, REDIS_WRITES, false);
+    int server =
+        p->link != NULL ? (int)p->link->pool->server : pooled_server(p, REDIS_WRITES, false);
     uint32_t len = p->len - p->sent;
     if (server < 0) {
         pooled_hold(p);
@@ -91,14 +91,13 @@ enum turn pooled_stream(struct pooled *p)
         session_kill(p->session, END_SERVER); /* there is no place to keep it while others wait */
         return TURN_DONE;
     }
-    enum turn turn = pooled_acquire(p, (size_t)server, &p->identity,
-                                    p->session_mode ? PIN_SESSION : PIN_LARGE);
+    enum turn turn =
+        pooled_acquire(p, (size_t)server, &p->identity, p->session_mode ? PIN_SESSION : PIN_LARGE);
     if (turn != TURN_GO) {
         return turn;
     }
     const struct worker_server *ws = p->worker->servers[p->link->config->id];
-    struct redis_verdict v =
-        redis_catalog_judge(ws->catalog, &p->request, pooled_command(p), len);
+    struct redis_verdict v = redis_catalog_judge(ws->catalog, &p->request, pooled_command(p), len);
     if (v.kind != REDIS_PLAIN && !p->session_mode) {
         pooled_pin(p, PIN_STATE);
     }
@@ -247,8 +246,7 @@ static enum turn send_shared(struct pooled *p, size_t server)
 {
     if (p->hog || p->flying >= POOLED_FLYING_MAX) { /* others are not to wait behind it */
         p->hog = true;
-        enum turn own =
-            p->flying > 0 ? TURN_WAIT : acquire_and_send(p, server, PIN_PIPELINE);
+        enum turn own = p->flying > 0 ? TURN_WAIT : acquire_and_send(p, server, PIN_PIPELINE);
         if (own != TURN_WAIT || p->flying > 0 || p->pool->opening > 0) {
             return own;
         }
@@ -324,8 +322,8 @@ static enum turn answer_void(struct pooled *p)
         return pooled_answer_self(p, "+OK\r\n");
     default:
         return pooled_answer_self(
-            p, watched ? "+QUEUED\r\n"
-                       : "-ERR router: the transaction was lost with its server\r\n");
+            p,
+            watched ? "+QUEUED\r\n" : "-ERR router: the transaction was lost with its server\r\n");
     }
 }
 
@@ -354,9 +352,8 @@ static enum turn refuse_late(struct pooled *p)
 static void judge(struct pooled *p, size_t server)
 {
     size_t id = p->session->backend->servers.items[server].id;
-    struct redis_verdict v =
-        redis_catalog_judge(p->worker->servers[id]->catalog, &p->request, pooled_command(p),
-                            p->request.len);
+    struct redis_verdict v = redis_catalog_judge(p->worker->servers[id]->catalog, &p->request,
+                                                 pooled_command(p), p->request.len);
     p->kind = (uint8_t)v.kind;
     p->access = (uint8_t)v.access;
     p->secret = v.secret;

@@ -135,8 +135,8 @@ static void take(struct pooled *p, struct pool_link *l)
 {
     const struct topology_backend *t = &p->worker->topology->backends[l->pool->backend];
     p->link = l;
-    l->writes = l->writes ||
-                (p->session->route == ROUTE_PRIMARY && t->primary == (int)l->pool->server);
+    l->writes =
+        l->writes || (p->session->route == ROUTE_PRIMARY && t->primary == (int)l->pool->server);
 }
 
 enum turn pooled_share(struct pooled *p, size_t server, const struct identity *as)
@@ -183,8 +183,7 @@ enum turn pooled_acquire(struct pooled *p, size_t server, const struct identity 
 
 enum turn pooled_learn(struct pooled *p, size_t server)
 {
-    struct worker_server *ws =
-        p->worker->servers[p->session->backend->servers.items[server].id];
+    struct worker_server *ws = p->worker->servers[p->session->backend->servers.items[server].id];
     struct pool_link *l = NULL;
     if (ws->catalog_ready) {
         return TURN_GO;

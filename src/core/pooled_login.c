@@ -115,8 +115,8 @@ static bool prove(struct pooled *p, const struct wish *wish)
 static enum turn on_any_of_user(struct pooled *p, size_t server)
 {
     uint8_t resp = p->kind == REDIS_HELLO ? p->proving.resp : 0;
-    struct pool_link *l = pool_find_login(p->worker, p->session->backend->index, server,
-                                          p->proving.credential, resp);
+    struct pool_link *l =
+        pool_find_login(p->worker, p->session->backend->index, server, p->proving.credential, resp);
     if (l == NULL) {
         return TURN_WAIT;
     }
@@ -128,8 +128,7 @@ static enum turn on_any_of_user(struct pooled *p, size_t server)
 static enum turn on_its_own(struct pooled *p, size_t server, bool as_nobody)
 {
     static const struct identity nobody = {.resp = 2};
-    enum turn turn =
-        pooled_acquire(p, server, as_nobody ? &nobody : &p->identity, PIN_LOGIN);
+    enum turn turn = pooled_acquire(p, server, as_nobody ? &nobody : &p->identity, PIN_LOGIN);
     return turn == TURN_GO ? pooled_send(p) : turn;
 }
 

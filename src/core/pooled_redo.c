@@ -34,9 +34,8 @@ static const char transaction[] = "-ERR router: the transaction was lost with it
 
 void pooled_say_unknown(struct pooled *p)
 {
-    metric_add(&p->worker->metrics.backends[p->session->backend->index]
-                    ->at[BACKEND_COMMANDS_UNKNOWN],
-               1);
+    metric_add(
+        &p->worker->metrics.backends[p->session->backend->index]->at[BACKEND_COMMANDS_UNKNOWN], 1);
     pooled_say(p, unknown);
 }
 
@@ -237,7 +236,7 @@ void pooled_restart(struct pooled *p)
     if (lost) {
         lose_pins(p);
     } else if (l->use == LINK_LENT) {
-        p->pins &= (uint16_t)~(PIN_BLOCKING | PIN_WAIT | PIN_LOGIN | PIN_PIPELINE);
+        p->pins &= (uint16_t) ~(PIN_BLOCKING | PIN_WAIT | PIN_LOGIN | PIN_PIPELINE);
         if (p->pins == 0) {
             pool_give_back(l, true);
         } else {

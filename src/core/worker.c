@@ -11,6 +11,7 @@
 #include "core/pool.h"
 #include "core/session.h"
 #include "core/show_sessions.h"
+#include "model/secret.h"
 #include "router_proto.h"
 
 #define LOOK_MS 500
@@ -157,6 +158,16 @@ static void on_tls(struct message *m, void *worker)
     free(mt);
 }
 
+static void on_password(struct message *m, void *worker)
+{
+    struct worker *w = worker;
+    struct message_password *mp = container_of(m, struct message_password, message);
+    struct worker_backend *wb = w->backends[mp->backend];
+    secret_free(wb->password);
+    wb->password = mp->password;
+    free(mp);
+}
+
 static void on_beat(struct message *m, void *worker)
 {
     struct worker *w = worker;
@@ -167,6 +178,7 @@ static void on_beat(struct message *m, void *worker)
 const struct worker_inbox worker_inbox = {
     .topology = on_topology,
     .tls = on_tls,
+    .password = on_password,
     .beat = on_beat,
     .kill = kill_sessions,
     .sessions = show_sessions,

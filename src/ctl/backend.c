@@ -9,6 +9,7 @@
 #include "ctl/control.h"
 #include "ctl/drill.h"
 #include "ctl/names.h"
+#include "model/secret.h"
 #include "router_proto.h"
 
 #define CONTEST_NEWS_MS 200
@@ -453,6 +454,7 @@ void backend_release(struct backend_control *b)
 {
     authority_release(b);
     probes_release(&b->probes);
+    secret_free(b->pool_password);
     balance_state_release(&b->balance);
     free(b->memory.servers);
     free(b->servers);

@@ -1,6 +1,7 @@
 #include "ctl/control.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/macros.h"
@@ -13,6 +14,7 @@
 #include "ctl/reporter.h"
 #include "model/cancel_table.h"
 #include "model/client_table.h"
+#include "model/secret.h"
 #include "net/mailbox.h"
 
 #define FILES_LOOK_MS 1000
@@ -152,6 +154,28 @@ static void on_new_tls(void *receiver, bool frontend, size_t index)
     }
 }
 
+/* Pools log in as probe_user: workers are told when its password is another one. */
+static void tell_password(struct control *c, struct backend_control *b)
+{
+    const char *now = b->probes.secret.value;
+    const char *told = b->pool_password;
+    bool same = now == told || (now != NULL && told != NULL && strcmp(now, told) == 0);
+    if (same || !config_pools_backend(c->config, b->config->index)) {
+        return;
+    }
+    secret_free(b->pool_password);
+    b->pool_password = now != NULL ? xstrdup(now) : NULL;
+    for (unsigned i = 0; i < c->worker_count && !c->stopping; i++) {
+        struct message_password *m = xcalloc(1, sizeof *m);
+        *m = (struct message_password){
+            .message.run = c->tell->password,
+            .backend = b->config->index,
+            .password = now != NULL ? xstrdup(now) : NULL,
+        };
+        mailbox_post(c->workers[i].mailbox, &m->message);
+    }
+}
+
 static void on_files_look(uv_timer_t *timer)
 {
     struct control *c = container_of(timer, struct control, files_timer);
@@ -160,6 +184,7 @@ static void on_files_look(uv_timer_t *timer)
     for (size_t i = 0; i < c->config->backend_count; i++) {
         backend_take_tls(c->backends[i]);
         probes_refresh_secret(&c->backends[i]->probes);
+        tell_password(c, c->backends[i]);
         authority_refresh_secret(c->backends[i]);
     }
     apply_clean(c);

@@ -111,6 +111,7 @@ struct backend_control {
     struct tls_context *word_tls;  /* the same, for Sentinels and Patroni */
     struct sentinels *sentinels;   /* owned; NULL = none */
     struct live_secret sentinel_secret;
+    char *pool_password; /* owned: probe_password as workers know it, where they pool */
     struct probe_setup sentinel_login;
     uint64_t asked_until_ms; /* rounds were asked that the fast pace would ask until then */
     uint64_t watch_until_ms; /* something changed: probing fast until then */

@@ -468,3 +468,13 @@ const char *config_renamed(const void *renames, const char *command)
     }
     return command;
 }
+
+bool config_pools_backend(const struct config *c, size_t backend)
+{
+    bool pools = false;
+    for (size_t i = 0; i < c->frontend_count && !pools; i++) {
+        const struct frontend_config *f = &c->frontends[i];
+        pools = f->pool_mode != POOL_NONE && config_uses_backend(f, backend);
+    }
+    return pools;
+}

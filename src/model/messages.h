@@ -21,6 +21,7 @@ struct tls_context;
 struct worker_inbox {
     void (*topology)(struct message *m, void *worker); /* struct message_topology */
     void (*tls)(struct message *m, void *worker);      /* struct message_tls */
+    void (*password)(struct message *m, void *worker); /* struct message_password */
     void (*kill)(struct message *m, void *worker);     /* struct message_kill */
     void (*beat)(struct message *m, void *worker);     /* struct message_beat */
     void (*sessions)(struct message *m, void *worker); /* struct message_sessions */
@@ -94,6 +95,13 @@ struct message_tls {
     bool frontend;
     size_t index; /* of the frontend or the backend */
     struct tls_context *context;
+};
+
+/* control -> worker: probe_password of a backend is this from now on. */
+struct message_password {
+    struct message message;
+    size_t backend;
+    char *password; /* owned, and wiped by who frees it; NULL = none */
 };
 
 /* control -> worker: the operator ends one session, or all on one server that are there when the

@@ -40,3 +40,11 @@ char *secret_read(const char *path, char why[SECRET_WHY_MAX])
     free(data);
     return NULL;
 }
+
+void secret_free(char *secret)
+{
+    if (secret != NULL) {
+        wipe(secret, strlen(secret));
+        free(secret);
+    }
+}

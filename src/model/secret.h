@@ -9,4 +9,7 @@
  * wrong. Only regular files: a pipe or a terminal would make us wait for somebody. */
 char *secret_read(const char *path, char why[SECRET_WHY_MAX]);
 
+/* Wipes one; NULL is fine. */
+void secret_free(char *secret);
+
 #endif
