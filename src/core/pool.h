@@ -140,11 +140,15 @@ void pool_kick(struct worker *w, size_t backend);
 void pool_on_kick(struct deadline *d);
 bool identity_is(const struct identity *a, const struct identity *b);
 
-/* pool_link.c */
-struct pool_link *link_open(struct pool *p); /* its place is claimed; NULL: out of memory */
+/* pool_prepare.c */
+/* Asks for what makes it `to`; `now` is what it is. False: out of memory. */
+bool link_ask_steps(struct pool_link *l, const struct identity *now, const struct identity *to);
 /* Changes database or protocol of an idle link of the same user. */
 void link_prepare(struct pool_link *l, struct pool *to);
 void link_clean(struct pool_link *l); /* RESET */
+
+/* pool_link.c */
+struct pool_link *link_open(struct pool *p); /* its place is claimed; NULL: out of memory */
 /* The next command on it; `bytes` of it are gathered. False: out of memory. */
 bool link_send(struct pool_link *l, const char *bytes, size_t len);
 struct flight *link_fly(struct pool_link *l, struct pooled *client);

@@ -176,20 +176,24 @@ static void ask_all(struct worker *w, size_t backend)
     forget_refusals(w, backend);
 }
 
+static void ask_kicked(struct worker *w)
+{
+    bool kicked = w->kicked;
+    w->kicked = false;
+    for (size_t i = 0; i < w->backend_count && kicked; i++) {
+        if (w->backends[i]->kicked) {
+            ask_all(w, i);
+        }
+    }
+}
+
 void pools_on_turn(struct loop *loop)
 {
     struct worker *w = container_of(loop, struct worker, loop);
     while (w->kicked || !list_empty(&w->touched) || !list_empty(&w->pool_dirty)) {
         w->turn_us = (uint32_t)(uv_hrtime() / 1000);
         pooled_write_all(w);
-        if (w->kicked) {
-            w->kicked = false;
-            for (size_t i = 0; i < w->backend_count; i++) {
-                if (w->backends[i]->kicked) {
-                    ask_all(w, i);
-                }
-            }
-        }
+        ask_kicked(w);
         pooled_write_all(w);
         link_flush_all(w);
     }

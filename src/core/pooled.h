@@ -129,6 +129,13 @@ enum turn pooled_stream(struct pooled *p); /* a command that is too long to be k
 /* Answers it without a server, when all before it is answered. */
 enum turn pooled_answer_self(struct pooled *p, const char *text);
 
+/* pooled_self.c: commands that are answered here */
+enum turn pooled_answer_reset(struct pooled *p);
+enum turn pooled_answer_quit(struct pooled *p);
+bool pooled_is_void(struct pooled *p); /* what it belongs to was lost with a server */
+enum turn pooled_answer_void(struct pooled *p);
+enum turn pooled_refuse_late(struct pooled *p);
+
 /* pooled_links.c: where it goes */
 int pooled_server(struct pooled *p, enum redis_access access, bool cursor); /* -1 = none now */
 /* A shared link to this server, or the one that is lent to it. */

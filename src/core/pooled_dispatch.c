@@ -274,79 +274,6 @@ static enum turn send_cursor(struct pooled *p, size_t server)
     return turn;
 }
 
-/* Without a server -------------------------------------------------------------------------- */
-
-static enum turn answer_reset(struct pooled *p)
-{
-    if (p->flying > 0) {
-        return TURN_WAIT;
-    }
-    pooled_reset(p);
-    return pooled_answer_self(p, "+RESET\r\n");
-}
-
-static enum turn answer_quit(struct pooled *p)
-{
-    enum turn turn = pooled_answer_self(p, "+OK\r\n");
-    if (turn == TURN_DONE) {
-        p->ending = true;
-    }
-    return turn;
-}
-
-/* A transaction, or what was watched, went with its server: nothing of it is carried out. */
-static enum turn answer_void(struct pooled *p)
-{
-    bool watched = p->watch_lost && !p->multi_lost;
-    if (p->flying > 0) {
-        return TURN_WAIT;
-    }
-    switch ((enum redis_kind)p->kind) {
-    case REDIS_QUIT:
-        return answer_quit(p);
-    case REDIS_RESET:
-        return answer_reset(p);
-    case REDIS_EXEC:
-    case REDIS_DISCARD:
-        p->multi_lost = p->multi_void = p->watch_lost = false;
-        if (p->kind == REDIS_DISCARD) {
-            return pooled_answer_self(p, "+OK\r\n");
-        }
-        if (watched) { /* as if a watched key had changed */
-            return pooled_answer_self(p, p->identity.resp == 3 ? "_\r\n" : "*-1\r\n");
-        }
-        return pooled_answer_self(
-            p, "-EXECABORT Transaction discarded because its server was lost\r\n");
-    case REDIS_MULTI:
-        p->multi_void = true;
-        return pooled_answer_self(p, "+OK\r\n");
-    default:
-        return pooled_answer_self(
-            p,
-            watched ? "+QUEUED\r\n" : "-ERR router: the transaction was lost with its server\r\n");
-    }
-}
-
-static bool is_void(struct pooled *p)
-{
-    if (p->watch_lost && p->kind == REDIS_UNWATCH) {
-        p->watch_lost = false;
-    }
-    return p->multi_lost || p->multi_void || (p->watch_lost && p->kind == REDIS_MULTI);
-}
-
-static enum turn refuse_late(struct pooled *p)
-{
-    size_t backend = p->session->backend->index;
-    if (p->flying > 0) {
-        return TURN_WAIT;
-    }
-    metric_add(&p->worker->metrics.backends[backend]->at[BACKEND_COMMANDS_REFUSED], 1);
-    return pooled_answer_self(p, pooled_server(p, REDIS_WRITES, false) < 0
-                                     ? "-ERR router: no primary in time\r\n"
-                                     : "-ERR router: no connection was free in time\r\n");
-}
-
 /* The command -------------------------------------------------------------------------------- */
 
 static void judge(struct pooled *p, size_t server)
@@ -365,7 +292,7 @@ static enum turn dispatch_alone(struct pooled *p)
     judge(p, p->link->pool->server);
     switch ((enum redis_kind)p->kind) {
     case REDIS_QUIT:
-        return answer_quit(p);
+        return pooled_answer_quit(p);
     case REDIS_RESET:
         return p->flying > 0 ? TURN_WAIT : send_own(p);
     default:
@@ -404,9 +331,9 @@ static enum turn dispatch_by_kind(struct pooled *p, size_t server)
     case REDIS_SELECT:
         return p->flying > 0 ? TURN_WAIT : pooled_login(p, server);
     case REDIS_RESET:
-        return answer_reset(p);
+        return pooled_answer_reset(p);
     case REDIS_QUIT:
-        return answer_quit(p);
+        return pooled_answer_quit(p);
     case REDIS_MULTI:
         return acquire_and_send(p, server, PIN_TRANSACTION);
     case REDIS_WATCH:
@@ -481,8 +408,8 @@ static enum turn dispatch_shared(struct pooled *p)
             return turn;
         }
     }
-    if (is_void(p)) {
-        return answer_void(p);
+    if (pooled_is_void(p)) {
+        return pooled_answer_void(p);
     }
     if (p->split && p->access == REDIS_READS && p->kind <= REDIS_BLOCKS) {
         server = pooled_server(p, REDIS_READS, p->kind == REDIS_CURSOR);
@@ -497,7 +424,7 @@ static enum turn dispatch_shared(struct pooled *p)
 enum turn pooled_dispatch(struct pooled *p)
 {
     if (p->refuse_until > p->sent) {
-        return refuse_late(p);
+        return pooled_refuse_late(p);
     }
     if (p->request.argc == 0) { /* no server answers that */
         return p->flying > 0 ? TURN_WAIT : done_here(p);
