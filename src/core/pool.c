@@ -11,7 +11,9 @@
 #include "core/session.h"
 #include "net/mailbox.h"
 
-#define BUSY 512 /* commands in flight on a shared link, before another one is opened */
+#define CLOGGED_MAX 16  /* links more than pool_size, for those that stand still */
+#define SHARED_MAX  256 /* shared links to a server, of all identities, with pool_size = auto */
+#define BUSY        512 /* commands in flight on a shared link, before another one is opened */
 
 bool identity_is(const struct identity *a, const struct identity *b)
 {
@@ -200,7 +202,7 @@ static bool may_share_more(const struct pool *p)
     unsigned limit = shared_limit(p);
     bool together = p->worker->config->backends[p->backend].pool_size > 0;
     unsigned count = together ? server_of(p)->shared_links : p->shared_count;
-    return count + p->opening < limit;
+    return count + p->opening < limit + (p->clogged < CLOGGED_MAX ? p->clogged : CLOGGED_MAX);
 }
 
 /* A link of another identity that nobody uses at the moment makes room. */
@@ -268,6 +270,9 @@ static enum pool_answer do_without(struct pool *p, bool own)
 
 static void share(struct pool_link *l)
 {
+    if (server_of(l->pool)->shared_links >= SHARED_MAX) {
+        make_room(l->pool);
+    }
     list_remove(&l->at);
     link_arm(l, &l->worker->backends[l->pool->backend]->link_idle);
     l->use = LINK_SHARED;

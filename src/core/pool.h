@@ -47,6 +47,7 @@ struct pool {
     struct list shared; /* of struct pool_link.at */
     struct list idle;   /* the same, the one that came back last first */
     unsigned shared_count;
+    unsigned clogged; /* of the shared ones, for a client that does not read */
     unsigned opening; /* links on their way */
     unsigned links;   /* all, those that are lent too */
     unsigned users;   /* clients that keep a pointer to it */
@@ -152,6 +153,9 @@ struct pool_link *link_open(struct pool *p); /* its place is claimed; NULL: out 
 /* The next command on it; `bytes` of it are gathered. False: out of memory. */
 bool link_send(struct pool_link *l, const char *bytes, size_t len);
 struct flight *link_fly(struct pool_link *l, struct pooled *client);
+/* This client does not read what comes on the link, so that is not read. */
+void link_clog(struct pool_link *l, struct pooled *by);
+void link_unclog(struct pool_link *l);
 bool link_is_full(const struct pool_link *l);
 bool link_is_old(const struct pool_link *l); /* pool_max_age, and another can be opened */
 void link_arm(struct pool_link *l, struct deadline_list *list);
@@ -172,5 +176,7 @@ void pools_reconsider(struct worker *w); /* a new topology is in force */
 void pools_adopt(struct worker *w);      /* a new configuration */
 void pools_stop(struct worker *w);       /* nobody will need them */
 void pools_on_turn(struct loop *loop);
+/* uv_hrtime() in us, its low bits: looked at once in a turn. */
+uint32_t pools_now_us(struct worker *w);
 
 #endif

@@ -17,6 +17,9 @@ static void doom(struct pool_link *l)
 {
     struct pool *p = l->pool;
     list_remove(&l->at);
+    if (l->clogged_by != NULL) {
+        link_unclog(l);
+    }
     p->shared_count--;
     l->worker->servers[l->config->id]->shared_links--;
     l->use = LINK_NEW;
@@ -176,6 +179,14 @@ static void ask_all(struct worker *w, size_t backend)
     forget_refusals(w, backend);
 }
 
+uint32_t pools_now_us(struct worker *w)
+{
+    if (!w->turn_timed) {
+        w->turn_timed = true;
+    }
+    return w->turn_us;
+}
+
 static void ask_kicked(struct worker *w)
 {
     bool kicked = w->kicked;
@@ -197,4 +208,5 @@ void pools_on_turn(struct loop *loop)
         pooled_write_all(w);
         link_flush_all(w);
     }
+    w->turn_timed = false;
 }

@@ -52,6 +52,27 @@ bool link_is_full(const struct pool_link *l)
            l->out_len + conn_queued(&l->conn) > LINK_OUT_MAX;
 }
 
+void link_clog(struct pool_link *l, struct pooled *by)
+{
+    l->clogged_by = by;
+    conn_pause(&l->conn, PAUSE_PEER_FULL);
+    if (l->use == LINK_SHARED) {
+        l->pool->clogged++;
+        link_arm(l, &backend_of(l)->link_stall);
+    }
+}
+
+void link_unclog(struct pool_link *l)
+{
+    l->clogged_by = NULL;
+    conn_resume(&l->conn, PAUSE_PEER_FULL);
+    if (l->use == LINK_SHARED) {
+        l->pool->clogged--;
+        link_arm(l, &backend_of(l)->link_idle);
+    }
+    pool_kick(l->worker, l->pool->backend);
+}
+
 static bool make_room(struct pool_link *l, size_t len)
 {
     size_t room = l->out_room > 0 ? l->out_room : OUT_KEPT;
@@ -265,8 +286,10 @@ static void detach(struct pool_link *l)
     struct worker_server *ws = server_of(l);
     if (l->use == LINK_SHARED) {
         p->shared_count--;
+        p->clogged -= l->clogged_by != NULL;
         ws->shared_links--;
     }
+    l->clogged_by = NULL;
     p->opening -= is_opening(l);
     link_arm(l, NULL);
     list_remove(&l->at);
@@ -400,6 +423,17 @@ void link_on_idle(struct deadline *d)
     link_close(l);
 }
 
+static bool others_wait(const struct pool_link *l, const struct pooled *but)
+{
+    for (uint32_t i = 0; i < l->flights.count; i++) {
+        const struct flight *f = flights_at(&l->flights, i);
+        if (f->client != but && (f->client == NULL || f->client->session != NULL)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void link_on_stall(struct deadline *d)
 {
     struct pool_link *l = container_of(d, struct pool_link, deadline);
@@ -407,11 +441,10 @@ void link_on_stall(struct deadline *d)
     l->timer = NULL;
     if (l->doomed) {
         link_lost(l);
-        return;
+    } else if (p != NULL && others_wait(l, p)) {
+        metric_add(&l->worker->metrics.backends[l->pool->backend]->at[BACKEND_POOL_STALLED], 1);
+        session_kill(p->session, END_CLIENT);
+    } else {
+        link_arm(l, &backend_of(l)->link_stall);
     }
-    if (p == NULL || p->session == NULL) {
-        return;
-    }
-    metric_add(&l->worker->metrics.backends[l->pool->backend]->at[BACKEND_POOL_STALLED], 1);
-    session_kill(p->session, END_CLIENT);
 }

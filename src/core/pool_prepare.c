@@ -103,6 +103,7 @@ void link_clean(struct pool_link *l)
         return;
     }
     l->state = LINK_CLEAN;
+    l->use = LINK_NEW;
     l->tainted = false;
     l->lessee = NULL;
     link_arm(l, &backend_of(l)->link_connect);

@@ -143,8 +143,8 @@ static void own_reply(struct pool_link *l, const char *data, size_t len, bool wh
     if (f.kind == STEP_COMMAND || f.kind == STEP_INFO) {
         redis_catalog_feed(ws->catalog, data, len);
     }
-    if (!whole) {
-        return;
+    if (!whole || (f.kind == STEP_RESET && data[0] != '+' && data[0] != '-')) {
+        return; /* what was on its way when RESET was sent is nobody's any more */
     }
     if (f.kind == STEP_SUBSCRIBE && l->lessee != NULL &&
         !pooled_subscribed_again(l->lessee, &l->reply, flights_first(&l->flights))) {
@@ -247,7 +247,8 @@ static void end_of_read(struct pool_link *l)
         l->carry_room = 0;
     }
     l->used_ms = loop_now_ms(&w->loop);
-    if (l->use == LINK_SHARED && l->flights.count == 0 && link_is_old(l)) {
+    bool needless = l->doomed || (l->use == LINK_SHARED && link_is_old(l));
+    if (needless && l->flights.count == 0) {
         link_close(l);
     }
 }

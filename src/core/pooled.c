@@ -95,13 +95,12 @@ static void leave_link(struct pooled *p)
     }
     if (l->use != LINK_LENT) {
         if (l->clogged_by == p) {
-            l->clogged_by = NULL;
-            conn_resume(&l->conn, PAUSE_PEER_FULL);
-            link_arm(l, &p->worker->backends[l->pool->backend]->link_idle);
+            link_unclog(l);
         }
     } else if (is_clean(p)) {
-        conn_resume(&l->conn, PAUSE_PEER_FULL);
-        l->clogged_by = NULL;
+        if (l->clogged_by == p) {
+            link_unclog(l);
+        }
         pool_give_back(l, p->pins == 0);
     } else {
         link_close(l);
@@ -456,12 +455,7 @@ void pooled_client_drained(struct session *s)
     struct pooled *p = s->pooled;
     struct pool_link *l = p->link;
     if (l != NULL && l->clogged_by == p) {
-        l->clogged_by = NULL;
-        conn_resume(&l->conn, PAUSE_PEER_FULL);
-        if (l->use == LINK_SHARED) {
-            link_arm(l, &p->worker->backends[l->pool->backend]->link_idle);
-        }
-        pool_kick(p->worker, l->pool->backend);
+        link_unclog(l);
     }
     conn_resume(&s->client, PAUSE_PEER_FULL);
     pooled_advance(p);

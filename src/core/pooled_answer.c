@@ -221,7 +221,9 @@ static void count(struct pooled *p, const struct flight *f, size_t len)
     (void)len;
     metric_add(&w->metrics.backends[backend]->at[metrics[f->access]], 1);
     if (f->access == REDIS_WRITES) {
-        p->wrote_ms = uv_hrtime() / 1000000;
+        if (p->split) {
+            p->wrote_ms = uv_hrtime() / 1000000;
+        }
         if (UNLIKELY(atomic_load_explicit(&w->shared->backends[backend]->write_awaited,
                                           memory_order_relaxed))) {
             worker_written(w, backend);

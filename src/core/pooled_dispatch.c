@@ -50,7 +50,8 @@ static struct flight *fly(struct pooled *p)
     }
     f->kind = p->kind;
     f->access = p->access;
-    f->sent_us = p->worker->turn_us;
+    f->sent_us = pools_now_us(p->worker);
+    p->session->connected = true;
     f->flags = (uint8_t)((p->secret ? FLIGHT_SECRET : 0) | (p->multi_sent ? FLIGHT_QUEUED : 0));
     p->flying++;
     return f;

@@ -81,11 +81,7 @@ static void slow_down(struct pooled *p)
     if (l == NULL || l->clogged_by != NULL || queued < POOLED_QUEUED_MAX) {
         return;
     }
-    l->clogged_by = p;
-    conn_pause(&l->conn, PAUSE_PEER_FULL);
-    if (l->use == LINK_SHARED) {
-        link_arm(l, &p->worker->backends[l->pool->backend]->link_stall);
-    }
+    link_clog(l, p);
 }
 
 static void write_out(struct pooled *p)

@@ -116,7 +116,7 @@ static void on_topology(struct message *m, void *worker)
 /* All sessions, listeners and waiters have come back: nothing else is posted to this thread. */
 void worker_maybe_stop(struct worker *w)
 {
-    if (!w->stopping || w->stopped || !list_empty(&w->sessions) || w->waiters > 0 || w->kills > 0 ||
+    if (!w->stopping || w->stopped || !list_empty(&w->sessions) || w->kills > 0 ||
         finisher_any(w)) {
         return;
     }

@@ -100,7 +100,8 @@ struct worker {
     struct list credentials; /* struct credential.node */
     size_t links;            /* struct pool_link, those too that are closing */
     bool kicked;             /* some worker_backend is */
-    uint32_t turn_us;        /* uv_hrtime() / 1000 at the end of the last turn, the low bits */
+    uint32_t turn_us;        /* of this turn of the loop, see pools_now_us() */
+    bool turn_timed;         /* that is known */
     unsigned char credential_key[WORKER_KEY_BYTES];
     struct deadline_list tune;        /* server connections that turn out to last */
     struct deadline_list settle;      /* those of sessions that waited, until they are logged in */
