@@ -125,19 +125,35 @@ static void empty_out(struct pool_link *l)
     }
 }
 
+/* There is room again. */
+static void relieve(struct pool_link *l)
+{
+    if (l->lessee != NULL && l->lessee->session != NULL) {
+        conn_resume(&l->lessee->session->client, PAUSE_PEER_FULL);
+    }
+    pool_kick(l->worker, l->pool->backend);
+}
+
+static void flush(struct pool_link *l)
+{
+    bool full = link_is_full(l);
+    metric_add(&l->counters->at[SERVER_BYTES_IN], l->out_len);
+    int rc = conn_write(&l->conn, l->out, l->out_len);
+    empty_out(l);
+    if (rc != 0) {
+        link_lost(l);
+    } else if (full && conn_queued(&l->conn) == 0) {
+        relieve(l);
+    }
+}
+
 void link_flush_all(struct worker *w)
 {
     while (!list_empty(&w->pool_dirty)) {
         struct pool_link *l = container_of(w->pool_dirty.next, struct pool_link, dirty);
         list_remove(&l->dirty);
-        if (l->state == LINK_CLOSED || l->out_len == 0 || (l->conn.pauses & PAUSE_HOLD) != 0) {
-            continue;
-        }
-        metric_add(&l->counters->at[SERVER_BYTES_IN], l->out_len);
-        int rc = conn_write(&l->conn, l->out, l->out_len);
-        empty_out(l);
-        if (rc != 0) {
-            link_lost(l);
+        if (l->state != LINK_CLOSED && l->out_len > 0 && (l->conn.pauses & PAUSE_HOLD) == 0) {
+            flush(l);
         }
     }
 }
@@ -204,11 +220,7 @@ static void on_error(struct conn *c, int status)
 
 static void on_drained(struct conn *c)
 {
-    struct pool_link *l = container_of(c, struct pool_link, conn);
-    if (l->lessee != NULL && l->lessee->session != NULL) {
-        conn_resume(&l->lessee->session->client, PAUSE_PEER_FULL);
-    }
-    pool_kick(l->worker, l->pool->backend);
+    relieve(container_of(c, struct pool_link, conn));
 }
 
 static void on_closed(struct conn *c)

@@ -320,21 +320,20 @@ static enum turn look(struct pooled *p)
     if (p->whole) {
         return TURN_GO;
     }
-    if (at == p->len) {
-        return TURN_WAIT;
-    }
-    switch (redis_request_feed(&p->request, p->bytes + at, p->len - at, &used, &why)) {
-    case REDIS_WHOLE:
+    enum redis_scan scan =
+        at < p->len ? redis_request_feed(&p->request, p->bytes + at, p->len - at, &used, &why)
+                    : REDIS_MORE;
+    if (scan == REDIS_WHOLE) {
         p->whole = true;
         return TURN_GO;
-    case REDIS_BAD:
+    }
+    if (scan == REDIS_BAD) {
         p->len = at; /* the same again, until what is in flight is answered */
         p->request = (struct redis_request){0};
         p->nonsense = why;
         return refuse_nonsense(p, why);
-    default:
-        return p->request.declared > POOLED_KEPT_MAX ? pooled_stream(p) : TURN_WAIT;
     }
+    return p->request.declared > POOLED_KEPT_MAX ? pooled_stream(p) : TURN_WAIT;
 }
 
 static enum turn step(struct pooled *p)
