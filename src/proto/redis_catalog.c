@@ -130,7 +130,8 @@ static uint16_t find(const struct redis_catalog *c, const struct redis_request *
         return REDIS_NO_ROW;
     }
     uint16_t row = redis_table_find(&c->table, REDIS_BY_CLIENTS, data + w[0].at, w[0].len);
-    if (row == REDIS_NO_ROW || !c->table.rows[row].container || r->argc == 1) {
+    if (row == REDIS_NO_ROW || !c->table.rows[row].container ||
+        redis_catalog_argc(r, data, len) == 1) {
         return row;
     }
     bool there = r->word_count > 1 && (size_t)w[1].at + w[1].len <= len;
@@ -175,25 +176,35 @@ static void correct(struct redis_row *row, uint8_t flags)
     }
 }
 
-/* Of a command that is none of ours, or already has subcommands. */
-static bool may_have_subcommands(const struct redis_table *t, uint16_t row)
+static uint16_t add_learned(struct redis_table *t, const char *name)
 {
-    return row != REDIS_NO_ROW && (t->rows[row].container || row >= ARRAY_LEN(built_in));
+    struct redis_row row = {.name = name, .kind = REDIS_PLAIN, .access = REDIS_WRITES};
+    return redis_table_add(t, &row);
 }
 
-static uint16_t learn_subcommand(struct redis_table *t, const struct redis_row *row,
-                                 const char *bar)
+/* The container of a subcommand that is new. Ours that have no subcommands get none: with them the
+ * second word would have to be known. */
+static uint16_t find_container(const struct redis_table *t, const char *name, const char *bar)
 {
-    uint16_t parent = redis_table_find_born(t, row->name, (size_t)(bar - row->name));
-    if (!may_have_subcommands(t, parent) || bar[1] == '\0') {
-        return REDIS_NO_ROW;
+    uint16_t row = redis_table_find_born(t, name, (size_t)(bar - name));
+    bool may = row != REDIS_NO_ROW && (t->rows[row].container || row >= ARRAY_LEN(built_in));
+    return may ? row : REDIS_NO_ROW;
+}
+
+static uint16_t learn_subcommand(struct redis_table *t, const struct redis_taught *taught,
+                                 size_t bar)
+{
+    uint16_t parent = find_container(t, taught->name, taught->name + bar);
+    const char *name = NULL;
+    if (parent != REDIS_NO_ROW && bar + 1 < taught->len) {
+        name = redis_table_keep(t, taught->name, taught->len);
     }
-    uint16_t at = redis_table_add(t, row);
-    if (at == REDIS_NO_ROW || !redis_table_name(t, parent, bar + 1, at)) {
+    uint16_t row = name != NULL ? add_learned(t, name) : REDIS_NO_ROW;
+    if (row == REDIS_NO_ROW || !redis_table_name(t, parent, name + bar + 1, row)) {
         return REDIS_NO_ROW;
     }
     t->rows[parent].container = true;
-    return at;
+    return row;
 }
 
 /* A command of which there was no row. What is about its connection and none of ours is not
@@ -201,22 +212,19 @@ static uint16_t learn_subcommand(struct redis_table *t, const struct redis_row *
 static uint16_t learn_new(struct redis_catalog *c, const struct redis_taught *taught)
 {
     struct redis_table *t = &c->table;
-    const char *name = NULL;
-    if ((taught->flags & FLAG_CONNECTION) == 0) {
-        name = redis_table_keep(t, taught->name, taught->len);
-    }
-    if (name == NULL) {
+    const char *bar = memchr(taught->name, '|', taught->len);
+    if (taught->flags & FLAG_CONNECTION) {
         return REDIS_NO_ROW;
     }
-    struct redis_row row = {.name = name, .kind = REDIS_PLAIN, .access = REDIS_WRITES};
-    const char *bar = strchr(name, '|');
     if (bar != NULL) {
-        return learn_subcommand(t, &row, bar);
+        return learn_subcommand(t, taught, (size_t)(bar - taught->name));
     }
-    uint16_t at = redis_table_add(t, &row);
-    bool taken = redis_table_find(t, REDIS_BY_CLIENTS, name, taught->len) != REDIS_NO_ROW;
+    const char *name = redis_table_keep(t, taught->name, taught->len);
+    uint16_t row = name != NULL ? add_learned(t, name) : REDIS_NO_ROW;
+    bool taken = redis_table_find(t, REDIS_BY_CLIENTS, taught->name, taught->len) != REDIS_NO_ROW;
     uint16_t parent = taken || c->asks ? REDIS_AT_BIRTH : REDIS_BY_CLIENTS;
-    return at != REDIS_NO_ROW && redis_table_name(t, parent, name, at) ? at : REDIS_NO_ROW;
+    bool done = row != REDIS_NO_ROW && redis_table_name(t, parent, name, row);
+    return done ? row : REDIS_NO_ROW;
 }
 
 static uint16_t learn(struct redis_catalog *c, const struct redis_taught *taught)

@@ -10,6 +10,14 @@
 struct redis_verdict redis_catalog_look(const struct redis_row *row, const struct redis_request *r,
                                         const char *data, size_t len);
 
+/* How many words the command has; 0: its line has not ended yet. */
+static inline uint32_t redis_catalog_argc(const struct redis_request *r, const char *data,
+                                          size_t len)
+{
+    bool open = r->is_inline && (r->len == 0 || r->len > len || data[r->len - 1] != '\n');
+    return open ? 0 : r->argc;
+}
+
 /* What COMMAND's reply says of a command, in its flags and categories. */
 enum redis_flag {
     FLAG_WRITE = 1,

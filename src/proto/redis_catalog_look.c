@@ -16,6 +16,7 @@ struct walk {
     const struct redis_request *r;
     const char *data;
     size_t len;
+    size_t argc;      /* 0: not known */
     size_t next;      /* index of the next word */
     const char *text; /* of the one before */
     size_t text_len;
@@ -61,7 +62,7 @@ static enum step take(struct walk *w)
 {
     const struct redis_request *r = w->r;
     size_t i = w->next++;
-    if (r->argc > 0 && i >= r->argc) {
+    if (w->argc > 0 && i >= w->argc) {
         return STEP_OVER;
     }
     if (i < r->word_count) {
@@ -130,7 +131,7 @@ static bool may_wait(struct walk *w)
 struct redis_verdict redis_catalog_look(const struct redis_row *row, const struct redis_request *r,
                                         const char *data, size_t len)
 {
-    struct walk w = {.r = r, .data = data, .len = len};
+    struct walk w = {.r = r, .data = data, .len = len, .argc = redis_catalog_argc(r, data, len)};
     struct redis_verdict v = {.kind = (enum redis_kind)row->kind,
                               .access = (enum redis_access)row->access,
                               .known = true,

@@ -107,13 +107,13 @@ static bool grow_slots(struct redis_table *t)
     if (slots == NULL) {
         return false;
     }
-    for (const struct redis_slot *s = t->slots; s < t->slots + t->slot_count; s++) {
-        size_t i = s->hash & (count - 1);
-        while (s->len > 0 && slots[i].len > 0) {
+    for (size_t k = 0; k < t->slot_count; k++) {
+        size_t i = t->slots[k].hash & (count - 1);
+        while (t->slots[k].len > 0 && slots[i].len > 0) {
             i = (i + 1) & (count - 1);
         }
-        if (s->len > 0) {
-            slots[i] = *s;
+        if (t->slots[k].len > 0) {
+            slots[i] = t->slots[k];
         }
     }
     free(t->slots);

@@ -22,10 +22,10 @@ static inline void scan(struct composed *c)
     redis_request_feed(&c->request, c->data, c->len, &used, &why);
 }
 
-/* As it is. */
-static inline struct composed compose_inline(const char *line)
+/* As it is, of it the first `cut` bytes. */
+static inline struct composed compose_line(const char *line, size_t cut)
 {
-    struct composed c = {.len = strlen(line)};
+    struct composed c = {.len = strnlen(line, cut)};
     memcpy(c.data, line, c.len);
     scan(&c);
     return c;

@@ -81,74 +81,75 @@ static void the_case_of_letters_is_nothing(void **state)
     assert_unknown(own_names, "XADD\xe1 x");
 }
 
+static const struct {
+    const char *words;
+    enum redis_kind kind;
+    enum redis_access access;
+} kinds[] = {
+    {"PING", REDIS_PLAIN, REDIS_NEITHER},
+    {"SET k v", REDIS_PLAIN, REDIS_WRITES},
+    {"SORT k", REDIS_PLAIN, REDIS_WRITES},
+    {"SORT_RO k", REDIS_PLAIN, REDIS_READS},
+    {"BITFIELD_RO k GET u4 0", REDIS_PLAIN, REDIS_READS},
+    {"GEORADIUS k 1 2 3 m", REDIS_PLAIN, REDIS_WRITES},
+    {"GEORADIUS_RO k 1 2 3 m", REDIS_PLAIN, REDIS_READS},
+    {"EVAL return 0", REDIS_PLAIN, REDIS_WRITES},
+    {"EVAL_RO return 0", REDIS_PLAIN, REDIS_READS},
+    {"FCALL f 0", REDIS_PLAIN, REDIS_WRITES},
+    {"FCALL_RO f 0", REDIS_PLAIN, REDIS_READS},
+    {"PUBLISH c m", REDIS_PLAIN, REDIS_WRITES},
+    {"SPUBLISH c m", REDIS_PLAIN, REDIS_WRITES},
+    {"PUBSUB CHANNELS", REDIS_PLAIN, REDIS_NEITHER},
+    {"CONFIG GET maxmemory", REDIS_PLAIN, REDIS_NEITHER},
+    {"CONFIG RESETSTAT", REDIS_PLAIN, REDIS_WRITES},
+    {"SCRIPT LOAD x", REDIS_PLAIN, REDIS_NEITHER},
+    {"SCRIPT FLUSH", REDIS_PLAIN, REDIS_WRITES},
+    {"SCRIPT KILL", REDIS_OWN, REDIS_WRITES},
+    {"FUNCTION STATS", REDIS_OWN, REDIS_NEITHER},
+    {"CLIENT", REDIS_PLAIN, REDIS_NEITHER},
+    {"CLIENT SETINFO LIB-NAME x", REDIS_PLAIN, REDIS_NEITHER},
+    {"CLIENT ID", REDIS_ID, REDIS_NEITHER},
+    {"CLIENT GETNAME", REDIS_GETNAME, REDIS_NEITHER},
+    {"CLIENT PAUSE 10", REDIS_OWN, REDIS_WRITES},
+    {"CLIENT UNPAUSE", REDIS_OWN, REDIS_WRITES},
+    {"CLIENT KILL ID 3", REDIS_OWN, REDIS_WRITES},
+    {"CLIENT CACHING YES", REDIS_STATE, REDIS_NEITHER},
+    {"SCAN 0", REDIS_CURSOR, REDIS_READS},
+    {"SSCAN k 0", REDIS_CURSOR, REDIS_READS},
+    {"HSCAN k 0", REDIS_CURSOR, REDIS_READS},
+    {"ZSCAN k 0", REDIS_CURSOR, REDIS_READS},
+    {"BLPOP k 0", REDIS_BLOCKS, REDIS_WRITES},
+    {"BZMPOP 0 1 k MIN", REDIS_BLOCKS, REDIS_WRITES},
+    {"WAIT 1 0", REDIS_WAITS, REDIS_NEITHER},
+    {"WAITAOF 1 1 0", REDIS_WAITS, REDIS_NEITHER},
+    {"MULTI", REDIS_MULTI, REDIS_NEITHER},
+    {"EXEC", REDIS_EXEC, REDIS_WRITES},
+    {"DISCARD", REDIS_DISCARD, REDIS_NEITHER},
+    {"WATCH k", REDIS_WATCH, REDIS_NEITHER},
+    {"UNWATCH", REDIS_UNWATCH, REDIS_NEITHER},
+    {"PSUBSCRIBE p*", REDIS_SUBSCRIBE, REDIS_NEITHER},
+    {"SUNSUBSCRIBE", REDIS_UNSUBSCRIBE, REDIS_NEITHER},
+    {"SELECT 1", REDIS_SELECT, REDIS_NEITHER},
+    {"RESET", REDIS_RESET, REDIS_NEITHER},
+    {"QUIT", REDIS_QUIT, REDIS_NEITHER},
+    {"MONITOR", REDIS_RAW, REDIS_NEITHER},
+    {"PSYNC ? -1", REDIS_RAW, REDIS_WRITES},
+    {"REPLCONF ACK 0", REDIS_RAW, REDIS_WRITES},
+    {"DEBUG SLEEP 1", REDIS_OWN, REDIS_WRITES},
+    {"SHUTDOWN NOSAVE", REDIS_OWN, REDIS_WRITES},
+    {"FAILOVER", REDIS_OWN, REDIS_WRITES},
+    {"REPLICAOF NO ONE", REDIS_OWN, REDIS_WRITES},
+    {"READONLY", REDIS_STATE, REDIS_NEITHER},
+    {"ASKING", REDIS_STATE, REDIS_NEITHER},
+    {"HIMPORT PREPARE f a b", REDIS_STATE, REDIS_NEITHER},
+    {"JSON.SET k $ 1", REDIS_PLAIN, REDIS_WRITES},
+};
+
 static void kinds_go_with_names(void **state)
 {
     (void)state;
-    static const struct {
-        const char *words;
-        enum redis_kind kind;
-        enum redis_access access;
-    } table[] = {
-        {"PING", REDIS_PLAIN, REDIS_NEITHER},
-        {"SET k v", REDIS_PLAIN, REDIS_WRITES},
-        {"SORT k", REDIS_PLAIN, REDIS_WRITES},
-        {"SORT_RO k", REDIS_PLAIN, REDIS_READS},
-        {"BITFIELD_RO k GET u4 0", REDIS_PLAIN, REDIS_READS},
-        {"GEORADIUS k 1 2 3 m", REDIS_PLAIN, REDIS_WRITES},
-        {"GEORADIUS_RO k 1 2 3 m", REDIS_PLAIN, REDIS_READS},
-        {"EVAL return 0", REDIS_PLAIN, REDIS_WRITES},
-        {"EVAL_RO return 0", REDIS_PLAIN, REDIS_READS},
-        {"FCALL f 0", REDIS_PLAIN, REDIS_WRITES},
-        {"FCALL_RO f 0", REDIS_PLAIN, REDIS_READS},
-        {"PUBLISH c m", REDIS_PLAIN, REDIS_WRITES},
-        {"SPUBLISH c m", REDIS_PLAIN, REDIS_WRITES},
-        {"PUBSUB CHANNELS", REDIS_PLAIN, REDIS_NEITHER},
-        {"CONFIG GET maxmemory", REDIS_PLAIN, REDIS_NEITHER},
-        {"CONFIG RESETSTAT", REDIS_PLAIN, REDIS_WRITES},
-        {"SCRIPT LOAD x", REDIS_PLAIN, REDIS_NEITHER},
-        {"SCRIPT FLUSH", REDIS_PLAIN, REDIS_WRITES},
-        {"SCRIPT KILL", REDIS_OWN, REDIS_WRITES},
-        {"FUNCTION STATS", REDIS_OWN, REDIS_NEITHER},
-        {"CLIENT", REDIS_PLAIN, REDIS_NEITHER},
-        {"CLIENT SETINFO LIB-NAME x", REDIS_PLAIN, REDIS_NEITHER},
-        {"CLIENT ID", REDIS_ID, REDIS_NEITHER},
-        {"CLIENT GETNAME", REDIS_GETNAME, REDIS_NEITHER},
-        {"CLIENT PAUSE 10", REDIS_OWN, REDIS_WRITES},
-        {"CLIENT UNPAUSE", REDIS_OWN, REDIS_WRITES},
-        {"CLIENT KILL ID 3", REDIS_OWN, REDIS_WRITES},
-        {"CLIENT CACHING YES", REDIS_STATE, REDIS_NEITHER},
-        {"SCAN 0", REDIS_CURSOR, REDIS_READS},
-        {"SSCAN k 0", REDIS_CURSOR, REDIS_READS},
-        {"HSCAN k 0", REDIS_CURSOR, REDIS_READS},
-        {"ZSCAN k 0", REDIS_CURSOR, REDIS_READS},
-        {"BLPOP k 0", REDIS_BLOCKS, REDIS_WRITES},
-        {"BZMPOP 0 1 k MIN", REDIS_BLOCKS, REDIS_WRITES},
-        {"WAIT 1 0", REDIS_WAITS, REDIS_NEITHER},
-        {"WAITAOF 1 1 0", REDIS_WAITS, REDIS_NEITHER},
-        {"MULTI", REDIS_MULTI, REDIS_NEITHER},
-        {"EXEC", REDIS_EXEC, REDIS_WRITES},
-        {"DISCARD", REDIS_DISCARD, REDIS_NEITHER},
-        {"WATCH k", REDIS_WATCH, REDIS_NEITHER},
-        {"UNWATCH", REDIS_UNWATCH, REDIS_NEITHER},
-        {"PSUBSCRIBE p*", REDIS_SUBSCRIBE, REDIS_NEITHER},
-        {"SUNSUBSCRIBE", REDIS_UNSUBSCRIBE, REDIS_NEITHER},
-        {"SELECT 1", REDIS_SELECT, REDIS_NEITHER},
-        {"RESET", REDIS_RESET, REDIS_NEITHER},
-        {"QUIT", REDIS_QUIT, REDIS_NEITHER},
-        {"MONITOR", REDIS_RAW, REDIS_NEITHER},
-        {"PSYNC ? -1", REDIS_RAW, REDIS_WRITES},
-        {"REPLCONF ACK 0", REDIS_RAW, REDIS_WRITES},
-        {"DEBUG SLEEP 1", REDIS_OWN, REDIS_WRITES},
-        {"SHUTDOWN NOSAVE", REDIS_OWN, REDIS_WRITES},
-        {"FAILOVER", REDIS_OWN, REDIS_WRITES},
-        {"REPLICAOF NO ONE", REDIS_OWN, REDIS_WRITES},
-        {"READONLY", REDIS_STATE, REDIS_NEITHER},
-        {"ASKING", REDIS_STATE, REDIS_NEITHER},
-        {"HIMPORT PREPARE f a b", REDIS_STATE, REDIS_NEITHER},
-        {"JSON.SET k $ 1", REDIS_PLAIN, REDIS_WRITES},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        assert_kind(table[i].words, table[i].kind, table[i].access);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        assert_kind(kinds[i].words, kinds[i].kind, kinds[i].access);
     }
 }
 
@@ -167,7 +168,7 @@ static void what_is_not_known_is_a_write_that_leaves_something(void **state)
     assert_unknown(own_names, longest + 1);
     struct redis_request nothing = {.argc = 0};
     assert_false(redis_catalog_judge(own_names, &nothing, "", 0).known);
-    struct composed empty = compose_inline("*2\r\n$0\r\n\r\n$1\r\na\r\n");
+    struct composed empty = compose_line("*2\r\n$0\r\n\r\n$1\r\na\r\n", SIZE_MAX);
     assert_int_equal(empty.request.word_count, 2);
     assert_false(redis_catalog_judge(own_names, &empty.request, empty.data, empty.len).known);
 }
@@ -237,6 +238,21 @@ static void a_command_that_is_cut_gets_the_careful_answer(void **state)
         assert_true(decided);
     }
     assert_true(judge_cut(own_names, "HELLO 3 SETNAME x", 25).secret);
+}
+
+static void a_line_that_is_cut_too(void **state)
+{
+    (void)state;
+    static const char line[] = "xread count 1 noack claim 5 maxcount 7 streams a 0\r\n";
+    for (size_t cut = 0; cut < sizeof(line) - 1; cut++) {
+        struct composed c = compose_line(line, cut);
+        struct redis_verdict v = redis_catalog_judge(own_names, &c.request, c.data, c.len);
+        bool decided = cut > (size_t)(strstr(line, "streams") + strlen("streams") - line);
+        assert_true(!v.known || v.kind == (decided ? REDIS_PLAIN : REDIS_BLOCKS));
+        assert_int_equal(v.known, cut > strlen("xread"));
+    }
+    struct composed c = compose_line("CLIENT ID\n", strlen("CLIENT "));
+    assert_false(redis_catalog_judge(own_names, &c.request, c.data, c.len).known);
 }
 
 /* The request may know of words beyond the bytes that the judge is given. */
@@ -325,13 +341,13 @@ static void inline_commands_are_commands(void **state)
         {"XREADGROUP GROUP g c COUNT 1 NOACK\n", REDIS_PLAIN},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        struct composed c = compose_inline(table[i].line);
+        struct composed c = compose_line(table[i].line, SIZE_MAX);
         assert_true(c.request.is_inline);
         struct redis_verdict v = redis_catalog_judge(own_names, &c.request, c.data, c.len);
         assert_true(v.known);
         assert_int_equal(v.kind, table[i].kind);
     }
-    struct composed odd = compose_inline("GET \"k\"\r\n");
+    struct composed odd = compose_line("GET \"k\"\r\n", SIZE_MAX);
     assert_true(odd.request.is_odd);
     assert_false(redis_catalog_judge(own_names, &odd.request, odd.data, odd.len).known);
 }
@@ -390,6 +406,7 @@ int main(void)
         cmocka_unit_test(what_is_not_known_is_a_write_that_leaves_something),
         cmocka_unit_test(xread_waits_with_block_only),
         cmocka_unit_test(a_command_that_is_cut_gets_the_careful_answer),
+        cmocka_unit_test(a_line_that_is_cut_too),
         cmocka_unit_test(words_that_are_not_given_are_not_read),
         cmocka_unit_test(the_third_word_says_whether_it_begins),
         cmocka_unit_test(a_cursor_that_is_left_somewhere_is_no_read),
