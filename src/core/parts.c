@@ -68,6 +68,7 @@ static struct worker_backend *backend_new(struct worker *w)
     deadline_list_init(&wb->link_connect, &w->loop, 0, link_on_late);
     deadline_list_init(&wb->link_idle, &w->loop, 0, link_on_idle);
     deadline_list_init(&wb->link_stall, &w->loop, LINK_STALL_MS, link_on_stall);
+    deadline_list_init(&wb->link_doom, &w->loop, LINK_DOOM_MS, link_on_doom);
     deadline_list_init(&wb->retry, &w->loop, POOL_RETRY_MS, pool_on_kick);
     deadline_init(&wb->again);
     list_init(&wb->held);

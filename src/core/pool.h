@@ -29,6 +29,7 @@ struct worker;
 #define LINK_OUT_MAX   (256 * 1024) /* gathered, or queued: a link with more takes no commands */
 #define LINK_CARRY_MAX (64 * 1024)  /* of a reply that must be whole before it is passed on */
 #define LINK_STALL_MS  1000         /* a client that does not read may be in the way of others */
+#define LINK_DOOM_MS   250          /* a server that lost its role may refuse what is in flight */
 #define POOL_RETRY_MS  100          /* after a server said that it cannot now */
 #define POOL_SHARED    2            /* pool_size = auto */
 
@@ -166,6 +167,7 @@ void link_flush_all(struct worker *w);
 void link_on_late(struct deadline *d);
 void link_on_idle(struct deadline *d);
 void link_on_stall(struct deadline *d);
+void link_on_doom(struct deadline *d);
 extern const struct conn_ops link_ops;
 
 /* pool_replies.c */

@@ -11,8 +11,8 @@
 
 /* A new topology ---------------------------------------------------------------------------- */
 
-/* What is in flight on a server that says itself that it is a replica: writes that it refuses now
- * did not run, and may be sent to the new primary. Nothing else of it is relayed. */
+/* What is in flight on a server that is the primary no more may still be refused by it, as by a
+ * replica: then it did not run, and may be sent to the new primary. Nothing else is relayed. */
 static void doom(struct pool_link *l)
 {
     struct pool *p = l->pool;
@@ -24,7 +24,7 @@ static void doom(struct pool_link *l)
     l->worker->servers[l->config->id]->shared_links--;
     l->use = LINK_NEW;
     l->doomed = true;
-    link_arm(l, &l->worker->backends[p->backend]->link_stall);
+    link_arm(l, &l->worker->backends[p->backend]->link_doom);
 }
 
 static void hold(struct pool_link *l, bool held)
@@ -43,11 +43,10 @@ static void hold(struct pool_link *l, bool held)
     }
 }
 
-static void fence(struct pool_link *l, enum role role)
+static void fence(struct pool_link *l)
 {
     metric_add(&l->counters->at[SERVER_FENCED], 1);
-    if (l->use == LINK_SHARED && role == ROLE_REPLICA && l->flights.count > 0 &&
-        (l->conn.pauses & PAUSE_HOLD) == 0) {
+    if (l->use == LINK_SHARED && l->flights.count > 0 && (l->conn.pauses & PAUSE_HOLD) == 0) {
         doom(l);
     } else {
         link_lost(l);
@@ -66,7 +65,7 @@ static void reconsider(struct pool_link *l)
     if (route_allows(w->topology, l->pool->backend, l->pool->server, route)) {
         hold(l, t->access == ACCESS_PAUSE);
     } else {
-        fence(l, t->role);
+        fence(l);
     }
 }
 

@@ -446,14 +446,19 @@ static bool others_wait(const struct pool_link *l, const struct pooled *but)
     return false;
 }
 
+void link_on_doom(struct deadline *d)
+{
+    struct pool_link *l = container_of(d, struct pool_link, deadline);
+    l->timer = NULL;
+    link_lost(l);
+}
+
 void link_on_stall(struct deadline *d)
 {
     struct pool_link *l = container_of(d, struct pool_link, deadline);
     struct pooled *p = l->clogged_by;
     l->timer = NULL;
-    if (l->doomed) {
-        link_lost(l);
-    } else if (p != NULL && others_wait(l, p)) {
+    if (p != NULL && others_wait(l, p)) {
         metric_add(&l->worker->metrics.backends[l->pool->backend]->at[BACKEND_POOL_STALLED], 1);
         session_kill(p->session, END_CLIENT);
     } else {

@@ -129,6 +129,9 @@ void pooled_write_all(struct worker *w)
         struct pooled *p = container_of(w->touched.next, struct pooled, touched);
         list_remove(&p->touched);
         if (p->session != NULL) {
+            write_out(p); /* what was said since */
+        }
+        if (p->session != NULL) {
             pooled_settle(p);
         }
         if (p->session != NULL) {

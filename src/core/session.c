@@ -17,8 +17,8 @@
 #define ENDS      (TO(SESSION_REFUSE) | TO(SESSION_CLOSE))
 #define ADMITS                                                                                     \
     (TO(SESSION_OPENING) | TO(SESSION_WAIT) | TO(SESSION_CONNECT) | TO(SESSION_POOLED) | ENDS)
-#define EDGE      (TO(SESSION_PROXY) | TO(SESSION_HELLO) | TO(SESSION_SHAKE))
-#define PHASES    (TO(SESSION_WAIT) | TO(SESSION_CONNECT)) /* whose times are taken */
+#define EDGE   (TO(SESSION_PROXY) | TO(SESSION_HELLO) | TO(SESSION_SHAKE))
+#define PHASES (TO(SESSION_WAIT) | TO(SESSION_CONNECT)) /* whose times are taken */
 
 static const unsigned successors[] = {
     [SESSION_NEW] = TO(SESSION_PROXY) | TO(SESSION_HELLO) | ADMITS,

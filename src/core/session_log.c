@@ -74,8 +74,7 @@ static struct end_words words_of(enum session_end end)
 static const char phases[] = {
     [SESSION_NEW] = 'C',     [SESSION_PROXY] = 'R',  [SESSION_HELLO] = 'R',   [SESSION_SHAKE] = 'R',
     [SESSION_OPENING] = 'R', [SESSION_WAIT] = 'Q',   [SESSION_CONNECT] = 'C', [SESSION_LOGIN] = 'D',
-    [SESSION_RELAY] = 'D',   [SESSION_CANCEL] = 'D',
-    [SESSION_POOLED] = 'D',
+    [SESSION_RELAY] = 'D',   [SESSION_CANCEL] = 'D', [SESSION_POOLED] = 'D',
 };
 
 struct code {

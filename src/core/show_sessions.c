@@ -9,8 +9,8 @@ static const char *const state_words[] = {
     [SESSION_NEW] = "new",         [SESSION_PROXY] = "proxy",     [SESSION_HELLO] = "hello",
     [SESSION_SHAKE] = "handshake", [SESSION_OPENING] = "opening", [SESSION_WAIT] = "wait",
     [SESSION_CONNECT] = "connect", [SESSION_LOGIN] = "login",     [SESSION_RELAY] = "relay",
-    [SESSION_POOLED] = "pooled",
-    [SESSION_CANCEL] = "cancel",   [SESSION_REFUSE] = "refuse",   [SESSION_CLOSE] = "close",
+    [SESSION_POOLED] = "pooled",   [SESSION_CANCEL] = "cancel",   [SESSION_REFUSE] = "refuse",
+    [SESSION_CLOSE] = "close",
 };
 
 static bool matches(const struct session *s, const struct message_sessions *m)

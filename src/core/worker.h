@@ -17,7 +17,7 @@
 #include "net/tls_tickets.h"
 
 #define WORKER_KEY_BYTES 32
-#define ACCEPT_REST_MS 100 /* without descriptors */
+#define ACCEPT_REST_MS   100 /* without descriptors */
 
 struct worker_frontend {
     struct deadline_list idle;      /* sessions that relay, by idle_timeout */
@@ -32,21 +32,22 @@ struct worker_frontend {
 };
 
 struct worker_backend {
-    struct deadline_list queue;   /* sessions that wait, by queue_timeout */
-    struct deadline_list connect; /* sessions that connect, by connect_timeout */
-    struct deadline_list login;   /* sessions whose client is to go on with its login */
-    struct deadline_list half;    /* sessions whose server has ended, by tcp_user_timeout */
-    struct deadline_list drain;   /* sessions that must leave, by on_demotion */
+    struct deadline_list queue;        /* sessions that wait, by queue_timeout */
+    struct deadline_list connect;      /* sessions that connect, by connect_timeout */
+    struct deadline_list login;        /* sessions whose client is to go on with its login */
+    struct deadline_list half;         /* sessions whose server has ended, by tcp_user_timeout */
+    struct deadline_list drain;        /* sessions that must leave, by on_demotion */
     struct deadline_list link_connect; /* links of pools on their way, by connect_timeout */
     struct deadline_list link_idle;    /* those that nobody has, by pool_idle_timeout */
     struct deadline_list link_stall;   /* those that a client who does not read stops */
+    struct deadline_list link_doom;    /* those to a server that is the primary no more */
     struct deadline_list retry;        /* when `held` are asked again, whatever happens */
     struct deadline again;
-    struct list held;     /* of struct pooled.held: clients that wait for a link */
-    struct waiter *place; /* lent to control: a link waits for a server that has room */
-    bool kicked;          /* `held` are to be asked at the end of this turn */
-    char *password;       /* owned: probe_password, or what its file says now; NULL = none */
-    struct tls_context *tls;      /* ref: for the next connect; NULL = in the clear */
+    struct list held;        /* of struct pooled.held: clients that wait for a link */
+    struct waiter *place;    /* lent to control: a link waits for a server that has room */
+    bool kicked;             /* `held` are to be asked at the end of this turn */
+    char *password;          /* owned: probe_password, or what its file says now; NULL = none */
+    struct tls_context *tls; /* ref: for the next connect; NULL = in the clear */
     struct balance_state balance;
 };
 
@@ -54,16 +55,16 @@ struct worker_server {
     struct list links;     /* of sessions: struct server_link.node */
     struct list finishers; /* struct finisher.node */
     unsigned finishing;
-    struct tls_resume resume; /* the last TLS session, to be resumed */
-    struct list pools;        /* of struct pool.node */
-    struct list pool_links;   /* of struct pool_link.node */
+    struct tls_resume resume;      /* the last TLS session, to be resumed */
+    struct list pools;             /* of struct pool.node */
+    struct list pool_links;        /* of struct pool_link.node */
     struct redis_catalog *catalog; /* owned; NULL until a link is opened */
-    unsigned shared_links;    /* of those, how many are shared, or will be */
-    unsigned places;          /* claimed for links that are not opened yet */
-    bool catalog_asked;       /* the server was, by a link that is there */
-    bool catalog_ready;       /* it has answered once */
-    bool catalog_busy;        /* one question to it is under way */
-    bool no_reset;            /* it does not know RESET */
+    unsigned shared_links;         /* of those, how many are shared, or will be */
+    unsigned places;               /* claimed for links that are not opened yet */
+    bool catalog_asked;            /* the server was, by a link that is there */
+    bool catalog_ready;            /* it has answered once */
+    bool catalog_busy;             /* one question to it is under way */
+    bool no_reset;                 /* it does not know RESET */
 };
 
 struct worker {
