@@ -26,7 +26,9 @@ struct redis_request {
     uint64_t len;       /* bytes of it seen so far, line ends too */
     uint64_t declared;  /* bytes that it has at least, by what it says itself: >= len */
     uint32_t argc;      /* as its head says; of an inline command, once it is whole. 0 with
-                         * REDIS_WHOLE: an empty one, which servers do not answer */
+                         * REDIS_WHOLE: an empty one, which servers do not answer. It is not to be
+                         * sent: behind a line of blanks Valkey 8.1 takes whatever follows for an
+                         * inline command, and answers more often than it was asked */
     uint8_t word_count; /* words that are whole, at most REDIS_WORDS_MAX */
     bool is_inline;
     bool is_odd; /* inline, with quotes: the words, quotes and all, are not what a server sees */
