@@ -144,6 +144,16 @@ static bool claim_place(struct pool *p)
     return false;
 }
 
+/* Other workers may have what nobody uses there. */
+static void ask_others(struct worker *w, size_t backend)
+{
+    struct message_spare *m = w->worker_count > 1 ? malloc(sizeof *m) : NULL;
+    if (m != NULL) {
+        *m = (struct message_spare){.message.run = w->tell->spare, .backend = backend};
+        mailbox_post(w->control, &m->message);
+    }
+}
+
 /* Opening ----------------------------------------------------------------------------------- */
 
 /* pool_size bounds the links of pool_mode = session over all workers. */
@@ -163,14 +173,26 @@ static void release_size(struct pool *p, bool counted)
     }
 }
 
+/* At once, and then whenever those who wait are asked again. */
+static void ask_others_soon(struct pool *p)
+{
+    if (!deadline_is_armed(&p->worker->backends[p->backend]->again)) {
+        ask_others(p->worker, p->backend);
+    }
+}
+
 static void open_link(struct pool *p, bool own, bool counted)
 {
-    if (!credential_is_ours(p->worker, p->backend, p->identity.credential) ||
-        !claim_size(p, counted)) {
+    if (!credential_is_ours(p->worker, p->backend, p->identity.credential)) {
+        return;
+    }
+    if (!claim_size(p, counted)) {
+        ask_others_soon(p);
         return;
     }
     if (!claim_place(p)) {
         release_size(p, counted);
+        ask_others_soon(p);
         return;
     }
     struct pool_link *l = link_open(p);
@@ -454,8 +476,13 @@ void pool_kick(struct worker *w, size_t backend)
 void pool_on_kick(struct deadline *d)
 {
     struct worker_backend *wb = container_of(d, struct worker_backend, again);
-    if (!list_empty(&wb->held)) {
-        struct pooled *p = container_of(wb->held.next, struct pooled, held);
-        pool_kick(p->worker, p->session->backend->index);
+    if (list_empty(&wb->held)) {
+        return;
+    }
+    struct pooled *p = container_of(wb->held.next, struct pooled, held);
+    size_t backend = p->session->backend->index;
+    pool_kick(p->worker, backend);
+    if (p->pool != NULL && p->pool->opening == 0) {
+        ask_others(p->worker, backend);
     }
 }

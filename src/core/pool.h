@@ -174,9 +174,10 @@ extern const struct conn_ops link_ops;
 void link_data(struct pool_link *l, const char *data, size_t len);
 
 /* pool_change.c: what changes around the pools */
-void pools_reconsider(struct worker *w); /* a new topology is in force */
-void pools_adopt(struct worker *w);      /* a new configuration */
-void pools_stop(struct worker *w);       /* nobody will need them */
+void pools_reconsider(struct worker *w);            /* a new topology is in force */
+void pools_adopt(struct worker *w);                 /* a new configuration */
+void pools_stop(struct worker *w);                  /* nobody will need them */
+void pools_spare(struct worker *w, size_t backend); /* others wait for what nobody uses here */
 void pools_on_turn(struct loop *loop);
 /* uv_hrtime() in us, its low bits: looked at once in a turn. */
 uint32_t pools_now_us(struct worker *w);

@@ -110,6 +110,38 @@ void pools_adopt(struct worker *w)
     }
 }
 
+/* Others wait ------------------------------------------------------------------------------- */
+
+/* The one that was used last is the one to keep. */
+static struct pool_link *least_used(struct worker_server *ws)
+{
+    struct pool_link *best = NULL;
+    LIST_EACH(it, &ws->pool_links)
+    {
+        struct pool_link *l = container_of(it, struct pool_link, node);
+        bool unused = l->use == LINK_IDLE || (l->use == LINK_SHARED && l->pool->users == 0);
+        if (l->state == LINK_READY && unused && l->flights.count == 0 &&
+            (best == NULL || l->used_ms < best->used_ms)) {
+            best = l;
+        }
+    }
+    return best;
+}
+
+void pools_spare(struct worker *w, size_t backend)
+{
+    const struct backend_config *b = &w->config->backends[backend];
+    if (!list_empty(&w->backends[backend]->held)) {
+        return;
+    }
+    for (size_t i = 0; i < b->servers.count; i++) {
+        struct pool_link *l = least_used(w->servers[b->servers.items[i].id]);
+        if (l != NULL) {
+            link_close(l);
+        }
+    }
+}
+
 /* The end ----------------------------------------------------------------------------------- */
 
 void pools_stop(struct worker *w)

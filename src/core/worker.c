@@ -168,6 +168,13 @@ static void on_password(struct message *m, void *worker)
     free(mp);
 }
 
+static void on_spare(struct message *m, void *worker)
+{
+    struct message_spare *spare = container_of(m, struct message_spare, message);
+    pools_spare(worker, spare->backend);
+    free(spare);
+}
+
 static void on_beat(struct message *m, void *worker)
 {
     struct worker *w = worker;
@@ -179,6 +186,7 @@ const struct worker_inbox worker_inbox = {
     .topology = on_topology,
     .tls = on_tls,
     .password = on_password,
+    .spare = on_spare,
     .beat = on_beat,
     .kill = kill_sessions,
     .sessions = show_sessions,

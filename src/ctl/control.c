@@ -59,11 +59,32 @@ static void on_written(struct message *m, void *control)
     free(written);
 }
 
+void control_spare(struct control *c, size_t backend)
+{
+    for (unsigned i = 0; i < c->worker_count && !c->stopping; i++) {
+        struct message_spare *m = xcalloc(1, sizeof *m);
+        *m = (struct message_spare){.message.run = c->tell->spare, .backend = backend};
+        mailbox_post(c->workers[i].mailbox, &m->message);
+    }
+}
+
+static void on_spare(struct message *m, void *control)
+{
+    struct message_spare *spare = container_of(m, struct message_spare, message);
+    control_spare(control, spare->backend);
+    free(spare);
+}
+
 static void on_wait(struct message *m, void *control)
 {
     struct control *c = control;
     struct waiter *w = container_of(m, struct waiter, message);
-    waiting_add(c->backends[w->request.backend], w);
+    size_t backend = w->request.backend;
+    waiting_add(c->backends[backend], w);
+    if (!list_empty(&c->backends[backend]->waiters[ROUTE_PRIMARY]) &&
+        config_pools_backend(c->config, backend)) { /* idle connections of pools take places too */
+        control_spare(c, backend);
+    }
 }
 
 static void on_cancel(struct message *m, void *control)
@@ -113,6 +134,7 @@ const struct control_inbox control_inbox = {
     .ack = on_ack,
     .doubt = on_doubt,
     .freed = on_freed,
+    .spare = on_spare,
     .wait = on_wait,
     .cancel = on_cancel,
     .written = on_written,

@@ -321,4 +321,7 @@ void waiting_add(struct backend_control *b, struct waiter *w);
 void waiting_cancel(struct backend_control *b, struct waiter *w);
 void waiting_serve(struct backend_control *b);
 
+/* Workers close pooled connections of this backend that nobody uses. */
+void control_spare(struct control *c, size_t backend);
+
 #endif

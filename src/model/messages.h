@@ -22,6 +22,7 @@ struct worker_inbox {
     void (*topology)(struct message *m, void *worker); /* struct message_topology */
     void (*tls)(struct message *m, void *worker);      /* struct message_tls */
     void (*password)(struct message *m, void *worker); /* struct message_password */
+    void (*spare)(struct message *m, void *worker);    /* struct message_spare */
     void (*kill)(struct message *m, void *worker);     /* struct message_kill */
     void (*beat)(struct message *m, void *worker);     /* struct message_beat */
     void (*sessions)(struct message *m, void *worker); /* struct message_sessions */
@@ -35,6 +36,7 @@ struct control_inbox {
     void (*wait)(struct message *m, void *control);    /* struct waiter, by .message */
     void (*cancel)(struct message *m, void *control);  /* struct waiter, by .cancel */
     void (*written)(struct message *m, void *control); /* struct message_written */
+    void (*spare)(struct message *m, void *control);   /* struct message_spare */
     void (*stopped)(struct message *m, void *control); /* struct message_stop, come back */
 };
 
@@ -170,6 +172,13 @@ struct message_doubt {
 
 /* worker -> control: a place on a server was freed and somebody waits. */
 struct message_freed {
+    struct message message;
+    size_t backend;
+};
+
+/* worker -> control: clients wait for a pooled connection, and all there may be are there.
+ * control -> worker: close one of this backend that nobody uses, if nobody here waits for it. */
+struct message_spare {
     struct message message;
     size_t backend;
 };
