@@ -431,7 +431,7 @@ void pool_place(struct pool_link *l)
             link_close(l);
             return;
         }
-        if (!l->wanted_own && may_share_more(p)) {
+        if (l->leases == 0 && !l->wanted_own && may_share_more(p)) {
             share(l);
         } else {
             list_prepend(&p->idle, &l->at);
