@@ -40,7 +40,7 @@ POOL = Suite(
             ({"connections": 50, "depth": 16, "requests": 480000, "warmup": 40000},
              {"connections": 50, "depth": 16, "requests": 64000, "warmup": 8000}),
             pool="transaction", digits=3,
-            demands=(("cpu", "floor", 1.25), ("cpu", "twemproxy", 0.35), *COMMON)),
+            demands=(("cpu", "twemproxy", 0.35), *COMMON)),
         "cycle": Load(
             "connect + GET + close, 50 at once, `pool_mode = session`",
             ({"mode": "cycle", "connections": 50, "requests": 5000, "warmup": 500},

@@ -99,7 +99,8 @@ def test_all_rows_of_tls_come_out_for_every_proxy(home, proxies):
     assert row[1].endswith(" B"), row
 
 
-POOL_PROXIES = {"floor": "multiplexing floor", "haproxy": "HAProxy", "twemproxy": "twemproxy"}
+POOL_PROXIES = {"floor": "multiplexing floor", "haproxy": "HAProxy", "twemproxy": "twemproxy",
+                "router": "router"}
 
 
 def test_all_rows_of_pools_come_out_for_every_proxy(home):
@@ -107,7 +108,7 @@ def test_all_rows_of_pools_come_out_for_every_proxy(home):
                  "--only", "pipelined", "--only", "cycle", "--only", "idle")
     assert done.returncode == 0, done.stderr
     for row in ("GET, 50 clients; all CPUs", "GET, 50 clients, 16 pipelined; all on one CPU",
-                "connect + GET + close"):
+                "connect + GET + close, 50 at once, `pool_mode = session`; all CPUs"):
         direct, *others = table_of(done.stdout, row)
         assert direct[0] == "direct" and float(direct[4]) > 0, direct
         assert [cells[0] for cells in others] == list(POOL_PROXIES.values())
@@ -117,6 +118,7 @@ def test_all_rows_of_pools_come_out_for_every_proxy(home):
             assert 0 < int(p50) <= int(p99), cells
     idle = {cells[0]: cells[1:] for cells in table_of(done.stdout, "idle clients")}
     assert idle["multiplexing floor"][2] == idle["twemproxy"][2] == "1"
+    assert int(idle["router"][2]) >= 1
     assert all(cells[0].endswith(" B") for cells in idle.values())
 
 
