@@ -239,5 +239,6 @@ void pools_on_turn(struct loop *loop)
         pooled_write_all(w);
         link_flush_all(w);
     }
+    pooled_bury_all(w);
     w->turn_timed = false;
 }

@@ -44,7 +44,17 @@ void pooled_unref(struct pooled *p)
         return;
     }
     list_remove(&p->touched);
-    free(p);
+    list_remove(&p->held);
+    list_append(&p->worker->pooled_gone, &p->held);
+}
+
+void pooled_bury_all(struct worker *w)
+{
+    while (!list_empty(&w->pooled_gone)) {
+        struct pooled *p = container_of(w->pooled_gone.next, struct pooled, held);
+        list_remove(&p->held);
+        free(p);
+    }
 }
 
 static void free_bytes(struct pooled *p)

@@ -102,12 +102,14 @@ void pooled_client_eof(struct session *s);
 void pooled_client_drained(struct session *s);
 void pooled_late(struct session *s); /* it waited for queue_timeout */
 void pooled_leave(struct pooled *p); /* its session ends */
+/* At the end of a turn: those that are gone. Until then whoever is in the midst of one may look. */
+void pooled_bury_all(struct worker *w);
 
 /* Between the files of a pooled client ------------------------------------------------------- */
 
 /* pooled.c */
 void pooled_advance(struct pooled *p);            /* sends what can be sent */
-void pooled_unref(struct pooled *p);              /* frees it when nothing refers to it any more */
+void pooled_unref(struct pooled *p);              /* it goes when nothing refers to it any more */
 void pooled_forget(struct pooled *p, size_t len); /* the first bytes that it keeps are done with */
 void pooled_hold(struct pooled *p);               /* waits to be asked again */
 void pooled_unhold(struct pooled *p);

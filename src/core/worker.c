@@ -9,6 +9,7 @@
 #include "core/listeners.h"
 #include "core/parts.h"
 #include "core/pool.h"
+#include "core/pooled.h"
 #include "core/session.h"
 #include "core/show_sessions.h"
 #include "model/secret.h"
@@ -212,6 +213,7 @@ static void init_deadlines(struct worker *w)
 
 static void release(struct worker *w)
 {
+    pooled_bury_all(w);
     parts_release(w);
     topology_unref(w->topology);
 }
@@ -237,6 +239,7 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
     list_init(&w->cancelling);
     list_init(&w->pool_dirty);
     list_init(&w->touched);
+    list_init(&w->pooled_gone);
     list_init(&w->credentials);
     uv_random(NULL, NULL, w->credential_key, sizeof w->credential_key, 0, NULL);
     int rc = loop_init(&w->loop, w);

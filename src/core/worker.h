@@ -98,6 +98,7 @@ struct worker {
     unsigned cancels_open;
     struct list pool_dirty;  /* struct pool_link.dirty */
     struct list touched;     /* struct pooled.touched */
+    struct list pooled_gone; /* struct pooled.held: freed at the end of the turn */
     struct list credentials; /* struct credential.node */
     size_t links;            /* struct pool_link, those too that are closing */
     bool kicked;             /* some worker_backend is */
