@@ -8,6 +8,9 @@ enum turn pooled_answer_reset(struct pooled *p)
     if (p->flying > 0) {
         return TURN_WAIT;
     }
+    if (p->request.argc != 1) {
+        return pooled_answer_self(p, "-ERR wrong number of arguments for 'reset' command\r\n");
+    }
     pooled_reset(p);
     return pooled_answer_self(p, "+RESET\r\n");
 }
