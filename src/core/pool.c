@@ -274,18 +274,18 @@ static bool any_of_user(const struct pool *p, bool shared)
 }
 
 /* The clients of a user whose password the router does not know brought what links there are. */
-static enum pool_answer do_without(struct pool *p, bool own)
+static enum pool_answer do_without(struct pool *p, bool for_long)
 {
     if (credential_is_ours(p->worker, p->backend, p->identity.credential)) {
         return POOL_LATER;
     }
     struct pool_link *l = p->opening == 0 ? find_unused(p, true) : NULL;
     if (l != NULL) {
-        l->wanted_own = own;
+        l->wanted_own = for_long;
         link_prepare(l, p);
         return POOL_LATER;
     }
-    return any_of_user(p, !own) ? POOL_LATER : POOL_NEVER;
+    return any_of_user(p, !for_long) ? POOL_LATER : POOL_NEVER;
 }
 
 /* Shared ------------------------------------------------------------------------------------ */
@@ -349,11 +349,12 @@ static void lend(struct pool_link *l, struct pooled *to)
     metric_add(&backend[BACKEND_POOL_REUSED], l->leases > 1 || l->commands > 0);
 }
 
-/* Of a user that we cannot log in as, one of several shared links may be taken. */
-static struct pool_link *take_shared(struct pool *p)
+/* Of a user that we cannot log in as, one of several shared links may be taken; for a moment also
+ * the last one. */
+static struct pool_link *take_shared(struct pool *p, bool brief)
 {
     struct pool_link *l = least_busy(p);
-    if (l == NULL || l->flights.count > 0 || p->shared_count < 2 ||
+    if (l == NULL || l->flights.count > 0 || p->shared_count < (brief ? 1 : 2) ||
         credential_is_ours(p->worker, p->backend, p->identity.credential)) {
         return NULL;
     }
@@ -362,10 +363,10 @@ static struct pool_link *take_shared(struct pool *p)
     return l;
 }
 
-enum pool_answer pool_lend(struct pool *p, struct pooled *to, struct pool_link **link)
+enum pool_answer pool_lend(struct pool *p, struct pooled *to, bool brief, struct pool_link **link)
 {
-    struct pool_link *l =
-        list_empty(&p->idle) ? take_shared(p) : container_of(p->idle.next, struct pool_link, at);
+    struct pool_link *l = list_empty(&p->idle) ? take_shared(p, brief)
+                                               : container_of(p->idle.next, struct pool_link, at);
     if (l != NULL) {
         lend(l, to);
         *link = l;
@@ -382,29 +383,32 @@ enum pool_answer pool_lend(struct pool *p, struct pooled *to, struct pool_link *
     if (p->opening <= waiting) {
         open_link(p, true, to->session_mode);
     }
-    return p->opening > 0 ? POOL_LATER : do_without(p, true);
+    return p->opening > 0 ? POOL_LATER : do_without(p, !brief);
 }
 
 struct pool_link *pool_find_login(struct worker *w, size_t backend, size_t server,
                                   const struct credential *c, uint8_t resp)
 {
     size_t id = w->config->backends[backend].servers.items[server].id;
-    bool ours = credential_is_ours(w, backend, c);
-    struct pool_link *found = NULL;
-    bool spare = ours;
+    struct pool_link *shared = NULL;
+    struct pool_link *idle = NULL;
     LIST_EACH(it, &w->servers[id]->pool_links)
     {
         struct pool_link *l = container_of(it, struct pool_link, node);
-        if (l->state != LINK_READY || l->pool->identity.credential != c) {
-            continue;
-        }
-        spare = spare || l->use == LINK_IDLE;
-        if (l->use == LINK_SHARED && !link_is_full(l) &&
-            (resp == 0 || l->pool->identity.resp == resp)) {
-            found = l;
+        bool fits = l->state == LINK_READY && l->pool->identity.credential == c &&
+                    (resp == 0 || l->pool->identity.resp == resp);
+        if (fits && l->use == LINK_SHARED && !link_is_full(l)) {
+            shared = l;
+        } else if (fits && l->use == LINK_IDLE) {
+            idle = l;
         }
     }
-    return spare ? found : NULL; /* so that there is one more for who needs one alone */
+    if (shared == NULL && idle != NULL) {
+        share(idle);
+        return idle;
+    }
+    /* Of others than us there is one more, for who needs one alone. */
+    return idle != NULL || credential_is_ours(w, backend, c) ? shared : NULL;
 }
 
 struct pool_link *pool_find_ready(struct worker *w, size_t backend, size_t server,
@@ -412,6 +416,10 @@ struct pool_link *pool_find_ready(struct worker *w, size_t backend, size_t serve
 {
     struct pool *p = pool_get(w, backend, server, id);
     struct pool_link *l = p != NULL ? least_busy(p) : NULL;
+    if (l == NULL && p != NULL && !list_empty(&p->idle)) {
+        l = container_of(p->idle.next, struct pool_link, at);
+        share(l);
+    }
     if (p != NULL) {
         pool_maybe_free(p);
     }

@@ -124,7 +124,8 @@ struct pool *pool_get(struct worker *w, size_t backend, size_t server, const str
 void pool_leave(struct pool *p); /* a user gives its pointer up; NULL is fine */
 void pool_maybe_free(struct pool *p);
 enum pool_answer pool_share(struct pool *p, struct pool_link **link);
-enum pool_answer pool_lend(struct pool *p, struct pooled *to, struct pool_link **link);
+/* `brief`: it comes back soon, by itself. */
+enum pool_answer pool_lend(struct pool *p, struct pooled *to, bool brief, struct pool_link **link);
 /* A ready link to this server on which this user may be judged again; NULL: none. */
 struct pool_link *pool_find_login(struct worker *w, size_t backend, size_t server,
                                   const struct credential *c, uint8_t resp);

@@ -247,6 +247,9 @@ static void end_of_read(struct pool_link *l)
         l->carry_room = 0;
     }
     l->used_ms = loop_now_ms(&w->loop);
+    if (l->flights.count == 0 && !list_empty(&w->backends[l->pool->backend]->held)) {
+        pool_kick(w, l->pool->backend); /* somebody may wait for it to be free */
+    }
     bool needless = l->doomed || (l->use == LINK_SHARED && link_is_old(l));
     if (needless && l->flights.count == 0) {
         link_close(l);
