@@ -143,6 +143,14 @@ void pool_kick(struct worker *w, size_t backend);
 void pool_on_kick(struct deadline *d);
 bool identity_is(const struct identity *a, const struct identity *b);
 
+/* pool_open.c */
+/* Opens one, if there may be one more; `counted` against pool_size. */
+void pool_open_link(struct pool *p, bool own, bool counted);
+bool pool_may_share_more(const struct pool *p);
+bool pool_make_room(struct pool *p); /* a link of another identity that nobody uses is closed */
+enum pool_answer pool_do_without(struct pool *p, bool for_long);
+void pool_ask_others(struct worker *w, size_t backend);
+
 /* pool_prepare.c */
 /* Asks for what makes it `to`; `now` is what it is. False: out of memory. */
 bool link_ask_steps(struct pool_link *l, const struct identity *now, const struct identity *to);
