@@ -385,6 +385,21 @@ void pooled_advance(struct pooled *p)
 
 /* The client's socket ------------------------------------------------------------------------ */
 
+/* A long command turns out to be none. Its server is not told the rest, nor asked what it thinks. */
+static void spoil(struct pooled *p, const char *why)
+{
+    struct pool_link *l = p->link;
+    if (p->flying > 1) { /* answers to others before it are on their way, and will be lost */
+        session_kill(p->session, END_CLIENT);
+        return;
+    }
+    p->link = NULL;
+    p->streaming = false;
+    link_close(l);
+    p->nonsense = why;
+    refuse_nonsense(p, why);
+}
+
 /* A long command goes on. What is left over of `data` begins the next one. */
 static size_t stream_on(struct pooled *p, const char *data, size_t len)
 {
@@ -392,8 +407,12 @@ static size_t stream_on(struct pooled *p, const char *data, size_t len)
     const char *why = "";
     enum redis_scan scan = redis_request_feed(&p->request, data, len, &used, &why);
     size_t taken = scan == REDIS_MORE ? len : used;
-    if (scan == REDIS_BAD || !link_send(p->link, data, taken)) {
-        session_kill(p->session, END_CLIENT);
+    if (scan == REDIS_BAD) {
+        spoil(p, why);
+        return len;
+    }
+    if (!link_send(p->link, data, taken)) {
+        session_kill(p->session, END_MEMORY);
         return len;
     }
     if (scan == REDIS_WHOLE) {
@@ -446,13 +465,28 @@ void pooled_client_data(struct session *s, const char *data, size_t len)
     }
 }
 
+/* Something is in flight that may never be answered. */
+static bool may_wait_forever(const struct pooled *p)
+{
+    const struct pool_link *l = p->link;
+    bool waits = (p->pins & (PIN_SUBSCRIBE | PIN_RAW)) != 0;
+    if (l == NULL || l->use != LINK_LENT) {
+        return waits;
+    }
+    for (uint32_t i = 0; i < l->flights.count && !waits; i++) {
+        const struct flight *f = flights_at(&l->flights, i);
+        waits = f->client == p && (f->flags & FLIGHT_QUEUED) == 0 &&
+                (f->kind == REDIS_BLOCKS || f->kind == REDIS_WAITS || f->kind == REDIS_OWN);
+    }
+    return waits;
+}
+
 /* A server throws away what it has not answered when it sees the end of a connection. We answer
  * what was sent whole; but nobody waits for what may never come. */
 void pooled_client_eof(struct session *s)
 {
     struct pooled *p = s->pooled;
-    uint16_t forever = PIN_BLOCKING | PIN_WAIT | PIN_SUBSCRIBE | PIN_RAW;
-    if (p->streaming || (p->pins & forever) != 0) {
+    if (p->streaming || may_wait_forever(p)) {
         session_close(s, END_DONE);
     } else {
         pooled_advance(p);

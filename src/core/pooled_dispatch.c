@@ -288,9 +288,30 @@ static void judge(struct pooled *p, size_t server)
     p->known = v.known;
 }
 
+/* Nobody is there any more to hear what it would wait for: a server would have let such a client
+ * go in the midst of it, and what it were given would be lost. */
+static bool is_left(const struct pooled *p)
+{
+    bool waits = p->kind == REDIS_BLOCKS || p->kind == REDIS_WAITS || p->kind == REDIS_OWN ||
+                 p->kind == REDIS_SUBSCRIBE || p->kind == REDIS_RAW;
+    return waits && !p->multi_sent && p->session->client.eof;
+}
+
+static enum turn leave_it(struct pooled *p)
+{
+    if (p->flying > 0) {
+        return TURN_WAIT;
+    }
+    session_close(p->session, END_DONE);
+    return TURN_DONE;
+}
+
 static enum turn dispatch_alone(struct pooled *p)
 {
     judge(p, p->link->pool->server);
+    if (UNLIKELY(is_left(p))) {
+        return leave_it(p);
+    }
     switch ((enum redis_kind)p->kind) {
     case REDIS_QUIT:
         return pooled_answer_quit(p);
@@ -403,6 +424,9 @@ static enum turn dispatch_shared(struct pooled *p)
         return turn;
     }
     judge(p, (size_t)server);
+    if (UNLIKELY(is_left(p))) {
+        return leave_it(p);
+    }
     if (!p->known) {
         turn = ask_what_it_is(p, (size_t)server);
         if (turn != TURN_GO) {
