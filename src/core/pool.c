@@ -75,6 +75,9 @@ static void share(struct pool_link *l)
     if (server_of(l->pool)->shared_links >= SHARED_MAX) {
         pool_make_room(l->pool);
     }
+    if (l->reset_due) {
+        link_reset_first(l);
+    }
     list_remove(&l->at);
     link_arm(l, &l->worker->backends[l->pool->backend]->link_idle);
     l->use = LINK_SHARED;
@@ -148,6 +151,9 @@ enum pool_answer pool_lend(struct pool *p, struct pooled *to, bool brief, struct
 {
     struct pool_link *l = list_empty(&p->idle) ? take_shared(p, brief)
                                                : container_of(p->idle.next, struct pool_link, at);
+    if (l != NULL && l->reset_due && !link_reset_first(l)) {
+        return POOL_LATER;
+    }
     if (l != NULL) {
         lend(l, to);
         *link = l;

@@ -106,6 +106,8 @@ struct pool_link {
     bool passed;     /* bytes of the reply that is coming in were passed on */
     bool raw;        /* all bytes pass unseen, until its end */
     bool writes;     /* clients that may only be on the primary use it, or did */
+    bool reset_due;  /* nothing was left behind, as far as is known: RESET goes before the next
+                      * command all the same */
     bool doomed;     /* its server is no primary any more: only refusals count */
     bool tainted;    /* it is not certain that RESET brings it back */
     bool counted;    /* against pool_size, in shared_server.pooled */
@@ -156,7 +158,8 @@ void pool_ask_others(struct worker *w, size_t backend);
 bool link_ask_steps(struct pool_link *l, const struct identity *now, const struct identity *to);
 /* Changes database or protocol of an idle link of the same user. */
 void link_prepare(struct pool_link *l, struct pool *to);
-void link_clean(struct pool_link *l); /* RESET */
+void link_clean(struct pool_link *l);       /* RESET */
+bool link_reset_first(struct pool_link *l); /* with the next command. False: out of memory */
 
 /* pool_link.c */
 struct pool_link *link_open(struct pool *p); /* its place is claimed; NULL: out of memory */

@@ -93,6 +93,13 @@ void link_prepare(struct pool_link *l, struct pool *to)
     }
 }
 
+bool link_reset_first(struct pool_link *l)
+{
+    const char *words[] = {"RESET"};
+    l->reset_due = false;
+    return server_of(l)->no_reset || ask(l, STEP_RESET, words, 1);
+}
+
 void link_clean(struct pool_link *l)
 {
     const char *words[] = {"RESET"};

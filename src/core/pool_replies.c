@@ -119,6 +119,9 @@ static void on_step(struct pool_link *l, enum flight_step step, const char *text
         break;
     case STEP_RESET:
         ws->no_reset = failed;
+        if (l->state == LINK_READY) { /* it was clean before */
+            break;
+        }
         if (failed) {
             link_close(l);
             return;

@@ -111,7 +111,9 @@ static void leave_link(struct pooled *p)
         if (l->clogged_by == p) {
             link_unclog(l);
         }
-        pool_give_back(l, p->pins == 0);
+        bool clean = p->pins == 0 || (p->session_mode && !p->stateful);
+        l->reset_due = clean && p->session_mode;
+        pool_give_back(l, clean);
     } else {
         link_close(l);
     }
@@ -378,7 +380,9 @@ void pooled_advance(struct pooled *p)
     }
     pace(p);
     if (is_over(p)) {
-        conn_finish(&p->session->client);
+        if (conn_is_secured(&p->session->client)) {
+            conn_finish(&p->session->client);
+        }
         session_close(p->session, END_DONE);
     }
 }

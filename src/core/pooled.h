@@ -82,6 +82,7 @@ struct pooled {
     bool queued;     /* it is counted among those who wait, and its deadline runs */
     bool split;      /* route = split */
     bool session_mode;
+    bool stateful;          /* it has sent what may have left something behind on its link */
     bool waits;             /* it is in worker_backend.held */
     bool holding;           /* what is in flight comes back, to be sent again */
     bool multi_lost;        /* with its server: what follows up to EXEC is not carried out */

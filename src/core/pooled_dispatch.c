@@ -102,6 +102,7 @@ enum turn pooled_stream(struct pooled *p)
     if (v.kind != REDIS_PLAIN && !p->session_mode) {
         pooled_pin(p, PIN_STATE);
     }
+    p->stateful = p->stateful || !v.known || v.kind != REDIS_PLAIN;
     p->kind = REDIS_PLAIN;
     p->access = REDIS_WRITES;
     p->secret = v.secret;
@@ -312,6 +313,7 @@ static enum turn dispatch_alone(struct pooled *p)
     if (UNLIKELY(is_left(p))) {
         return leave_it(p);
     }
+    p->stateful = p->stateful || !p->known || p->kind > REDIS_CURSOR;
     switch ((enum redis_kind)p->kind) {
     case REDIS_QUIT:
         return pooled_answer_quit(p);
