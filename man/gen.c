@@ -23,10 +23,13 @@ static void print_metrics(const struct metric_words *words, size_t count)
 {
     puts(".Bl -tag -width Ds");
     for (size_t i = 0; i < count; i++) {
-        if (words[i].kind == METRIC_HOLE) {
+        if (words[i].kind == METRIC_HOLE || words[i].help == NULL) {
             continue;
         }
         printf(".It %s", words[i].prometheus);
+        if (words[i].label != NULL) {
+            printf("{%s}", words[i].label);
+        }
         if (words[i].json != NULL) {
             printf(" Pq Va %s", words[i].json);
         }

@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -114,6 +115,20 @@ void text_add_json(struct text *t, const char *s)
         }
     }
     text_add_bytes(t, "\"", 1);
+}
+
+void text_add_duration(struct text *t, uint64_t ms)
+{
+    uint64_t s = ms / 1000;
+    if (s >= 86400) {
+        text_add(t, "%" PRIu64 "d%02uh", s / 86400, (unsigned)(s / 3600 % 24));
+    } else if (s >= 3600) {
+        text_add(t, "%uh%02um", (unsigned)(s / 3600), (unsigned)(s / 60 % 60));
+    } else if (s >= 60) {
+        text_add(t, "%um%02us", (unsigned)(s / 60), (unsigned)(s % 60));
+    } else {
+        text_add(t, "%us", (unsigned)s);
+    }
 }
 
 void text_free(struct text *t)

@@ -4,6 +4,7 @@
 #define ROUTER_BASE_TEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/macros.h"
 
@@ -19,6 +20,8 @@ void text_add_bytes(struct text *t, const void *bytes, size_t len);
 void text_add_json(struct text *t, const char *s);
 /* As "%lld" would, but in a tenth of the time: pages have thousands of numbers. */
 void text_add_number(struct text *t, long long number);
+/* "12s", "3m05s", "2h07m", "4d11h". */
+void text_add_duration(struct text *t, uint64_t ms);
 void text_free(struct text *t);
 
 /* Length of the well-formed UTF-8 sequence at `s` (RFC 3629, section 4), 0 if there is none. `s`

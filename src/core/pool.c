@@ -7,7 +7,7 @@
 
 #include "base/macros.h"
 #include "core/credential.h"
-#include "core/pooled.h"
+#include "core/pool_seen.h"
 #include "core/session.h"
 #include "net/mailbox.h"
 
@@ -84,6 +84,7 @@ static void share(struct pool_link *l)
     list_append(&l->pool->shared, &l->at);
     l->pool->shared_count++;
     server_of(l->pool)->shared_links++;
+    link_seen(l);
 }
 
 static struct pool_link *least_busy(struct pool *p)
@@ -131,6 +132,7 @@ static void lend(struct pool_link *l, struct pooled *to)
     _Atomic uint64_t *backend = l->worker->metrics.backends[l->pool->backend]->at;
     metric_add(&backend[BACKEND_POOL_LEASES], 1);
     metric_add(&backend[BACKEND_POOL_REUSED], l->leases > 1 || l->commands > 0);
+    link_seen(l);
 }
 
 /* Of a user that we cannot log in as, one of several shared links may be taken; for a moment also
@@ -234,6 +236,7 @@ void pool_place(struct pool_link *l)
         }
     }
     l->wanted_own = false;
+    link_seen(l);
     pool_kick(l->worker, p->backend);
 }
 

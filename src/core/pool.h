@@ -31,7 +31,8 @@ struct worker;
 #define LINK_STALL_MS  1000         /* a client that does not read may be in the way of others */
 #define LINK_DOOM_MS   250          /* a server that lost its role may refuse what is in flight */
 #define POOL_RETRY_MS  100          /* after a server said that it cannot now */
-#define POOL_SHARED    2            /* pool_size = auto */
+#define LINK_UNSEEN    UINT16_MAX
+#define POOL_SHARED    2 /* pool_size = auto */
 
 struct identity {
     struct credential *credential; /* ref; NULL = nobody */
@@ -101,17 +102,19 @@ struct pool_link {
     uint64_t used_ms;
     uint64_t leases;
     uint64_t commands;
-    uint8_t state;   /* enum link_state */
-    uint8_t use;     /* enum link_use */
-    bool passed;     /* bytes of the reply that is coming in were passed on */
-    bool raw;        /* all bytes pass unseen, until its end */
-    bool writes;     /* clients that may only be on the primary use it, or did */
-    bool reset_due;  /* nothing was left behind, as far as is known: RESET goes before the next
-                      * command all the same */
-    bool doomed;     /* its server is no primary any more: only refusals count */
-    bool tainted;    /* it is not certain that RESET brings it back */
-    bool counted;    /* against pool_size, in shared_server.pooled */
-    bool wanted_own; /* it was opened for somebody who wants one alone */
+    uint32_t number;  /* of the worker's links, from 1 on: how it is known outside */
+    uint16_t seen_as; /* enum server_metric: the gauge that counts it; LINK_UNSEEN = none yet */
+    uint8_t state;    /* enum link_state */
+    uint8_t use;      /* enum link_use */
+    bool passed;      /* bytes of the reply that is coming in were passed on */
+    bool raw;         /* all bytes pass unseen, until its end */
+    bool writes;      /* clients that may only be on the primary use it, or did */
+    bool reset_due;   /* nothing was left behind, as far as is known: RESET goes before the next
+                       * command all the same */
+    bool doomed;      /* its server is no primary any more: only refusals count */
+    bool tainted;     /* it is not certain that RESET brings it back */
+    bool counted;     /* against pool_size, in shared_server.pooled */
+    bool wanted_own;  /* it was opened for somebody who wants one alone */
 };
 
 enum pool_answer {

@@ -213,6 +213,7 @@ static void ask_all(struct worker *w, size_t backend)
 uint32_t pools_now_us(struct worker *w)
 {
     if (!w->turn_timed) {
+        w->turn_us = (uint32_t)(uv_hrtime() / 1000);
         w->turn_timed = true;
     }
     return w->turn_us;
@@ -233,7 +234,6 @@ void pools_on_turn(struct loop *loop)
 {
     struct worker *w = container_of(loop, struct worker, loop);
     while (w->kicked || !list_empty(&w->touched) || !list_empty(&w->pool_dirty)) {
-        w->turn_us = (uint32_t)(uv_hrtime() / 1000);
         pooled_write_all(w);
         ask_kicked(w);
         pooled_write_all(w);

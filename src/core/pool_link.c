@@ -12,7 +12,7 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/credential.h"
-#include "core/pooled.h"
+#include "core/pool_seen.h"
 #include "core/session.h"
 #include "core/upstream.h"
 
@@ -109,7 +109,7 @@ struct flight *link_fly(struct pool_link *l, struct pooled *client)
     struct flight *f = flights_add(&l->flights);
     if (f != NULL) {
         *f = (struct flight){.client = client, .flags = client == NULL ? FLIGHT_OURS : 0};
-        l->commands++;
+        l->commands += client != NULL;
     }
     return f;
 }
@@ -252,6 +252,8 @@ static void init(struct pool_link *l, struct pool *p)
         .config = config,
         .counters = w->metrics.servers[config->id],
         .since_ms = loop_now_ms(&w->loop),
+        .number = ++w->link_numbers,
+        .seen_as = LINK_UNSEEN,
     };
     list_init(&l->at);
     list_init(&l->dirty);
@@ -262,6 +264,7 @@ static void init(struct pool_link *l, struct pool *p)
     p->opening++;
     metric_add(&w->metrics.backends[p->backend]->at[BACKEND_POOL_OPENED], 1);
     metric_add(&l->counters->at[SERVER_CONNECTS], 1);
+    link_seen(l);
 }
 
 struct pool_link *link_open(struct pool *p)
@@ -308,6 +311,8 @@ static void detach(struct pool_link *l)
     list_remove(&l->dirty);
     list_remove(&l->node);
     l->state = LINK_CLOSED;
+    link_seen(l);
+    show_pool_forget(l);
     if (list_empty(&ws->pool_links)) { /* another process may stand there the next time */
         ws->catalog_asked = false;
     }

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/pool.h"
+#include "core/pool_seen.h"
 #include "core/session.h"
 
 static struct worker_server *server_of(const struct pool_link *l)
@@ -82,6 +82,7 @@ void link_prepare(struct pool_link *l, struct pool *to)
     link_arm(l, &backend_of(l)->link_connect);
     l->use = LINK_NEW;
     l->state = LINK_PREPARE;
+    link_seen(l);
     to->links++;
     to->opening++;
     l->pool = to;
@@ -111,6 +112,7 @@ void link_clean(struct pool_link *l)
     }
     l->state = LINK_CLEAN;
     l->use = LINK_NEW;
+    link_seen(l);
     l->tainted = false;
     l->lessee = NULL;
     link_arm(l, &backend_of(l)->link_connect);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "core/account.h"
 #include "core/credential.h"
+#include "core/pool_seen.h"
 #include "core/session.h"
 #include "proto/redis_channels.h"
 
@@ -33,6 +34,7 @@ bool pooled_begin(struct session *s)
     list_init(&p->held);
     list_init(&p->touched);
     s->pooled = p;
+    pooled_seen_come(p);
     session_set(s, SESSION_POOLED);
     session_arm(s, &s->worker->frontends[s->frontend->index]->idle);
     return true;
@@ -127,6 +129,7 @@ void pooled_leave(struct pooled *p)
         pooled_served(p);
     }
     leave_link(p);
+    pooled_seen_gone(p);
     p->session->pooled = NULL;
     p->session = NULL;
     release(p);
@@ -378,6 +381,7 @@ void pooled_advance(struct pooled *p)
     if (p->session == NULL) {
         return;
     }
+    pooled_seen(p);
     pace(p);
     if (is_over(p)) {
         if (conn_is_secured(&p->session->client)) {

@@ -71,6 +71,7 @@ struct pooled {
     unsigned flying;
     uint32_t refuse_until; /* commands up to there waited too long */
     uint16_t pins;         /* enum pin */
+    uint16_t seen_as;      /* what of it is counted, see core/pool_seen.h */
     uint8_t kind;          /* of the command at `sent`, once it is whole */
     uint8_t access;
     bool whole; /* it is, and those are known */

@@ -8,7 +8,7 @@
 #include "core/kill.h"
 #include "core/listeners.h"
 #include "core/parts.h"
-#include "core/pool.h"
+#include "core/pool_seen.h"
 #include "core/pooled.h"
 #include "core/session.h"
 #include "core/show_sessions.h"
@@ -191,6 +191,7 @@ const struct worker_inbox worker_inbox = {
     .beat = on_beat,
     .kill = kill_sessions,
     .sessions = show_sessions,
+    .pool = show_pool,
     .stop = on_stop,
 };
 

@@ -5,6 +5,7 @@
 #include "ctl/command.h"
 #include "ctl/command_names.h"
 #include "ctl/control.h"
+#include "ctl/list_pool.h"
 #include "ctl/stats_view.h"
 #include "proto/proto.h"
 
@@ -129,28 +130,6 @@ static void add_waiting(const struct control *c, size_t backend, struct text *ou
              c->backends[backend]->paused_by_hand ? "yes" : "no");
 }
 
-static void add_pool(const struct control *c, size_t backend, struct text *out)
-{
-    const struct backend_config *b = &c->config->backends[backend];
-    for (size_t i = 0; i < b->servers.count; i++) {
-        const struct server_config *s = &b->servers.items[i];
-        const struct shared_server *shared = c->shared->servers[s->id];
-        if (s->gone) {
-            continue;
-        }
-        unsigned used = count(&shared->connections);
-        text_add(out, "%s/%s: used=%u limit=", b->name, s->name, used);
-        if (s->max_connections > 0) {
-            unsigned left = used < s->max_connections ? s->max_connections - used : 0;
-            text_add(out, "%u free=%u", s->max_connections, left);
-        } else {
-            text_add(out, "none free=any");
-        }
-        text_add(out, " settling=%u idle=0 waiting=%u\n", count(&shared->settling),
-                 count(&c->shared->backends[backend]->waiting[ROUTE_AUTO]));
-    }
-}
-
 static void each_backend(struct command_call *call,
                          void (*add)(const struct control *c, size_t backend, struct text *out))
 {
@@ -173,16 +152,29 @@ static void run_waiting(struct command_call *call)
 
 static void run_pool(struct command_call *call)
 {
-    each_backend(call, add_pool);
+    size_t only = SIZE_MAX;
+    bool json = call->count > 0 && strcmp(call->words[0], "json") == 0;
+    call->words += json;
+    call->count -= json;
+    if (command_only_backend(call, &only)) {
+        list_pool(call, only, json);
+    }
 }
 
 /* clang-format off */
 const struct command command_topology[] = {
     {"show backend", "", CONTROL_USER, false, "list backends in the current running config", "",
      run_backend},
-    {"show pool", "[<backend>]", CONTROL_USER, false,
-     "show the connections to servers against their caps",
-     "Connections are not pooled: each session has one of its own, so idle is always 0.",
+    {"show pool", "[json] [<backend>]", CONTROL_USER, false,
+     "show the connections to servers, and which of them clients share",
+     "Where there is a pool_mode: how many clients and connections the backend has, and what was "
+     "counted of its commands; for each reason to have a connection of one's own how many clients "
+     "have it now, and since when the one that has it longest. Of each server the connections in "
+     "use against its cap. Then each pooled connection, up to 4096 of them: its address, as the "
+     "server knows it (CLIENT LIST), who is logged in there, the database, the version of the "
+     "protocol; whether it is shared, lent to a client, idle or opening; why that client has it, "
+     "how many commands it was sent, how many of them it has not answered, and the session. "
+     "Connections are listed to operators only.",
      run_pool},
     {"show topology", "[<backend>]", CONTROL_USER, false, "show who is what and why, for people",
      "", run_topology},

@@ -253,7 +253,7 @@ int control_init(struct control *c, const struct control_setup *setup)
     for (unsigned i = 0; i < c->worker_count; i++) {
         metrics_init(&c->workers[i].metrics, config);
     }
-    list_init(&c->listings);
+    list_init(&c->rounds);
     int rc = c->published == NULL ? UV_ENOMEM : uv_mutex_init(&c->config_lock);
     rc = rc == 0 ? loop_init(&c->loop, c) : rc;
     for (size_t i = 0; i < config->backend_count && rc == 0; i++) {

@@ -186,7 +186,7 @@ struct control {
     struct names *names;             /* owned */
     struct admin *admin;             /* owned; NULL if off */
     struct control_sockets *sockets; /* borrowed */
-    struct list listings;            /* of sessions, see list_sessions.c */
+    struct list rounds;              /* struct round.node: questions to all workers */
     uint64_t stamp;                  /* counts questions and answers of probes */
     uint64_t started_ms;             /* loop time */
     struct reporter *reporter;       /* owned; NULL if no service manager listens */

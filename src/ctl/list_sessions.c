@@ -8,36 +8,19 @@
 #include "base/mem.h"
 #include "ctl/command.h"
 #include "ctl/control.h"
-#include "net/mailbox.h"
+#include "ctl/round.h"
 #include "proto/proto.h"
 
 /* One list, from the command to its answer. */
 struct listing {
-    struct list node; /* in control.listings: the first one is being made */
-    struct control *control;
-    struct command_ticket *ticket;
-    struct message_sessions message; /* at home, or at `worker` */
-    unsigned worker;
+    struct round round;
+    struct message_sessions message;
     bool whole;
     size_t left_out;
     struct text out;
 };
 
 /* Rows -------------------------------------------------------------------------------------- */
-
-static void add_duration(struct text *out, uint64_t ms)
-{
-    uint64_t s = ms / 1000;
-    if (s >= 86400) {
-        text_add(out, "%" PRIu64 "d%02uh", s / 86400, (unsigned)(s / 3600 % 24));
-    } else if (s >= 3600) {
-        text_add(out, "%uh%02um", (unsigned)(s / 3600), (unsigned)(s / 60 % 60));
-    } else if (s >= 60) {
-        text_add(out, "%um%02us", (unsigned)(s / 60), (unsigned)(s % 60));
-    } else {
-        text_add(out, "%us", (unsigned)s);
-    }
-}
 
 static const char *proto_of(const struct session_row *row)
 {
@@ -75,16 +58,16 @@ static const char *tls_of(const struct session_row *row)
 /* In HAProxy's order; what stands between its age and its exp is its own business. */
 static void add_row(const struct listing *l, const struct session_row *row, struct text *out)
 {
-    const struct control *c = l->control;
+    const struct control *c = l->round.control;
     char source[ADDRESS_TEXT_MAX];
     text_add(out, "0x%" PRIx64 ": proto=%s src=%s fe=%s be=%s srv=%s ts=00 epoch=0 age=", row->id,
              proto_of(row), source_of(row, source), c->config->frontends[row->frontend].name,
              c->config->backends[row->backend].name, server_of(c, row));
-    add_duration(out, row->age_ms);
+    text_add_duration(out, row->age_ms);
     text_add(out, " state=%s in=%" PRIu64 " out=%" PRIu64 " tls=%s held=%s exp=", row->state,
              row->bytes_in, row->bytes_out, tls_of(row), row->held ? "yes" : "no");
     if (row->expires) {
-        add_duration(out, row->expires_ms);
+        text_add_duration(out, row->expires_ms);
     }
     text_add(out, " rc=%u\n", row->retries);
 }
@@ -108,7 +91,7 @@ static void add_whole_row(const struct listing *l, const struct session_row *row
         [ROUTE_AUTO] = "auto", [ROUTE_PRIMARY] = "primary", [ROUTE_REPLICA] = "replica",
         [ROUTE_ANY] = "any",   [ROUTE_SPLIT] = "split",
     };
-    const struct config *config = l->control->config;
+    const struct config *config = l->round.control->config;
     const struct backend_config *b = &config->backends[row->backend];
     char source[ADDRESS_TEXT_MAX];
     text_add(out, "0x%" PRIx64 ": ", row->id);
@@ -116,16 +99,16 @@ static void add_whole_row(const struct listing *l, const struct session_row *row
     text_add(out, " proto=%s source=%s\n", proto_of(row), source_of(row, source));
     text_add(out, "  frontend=%s (route=%s)\n  backend=%s (protocol=%s)\n  server=%s",
              config->frontends[row->frontend].name, routes[row->route], b->name, b->protocol->name,
-             server_of(l->control, row));
+             server_of(l->round.control, row));
     if (row->server < b->servers.count) {
         text_add(out, " (addr=%s)", b->servers.items[row->server].address_text);
     }
     text_add(out, "\n  state=%s held=%s tls=%s age=", row->state, row->held ? "yes" : "no",
              tls_of(row));
-    add_duration(out, row->age_ms);
+    text_add_duration(out, row->age_ms);
     text_add(out, " exp=");
     if (row->expires) {
-        add_duration(out, row->expires_ms);
+        text_add_duration(out, row->expires_ms);
     }
     text_add(out, "\n  queue=%u.%03ums connect=%u.%03ums conn_retries=%u\n", row->queue_us / 1000,
              row->queue_us % 1000, row->connect_us / 1000, row->connect_us % 1000, row->retries);
@@ -135,44 +118,18 @@ static void add_whole_row(const struct listing *l, const struct session_row *row
 
 /* Asking ------------------------------------------------------------------------------------ */
 
-/* False: there is nobody to ask any more. A worker that was told to stop must not be. */
-static bool ask(struct listing *l)
+static void finish(struct round *r)
 {
-    struct control *c = l->control;
-    if (l->worker >= c->worker_count || c->stopping || !command_wanted(l->ticket)) {
-        return false;
-    }
-    l->message.message.run = c->tell->sessions;
-    mailbox_post(c->workers[l->worker].mailbox, &l->message.message);
-    return true;
-}
-
-static void finish(struct listing *l)
-{
+    struct listing *l = container_of(r, struct listing, round);
     if (l->left_out > 0) {
         text_add(&l->out, "# %zu more sessions are not listed\n", l->left_out);
     }
-    list_remove(&l->node);
     if (l->message.id != 0 && l->out.len == 0) {
-        command_answer_fail(l->ticket, "No such session (use 'show sess').");
+        command_answer_fail(r->ticket, "No such session (use 'show sess').");
     } else {
-        command_answer(l->ticket, &l->out);
+        command_answer(r->ticket, &l->out);
     }
     free(l);
-}
-
-/* The next list that somebody still waits for: many may have asked and gone meanwhile. */
-static void begin(struct control *c)
-{
-    bool asked = false;
-    LIST_EACH(it, &c->listings)
-    {
-        struct listing *l = container_of(it, struct listing, node);
-        asked = asked || ask(l);
-        if (!asked) {
-            finish(l);
-        }
-    }
 }
 
 static void on_listed(struct message *m, void *control)
@@ -189,14 +146,13 @@ static void on_listed(struct message *m, void *control)
     }
     l->left_out += back->left_out;
     if (back->done) {
-        l->worker++;
+        l->round.worker++;
         back->first = true;
     }
-    bool found = back->id != 0 && back->count > 0; /* there is one of them at most */
-    if (found || !ask(l)) {
-        struct control *c = l->control;
-        finish(l);
-        begin(c);
+    if (back->id != 0 && back->count > 0) { /* there is one of them at most */
+        round_end(&l->round);
+    } else {
+        round_go_on(&l->round);
     }
 }
 
@@ -208,9 +164,13 @@ void list_sessions(struct command_call *call, const struct sessions_wanted *want
         return;
     }
     struct listing *l = xcalloc(1, sizeof(*l));
-    bool alone = list_empty(&c->listings);
-    l->control = c;
-    l->ticket = command_later(call);
+    l->round = (struct round){
+        .control = c,
+        .ticket = command_later(call),
+        .message = &l->message.message,
+        .run = c->tell->sessions,
+        .finish = finish,
+    };
     l->whole = wanted->whole;
     l->message.on_listed = on_listed;
     l->message.id = wanted->id;
@@ -218,8 +178,5 @@ void list_sessions(struct command_call *call, const struct sessions_wanted *want
     l->message.server = wanted->server;
     l->message.room = SESSIONS_LISTED_MAX;
     l->message.first = true;
-    list_append(&c->listings, &l->node);
-    if (alone) {
-        begin(c);
-    }
+    round_begin(&l->round);
 }

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "ctl/operate.h"
+#include "ctl/pool_view.h"
 #include "ctl/stats_row.h"
 #include "ctl/stats_view.h"
 #include "proto/proto.h"
@@ -335,6 +336,9 @@ static void add_backend(const struct control *c, size_t i, struct text *out)
     add_number(out, "queue_limit", v.config->queue_limit);
     add_number(out, "held_ms", v.held_ms);
     add_backend_tally(c, i, out);
+    struct pool_view pool = view_pool(c, i);
+    text_add(out, ",\"pool\":");
+    pool_json(&pool, out);
     add_tls(view_backend_tls(c, i), out);
     add_sentinels(c->backends[i], out);
     text_add(out, ",\"servers\":[");

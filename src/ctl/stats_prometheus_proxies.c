@@ -204,8 +204,8 @@ static void add_metric(const struct page *p, enum scope scope, const struct item
         return;
     }
     uint64_t value = read_metric(p, scope, it->index, m);
-    prometheus_series(out, words->prometheus, &it->labels, NULL, NULL);
-    if (words->kind == METRIC_counter) {
+    prometheus_series(out, words->prometheus, &it->labels, words->label, words->value);
+    if (words->kind == METRIC_counter || words->kind == METRIC_gauge) {
         prometheus_number(out, (int64_t)value);
     } else {
         prometheus_seconds(out, value);
@@ -219,7 +219,9 @@ static void add_metrics(const struct page *p, enum scope scope, struct text *out
         if (words->kind == METRIC_HOLE) {
             continue;
         }
-        prometheus_family(out, words->prometheus, metric_type(words->kind), words->help);
+        if (words->help != NULL) {
+            prometheus_family(out, words->prometheus, metric_type(words->kind), words->help);
+        }
         for (size_t i = 0; i < p->items[scope].count; i++) {
             add_metric(p, scope, &p->items[scope].at[i], m, out);
         }

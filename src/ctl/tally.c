@@ -93,7 +93,7 @@ static uint64_t result(struct total t, enum metric_kind kind, uint64_t without)
     if (kind == METRIC_average) {
         return t.count > 0 ? t.value / t.count : 0;
     }
-    return kind == METRIC_peak ? t.value : t.value - without;
+    return kind == METRIC_peak || kind == METRIC_gauge ? t.value : t.value - without;
 }
 
 uint64_t tally_frontend_metric(const struct control *c, size_t frontend, enum frontend_metric m)

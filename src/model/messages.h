@@ -26,6 +26,7 @@ struct worker_inbox {
     void (*kill)(struct message *m, void *worker);     /* struct message_kill */
     void (*beat)(struct message *m, void *worker);     /* struct message_beat */
     void (*sessions)(struct message *m, void *worker); /* struct message_sessions */
+    void (*pool)(struct message *m, void *worker);     /* struct message_pool */
     void (*stop)(struct message *m, void *worker);     /* struct message_stop */
 };
 
@@ -159,6 +160,43 @@ struct message_sessions {
     size_t left_out; /* sessions of this part that would have been listed */
     size_t count;
     struct session_row rows[SESSION_ROWS];
+};
+
+/* A server connection of a pool as it is shown to people. */
+#define POOL_USER_MAX 64
+#define POOL_PINS     12 /* reasons to have one of one's own, in the order of BACKEND_PINS_* */
+struct pool_row {
+    uint64_t id;
+    size_t server; /* in its backend */
+    uint32_t database;
+    uint8_t resp;
+    char user[POOL_USER_MAX]; /* who has logged in there; empty: nobody */
+    const char *state;        /* constant words */
+    const char *use;
+    uint64_t age_ms;
+    uint64_t commands; /* it was ever sent */
+    uint32_t flying;   /* ... and has not answered */
+    unsigned pins;     /* of the client that has it: a bit for each reason */
+    uint64_t pinned_ms;
+    uint64_t session;     /* that has it; 0 = none */
+    struct address local; /* our end: what the server calls it by */
+    bool local_known;
+};
+
+/* The same for the connections of a pool, all to one backend. */
+#define POOL_ROWS 128
+struct message_pool {
+    struct message message;
+    void (*on_listed)(struct message *m, void *control); /* run on the control thread */
+    size_t backend;
+    size_t room; /* how many may be listed still; others are only counted */
+    bool first;
+    bool done;                     /* those were the last ones */
+    size_t at;                     /* the worker's: the server it is at */
+    size_t left_out;               /* of this part */
+    uint64_t oldest_ms[POOL_PINS]; /* of those that came so far: their age */
+    size_t count;
+    struct pool_row rows[POOL_ROWS];
 };
 
 /* worker -> control: look at this server (a connect failed) or at the whole backend (a role error

@@ -26,9 +26,11 @@ const uint64_t histogram_bounds[HISTOGRAM_COUNT][HISTOGRAM_BOUNDS] = {
 #define WORDS(name, ...) [name] = {__VA_ARGS__},
 #define NO_WORDS(...)
 #define METRIC(scope, name, json, prometheus, type, help)                                          \
-    scope(scope##_##name, METRIC_##type, json, prometheus, help, HISTOGRAM_COUNT)
+    scope(scope##_##name, METRIC_##type, json, prometheus, help, HISTOGRAM_COUNT, NULL, NULL)
+#define GAUGE(scope, name, prometheus, label, value, help)                                         \
+    scope(scope##_##name, METRIC_gauge, NULL, prometheus, help, HISTOGRAM_COUNT, label, value)
 #define HISTOGRAM(scope, name, prometheus, kind, help)                                             \
-    scope(scope##_##name, METRIC_histogram, NULL, prometheus, help, HISTOGRAM_##kind)
+    scope(scope##_##name, METRIC_histogram, NULL, prometheus, help, HISTOGRAM_##kind, NULL, NULL)
 
 const struct metric_words frontend_metric_words[FRONTEND_METRIC_COUNT] = {
 #define FRONTEND WORDS

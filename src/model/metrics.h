@@ -36,6 +36,7 @@ extern const uint64_t histogram_bounds[HISTOGRAM_COUNT][HISTOGRAM_BOUNDS]; /* in
 enum metric_kind {
     METRIC_HOLE,      /* another slot of the metric before */
     METRIC_counter,   /* workers' values are added up */
+    METRIC_gauge,     /* the same, of what there is now: it goes down too, and is never cleared */
     METRIC_peak,      /* us; the greatest of the workers' values */
     METRIC_average,   /* us; two slots: a sum that forgets, and how many values there ever were */
     METRIC_histogram, /* us */
@@ -43,12 +44,14 @@ enum metric_kind {
 
 /* A metric's name is its first slot, its name with _LAST the last one. */
 #define SLOTS_counter     1
+#define SLOTS_gauge       1
 #define SLOTS_peak        1
 #define SLOTS_average     2
 #define SLOT(name, slots) name, name##_LAST = name + (slots)-1,
 #define NO_SLOT(name, slots)
-#define METRIC(scope, name, json, prometheus, type, help) scope(scope##_##name, SLOTS_##type)
-#define HISTOGRAM(scope, name, prometheus, kind, help)    scope(scope##_##name, HISTOGRAM_SLOTS)
+#define METRIC(scope, name, json, prometheus, type, help)  scope(scope##_##name, SLOTS_##type)
+#define GAUGE(scope, name, prometheus, label, value, help) scope(scope##_##name, SLOTS_gauge)
+#define HISTOGRAM(scope, name, prometheus, kind, help)     scope(scope##_##name, HISTOGRAM_SLOTS)
 
 enum frontend_metric {
 #define FRONTEND SLOT
@@ -84,6 +87,7 @@ enum server_metric {
 };
 
 #undef METRIC
+#undef GAUGE
 #undef HISTOGRAM
 
 struct frontend_counters {
@@ -101,10 +105,12 @@ struct server_counters {
 /* What a metric is called; at its first slot. */
 struct metric_words {
     enum metric_kind kind;
-    const char *json;       /* key in /stats.json; NULL of a histogram */
+    const char *json;       /* key in /stats.json; NULL of a histogram, and of a gauge */
     const char *prometheus; /* name in /metrics */
-    const char *help;
+    const char *help;       /* NULL: it is of the family of the one before */
     enum histogram_kind histogram;
+    const char *label; /* of a gauge: what tells it from others in its family; NULL = nothing */
+    const char *value;
 };
 
 /* "counter", "gauge" or "histogram". */
@@ -136,6 +142,12 @@ static inline void metric_add(_Atomic uint64_t *counter, uint64_t n)
 {
     uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
     atomic_store_explicit(counter, now + n, memory_order_relaxed);
+}
+
+/* A gauge goes down. */
+static inline void metric_sub(_Atomic uint64_t *gauge, uint64_t n)
+{
+    metric_add(gauge, -n);
 }
 
 /* Only the owning worker calls these; `us` is in microseconds. */

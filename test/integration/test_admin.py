@@ -67,7 +67,8 @@ def test_stats_json_has_every_key(world):
         assert set(b) == {"name", "protocol", "primary", "verdict", "stale", "paused", "reason",
                           "waiting",
                           "queue_limit", "held_ms", "tls", "sentinels", "servers", "waiting_max",
-                          "sessions", "bytes_in", "bytes_out", "elections", "fences"} | tally | {
+                          "sessions", "bytes_in", "bytes_out", "elections", "fences",
+                              "pool"} | tally | {
                               key for key, _, _ in metric_keys("BACKEND")}
         for s in b["servers"]:
             assert set(s) == {"name", "address", "state", "role", "access", "reason", "sessions",

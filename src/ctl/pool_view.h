@@ -1,0 +1,52 @@
+/* What is told of a backend's pool: /stats.json, "show pool" and the page say the same because they
+ * ask here. Control thread only. */
+#ifndef ROUTER_CTL_POOL_VIEW_H
+#define ROUTER_CTL_POOL_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/text.h"
+#include "model/messages.h"
+
+struct control;
+
+enum pool_count { /* from the left to the right */
+                  POOLED_CLIENTS,
+                  POOLED_HELD,
+                  POOLED_SHARED,
+                  POOLED_LENT,
+                  POOLED_IDLE,
+                  POOLED_OPENING,
+                  POOLED_OPENED,
+                  POOLED_LEASES,
+                  POOLED_REUSED,
+                  POOLED_READ,
+                  POOLED_WRITTEN,
+                  POOLED_OTHER,
+                  POOLED_WAITED,
+                  POOLED_RESENT,
+                  POOLED_UNKNOWN,
+                  POOLED_REFUSED,
+                  POOLED_COUNTS,
+};
+
+struct pool_view {
+    bool pooled;      /* there is one, or what is left of it */
+    const char *mode; /* "session", "transaction" or "both"; "none": its clients are still there */
+    uint64_t counts[POOLED_COUNTS];
+    uint64_t pins[POOL_PINS];
+};
+
+const char *pool_count_word(enum pool_count count);
+const char *pool_pin_word(unsigned pin);
+
+struct pool_view view_pool(const struct control *c, size_t backend);
+/* Of the times that a client was lent a connection, those with one that was there already, in
+ * percent; -1 = there were none. */
+int pool_reuse(const struct pool_view *v);
+/* An object, or null where nothing is pooled. */
+void pool_json(const struct pool_view *v, struct text *out);
+
+#endif

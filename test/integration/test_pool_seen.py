@@ -1,0 +1,244 @@
+"""Promise: what is told of pools is true: every number is that of the server, or of who counted
+beside the router."""
+import json
+
+import pytest
+
+from lib.freeze import Frozen, threads
+from lib.ini import frontend, redis_backend
+from lib.process import free_port
+from lib.prometheus import parse_metrics, server_labels
+from lib.resp import Resp
+from lib.runtime import control_of
+from lib.waiting import until
+
+ACL = ["default on nopass ~* &* +@all", "app on >apple ~* &* +@all"]
+PINS = ["transaction", "watch", "blocking", "wait", "subscribe", "tracking", "state", "raw",
+        "large", "pipeline", "login", "session"]
+
+
+class World:
+    def __init__(self, home, **keys):
+        control, self.run = control_of(home)
+        self.redis = home.redis(acl=ACL)
+        self.port, self.lending = free_port(), free_port()
+        self.router = home.router(
+            frontend("f", self.port, pool_mode="transaction") +
+            frontend("l", self.lending, pool_mode="session", backend="own") +
+            redis_backend(self.redis) + redis_backend(self.redis, name="own", pool_size=200),
+            **control, **keys)
+        self.open = []
+
+    def client(self, *commands, port=None, **login):
+        client = Resp(("127.0.0.1", port or self.port), **login)
+        self.open.append(client)
+        for command in commands:
+            client.call(*command)
+        return client
+
+    def close(self):
+        for client in self.open:
+            client.close()
+        self.open = []
+
+    def pool(self, backend="b"):
+        """As it is told there, by what it says is the connection's address."""
+        one, = json.loads(self.run(f"show pool json {backend}"))
+        one["by_address"] = {c["address"]: c for c in one["connections"]}
+        return one
+
+    def settled(self, backend="b"):
+        """Once nobody is there, and nothing is under way."""
+        return until(lambda: (p := self.pool(backend))["pool"]["clients"] == 0 and
+                     p["pool"]["opening"] == 0 and
+                     all(c["state"] == "ready" for c in p["connections"]) and p, "calm")
+
+    def clients_of_redis(self):
+        """What the server itself says of each connection."""
+        lines = self.redis.call("CLIENT", "LIST").splitlines()
+        return {c["addr"]: c for c in (dict(f.partition("=")[::2] for f in line.split(" "))
+                                       for line in lines)}
+
+
+@pytest.fixture(scope="module")
+def shared(shared_home):
+    return World(shared_home)
+
+
+@pytest.fixture
+def world(shared):
+    yield shared
+    shared.close()
+    shared.settled()
+    shared.settled("own")
+
+
+def difference(after, before):
+    return {key: after[key] - before[key] for key in after
+            if isinstance(after[key], int) and isinstance(before[key], int)}
+
+
+@pytest.mark.sanitize
+def test_each_connection_is_as_the_server_has_it(world):
+    for _ in range(2):
+        world.client(["MULTI"], ["SET", "x", "1"])
+    for _ in range(3):
+        world.client(["SUBSCRIBE", "news"])
+    world.client(["WATCH", "x"])
+    world.client(["SELECT", "3"], ["MULTI"])
+    world.client(["AUTH", "app", "apple"], ["MULTI"])
+    for _ in range(2):
+        world.client().send("BLPOP", "nothing", "0")
+    for _ in range(5):
+        world.client(["GET", "x"])
+    theirs = until(lambda: (c := world.clients_of_redis()) and
+                   sum("b" in one["flags"] for one in c.values()) == 2 and c, "both to block")
+    told = world.pool()
+    assert told["pool"]["clients"] == 15
+    assert {k: v for k, v in told["pool"]["pins"].items() if v} == {
+        "transaction": 4, "subscribe": 3, "watch": 1, "blocking": 2}
+    assert told["pool"]["lent"] == 10
+    assert set(told["oldest_pin_ms"]) == {"transaction", "subscribe", "watch", "blocking"}
+    ours = told["by_address"]
+    assert len(ours) == len(told["connections"]) and set(ours) <= set(theirs)
+    by_use = {use: sum(c["use"] == use for c in ours.values()) for use in
+              ("shared", "lent", "idle", "opening")}
+    assert by_use == {use: told["pool"][use] for use in by_use}
+    for address, one in ours.items():
+        server = theirs[address]
+        assert str(one["database"]) == server["db"], one
+        assert (one["user"] or "default") == server["user"], one
+        assert ("transaction" in one["pins"]) == (server["multi"] != "-1"), one
+        assert ("subscribe" in one["pins"]) == (server["sub"] != "0"), one
+        assert ("blocking" in one["pins"]) == ("b" in server["flags"]), one
+        assert ("watch" in one["pins"]) == (server.get("watch", "0") != "0") or \
+            "watch" not in server, one
+        assert one["in_flight"] == ("b" in server["flags"]), one
+        assert (one["session"] is not None) == (one["use"] == "lent"), one
+        assert abs(one["age_ms"] / 1000 - int(server["age"])) < 2, one
+        assert one["pinned_ms"] <= told["oldest_pin_ms"].get(one["pins"], 0), one
+    server, = told["servers"]
+    assert server["used"] == len(ours)
+    text = world.run("show pool b").splitlines()
+    assert len(text) == 1 + 4 + 1 + len(ours)
+    assert text[0].startswith("b: mode=transaction clients=15 held=0 shared=")
+    assert text[1].startswith("b: pin=transaction clients=4 oldest=")
+    assert text[5].startswith(f"b/redis: used={len(ours)} limit=none free=any settling=0 shared=")
+    assert "apple" not in world.run("show pool") + world.run("show pool json")
+
+
+def test_commands_are_counted_by_what_they_do(world):
+    before = world.settled()["pool"]
+    client = world.client()
+    client.pipeline([["SET", "n", i] for i in range(7)] + [["GET", "n"]] * 11 + [["PING"]] * 3)
+    resp3 = world.client(["HELLO", "2"], ["GET", "n"])
+    client.call("MULTI")
+    client.call("GET", "n")
+    client.call("EXEC")  # nobody looked into it: it may have written
+    resp3.close()
+    after = world.pool()["pool"]
+    change = difference(after, before)
+    assert (change["read"], change["written"], change["other"]) == (11 + 1 + 1, 7 + 1, 3 + 1 + 1)
+    assert change["resent"] == change["unknown"] == change["refused"] == 0
+    commands = sum(c["commands"] for c in world.pool()["connections"])
+    assert commands >= 25
+
+
+@pytest.mark.sanitize
+def test_what_is_lent_comes_back_and_is_lent_again(world):
+    before = world.settled("own")["pool"]
+    assert before["mode"] == "session"
+    for _ in range(4):
+        world.client(["PING"], port=world.lending)
+    told = world.pool("own")
+    assert (told["pool"]["lent"], told["pool"]["pins"]["session"]) == (4, 4)
+    sessions = {line.split(":")[0] for line in world.run("show sess").splitlines()
+                if " fe=l " in line}
+    assert {c["session"] for c in told["connections"] if c["use"] == "lent"} == sessions
+    first = difference(told["pool"], before)
+    assert first["leases"] == 4 and first["reused"] == 4 - first["opened"]
+    world.close()
+    calm = world.settled("own")["pool"]
+    assert calm["lent"] == 0 and calm["idle"] >= 4 and not any(calm["pins"].values())
+    for _ in range(10):
+        world.client(["PING"], port=world.lending).close()
+        world.settled("own")
+    again = difference(world.pool("own")["pool"], calm)
+    assert (again["leases"], again["reused"], again["opened"]) == (10, 10 - again["opened"],
+                                                                   again["opened"])
+    assert again["opened"] <= 1, "at most the other worker's first one"
+
+
+def test_who_waits_is_told(world):
+    """For a connection: the pool has no more."""
+    before = world.settled("own")["pool"]
+    for _ in range(200):
+        world.client(["PING"], port=world.lending)
+    late = world.client(port=world.lending)
+    late.send("PING")
+    told = until(lambda: (p := world.pool("own"))["pool"]["held"] == 1 and p, "one to wait")
+    assert told["pool"]["clients"] == 201 and told["pool"]["lent"] == 200
+    assert told["waiting"] == 1
+    world.open[0].close()
+    assert late.read() == "PONG"
+    assert world.pool("own")["pool"]["held"] == 0
+    assert difference(world.pool("own")["pool"], before)["waited"] >= 1
+
+
+def test_all_who_tell_say_the_same(world):
+    world.client(["MULTI"])
+    world.client(["GET", "x"])
+    told = world.pool()
+    stats = world.router.stats()
+    assert stats.backend("b")["pool"] == told["pool"]
+    families = parse_metrics(world.router.http("/metrics")[1])
+    kind, pins = families["router_backend_pool_pins"]
+    assert kind == "gauge"
+    assert {dict(labels)["reason"]: n for labels, n in pins.items()
+            if dict(labels)["proxy"] == "b"} == told["pool"]["pins"]
+    links = families["router_server_pool_links"][1]
+    for state in ("shared", "lent", "idle", "opening"):
+        assert links[server_labels("b", "redis", ("state", state))] == told["pool"][state]
+    assert families["router_backend_pool_clients"][1][(("proxy", "b"),)] == 2
+    assert families["router_backend_pool_held"][1][(("proxy", "b"),)] == 0
+    world.run.ok("clear counters all")
+    cleared = world.pool()["pool"]
+    assert cleared["clients"] == 2 and cleared["pins"]["transaction"] == 1 and cleared["lent"] == 1
+    assert cleared["read"] == cleared["leases"] == 0 and cleared["reuse_percent"] is None
+
+
+def test_what_is_not_pooled_has_no_pool(home):
+    control, run = control_of(home)
+    redis = home.redis()
+    router = home.router(frontend("f", free_port()) + redis_backend(redis), **control)
+    assert router.stats().backend("b")["pool"] is None
+    assert run("show pool") == ("b/redis: used=0 limit=none free=any settling=0 shared=0 lent=0 "
+                                "idle=0 opening=0 waiting=0\n")
+    told, = json.loads(run("show pool json"))
+    assert told["pool"] is None and told["connections"] == []
+
+
+@pytest.mark.sanitize
+def test_connections_that_end_while_they_are_listed_are_let_go(home):
+    """The next part of a list begins at a connection that has been freed."""
+    world = World(home, workers=1)
+    for _ in range(200):
+        world.client(["PING"], port=world.lending)
+    control = Frozen(world.router.pid)
+    with Frozen(threads(world.router.process)[-1]):  # a sanitizer's own thread comes before it
+        listing = world.run.send("show pool own")
+        for _ in range(3):
+            world.run("show version")  # behind it: the worker has been asked by now
+        control.__enter__()
+    try:
+        for client in world.open[100:190]:  # whose reply is due: not to be lent again
+            client.send("BLPOP", "nothing", "0")
+        world.close()
+        until(lambda: len(world.clients_of_redis()) <= 200 - 90 + 6, "the worker to end 90")
+    finally:
+        control.__exit__()
+    with listing:
+        lines = [line for line in listing.makefile().read().splitlines() if line.startswith("0x")]
+    ids = [int(line.split(":")[0], 0) for line in lines]
+    assert ids[:128] == list(range(ids[0], ids[0] + 128)), "the first part"
+    assert len(ids) == 128 + 10 and ids[128:] == list(range(ids[0] + 190, ids[0] + 200)), ids
