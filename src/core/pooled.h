@@ -113,12 +113,14 @@ void pooled_bury_all(struct worker *w);
 void pooled_advance(struct pooled *p);            /* sends what can be sent */
 void pooled_unref(struct pooled *p);              /* it goes when nothing refers to it any more */
 void pooled_forget(struct pooled *p, size_t len); /* the first bytes that it keeps are done with */
-void pooled_hold(struct pooled *p);               /* waits to be asked again */
+void pooled_end(struct pooled *p);                /* the session, as if its server had gone */
+const char *pooled_command(const struct pooled *p); /* the first byte of the one at `sent` */
+
+/* pooled_wait.c */
+void pooled_hold(struct pooled *p); /* waits to be asked again */
 void pooled_unhold(struct pooled *p);
 void pooled_served(struct pooled *p); /* it waits no longer: p->queued */
 void pooled_pin(struct pooled *p, enum pin why);
-void pooled_end(struct pooled *p);                  /* the session, as if its server had gone */
-const char *pooled_command(const struct pooled *p); /* the first byte of the one at `sent` */
 
 enum turn {
     TURN_GO,   /* p->link may be used */
@@ -141,6 +143,8 @@ enum turn pooled_answer_void(struct pooled *p);
 enum turn pooled_refuse_late(struct pooled *p);
 
 /* pooled_links.c: where it goes */
+/* Where a scan goes: on, where it began; -1 = nowhere now. */
+int pooled_scan_server(struct pooled *p, bool begins);
 int pooled_server(struct pooled *p, enum redis_access access, bool cursor); /* -1 = none now */
 /* A shared link to this server, or the one that is lent to it. */
 enum turn pooled_share(struct pooled *p, size_t server, const struct identity *as);

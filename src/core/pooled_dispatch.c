@@ -259,12 +259,17 @@ static enum turn send_shared(struct pooled *p, size_t server)
     return turn == TURN_GO ? pooled_send(p) : turn;
 }
 
-/* A cursor means something only to the server that gave it. */
-static enum turn send_cursor(struct pooled *p, size_t server)
+static bool begins_scan(const struct pooled *p)
 {
     const char *first = pooled_command(p);
     unsigned at = redis_word_is(&p->request, first, 0, "SCAN") ? 1 : 2;
-    bool begins = redis_word_is(&p->request, first, at, "0");
+    return redis_word_is(&p->request, first, at, "0");
+}
+
+/* A cursor means something only to the server that gave it. */
+static enum turn send_cursor(struct pooled *p, size_t server)
+{
+    bool begins = begins_scan(p);
     if (!begins && p->cursor_server > 0 && p->cursor_server != server + 1) {
         return pooled_answer_self(p, "-ERR router: the server that this cursor is of does not "
                                      "serve any more; begin again with 0\r\n");
@@ -414,9 +419,25 @@ static enum turn ask_what_it_is(struct pooled *p, size_t server)
     return TURN_WAIT;
 }
 
-static enum turn dispatch_shared(struct pooled *p)
+/* Without a primary the replicas are still read, and say what a command is. */
+static int server_to_ask(struct pooled *p)
 {
     int server = pooled_server(p, REDIS_WRITES, false);
+    return server < 0 && p->split ? pooled_server(p, REDIS_READS, false) : server;
+}
+
+static int server_to_serve(struct pooled *p)
+{
+    if (!p->split || p->access != REDIS_READS || p->kind > REDIS_BLOCKS) {
+        return pooled_server(p, REDIS_WRITES, false);
+    }
+    return p->kind == REDIS_CURSOR ? pooled_scan_server(p, begins_scan(p))
+                                   : pooled_server(p, REDIS_READS, false);
+}
+
+static enum turn dispatch_shared(struct pooled *p)
+{
+    int server = server_to_ask(p);
     if (server < 0) {
         pooled_hold(p);
         return TURN_WAIT;
@@ -426,21 +447,19 @@ static enum turn dispatch_shared(struct pooled *p)
         return turn;
     }
     judge(p, (size_t)server);
-    if (UNLIKELY(is_left(p))) {
-        return leave_it(p);
-    }
     if (!p->known) {
         turn = ask_what_it_is(p, (size_t)server);
         if (turn != TURN_GO) {
             return turn;
         }
     }
+    if (UNLIKELY(is_left(p))) {
+        return leave_it(p);
+    }
     if (pooled_is_void(p)) {
         return pooled_answer_void(p);
     }
-    if (p->split && p->access == REDIS_READS && p->kind <= REDIS_BLOCKS) {
-        server = pooled_server(p, REDIS_READS, p->kind == REDIS_CURSOR);
-    }
+    server = server_to_serve(p);
     if (server < 0) {
         pooled_hold(p);
         return TURN_WAIT;

@@ -78,6 +78,12 @@ static bool must_read_own(struct pooled *p, int server)
     return uv_hrtime() / 1000000 - p->wrote_ms < f->read_your_writes.ms;
 }
 
+int pooled_scan_server(struct pooled *p, bool begins)
+{
+    int server = (int)p->cursor_server - 1;
+    return !begins && is_open(p, server) ? server : pooled_server(p, REDIS_READS, true);
+}
+
 int pooled_server(struct pooled *p, enum redis_access access, bool cursor)
 {
     enum route route = (enum route)p->session->route;

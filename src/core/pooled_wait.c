@@ -1,0 +1,96 @@
+/* A pooled client that waits, for a link or a primary; and what it has a link to itself for. */
+#include "base/macros.h"
+#include "core/pooled.h"
+#include "core/session.h"
+
+void pooled_hold(struct pooled *p)
+{
+    struct session *s = p->session;
+    struct worker *w = p->worker;
+    struct worker_backend *wb = w->backends[s->backend->index];
+    struct shared_backend *shared = w->shared->backends[s->backend->index];
+    if (!p->queued) {
+        unsigned limit = s->backend->queue_limit;
+        if (limit == 0 || !shared_claim(&shared->waiting[ROUTE_AUTO], limit)) {
+            p->refuse_until = p->len; /* there is no room to wait */
+            pool_kick(w, s->backend->index);
+        } else {
+            shared_note_peak(&shared->waiting_peak, &shared->waiting[ROUTE_AUTO]);
+            p->queued = true;
+            session_arm(s, &wb->queue);
+            metric_add(&w->metrics.backends[s->backend->index]->at[BACKEND_COMMANDS_HELD], 1);
+        }
+    }
+    if (list_empty(&p->held)) {
+        list_append(&wb->held, &p->held);
+    }
+    if (!deadline_is_armed(&wb->again)) {
+        deadline_arm(&wb->retry, &wb->again);
+    }
+}
+
+void pooled_unhold(struct pooled *p)
+{
+    list_remove(&p->held);
+}
+
+void pooled_served(struct pooled *p)
+{
+    struct session *s = p->session;
+    p->queued = false;
+    shared_release(&p->worker->shared->backends[s->backend->index]->waiting[ROUTE_AUTO]);
+    if (s->state == SESSION_POOLED) {
+        session_arm(s, &p->worker->frontends[s->frontend->index]->idle);
+    }
+}
+
+/* It waited for queue_timeout. */
+void pooled_late(struct session *s)
+{
+    struct pooled *p = s->pooled;
+    s->timer = NULL;
+    pooled_served(p);
+    if (p->flying == 0 || p->holding) {
+        p->refuse_until = p->len;
+        metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_REFUSED_QUEUE],
+                   1);
+    }
+    if (p->flying == 0) {
+        pooled_unhold(p);
+        pooled_advance(p);
+    }
+}
+
+void pooled_pin(struct pooled *p, enum pin why)
+{
+    static const struct {
+        enum pin pin;
+        enum backend_metric metric;
+    } counted[] = {
+        {PIN_TRANSACTION, BACKEND_PINNED_TRANSACTION},
+        {PIN_WATCH, BACKEND_PINNED_WATCH},
+        {PIN_BLOCKING, BACKEND_PINNED_BLOCKING},
+        {PIN_WAIT, BACKEND_PINNED_WAIT},
+        {PIN_SUBSCRIBE, BACKEND_PINNED_SUBSCRIBE},
+        {PIN_TRACKING, BACKEND_PINNED_TRACKING},
+        {PIN_STATE, BACKEND_PINNED_STATE},
+        {PIN_RAW, BACKEND_PINNED_RAW},
+        {PIN_LARGE, BACKEND_PINNED_LARGE},
+        {PIN_PIPELINE, BACKEND_PINNED_PIPELINE},
+        {PIN_LOGIN, BACKEND_PINNED_LOGIN},
+    };
+    if ((p->pins & why) != 0) {
+        return;
+    }
+    p->pins |= (uint16_t)why;
+    p->pinned_ms = loop_now_ms(&p->worker->loop);
+    if (p->link != NULL && (why & (PIN_SUBSCRIBE | PIN_TRACKING | PIN_STATE | PIN_RAW)) != 0) {
+        p->link->tainted = true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(counted) && !p->session_mode; i++) {
+        if (counted[i].pin == why) {
+            size_t backend = p->session->backend->index;
+            metric_add(&p->worker->metrics.backends[backend]->at[counted[i].metric], 1);
+        }
+    }
+}
