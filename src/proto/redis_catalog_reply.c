@@ -85,7 +85,7 @@ static bool is_name(const char *text, size_t len)
             return false;
         }
     }
-    return len > 0 && len <= REDIS_NAME_MAX;
+    return len <= REDIS_NAME_MAX;
 }
 
 static void take_name(struct redis_reading *r)
@@ -260,7 +260,7 @@ static bool on_line(struct redis_reading *r)
         }
         r->bulk_left = (uint64_t)length;
         r->word_len = 0;
-        r->phase = length > 0 ? PHASE_BULK : PHASE_BULK_CR;
+        r->phase = PHASE_BULK;
         return true;
     case '*':
     case '~':

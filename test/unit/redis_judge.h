@@ -57,11 +57,22 @@ static inline struct composed compose(const char *words)
     return compose_cut(words, SIZE_MAX);
 }
 
+/* The catalog is given the first `given` bytes, in memory of their own. */
+static inline struct redis_verdict judge_given(const struct redis_catalog *c,
+                                               const struct composed *command, size_t given)
+{
+    char *part = malloc(given);
+    memcpy(part, command->data, given);
+    struct redis_verdict v = redis_catalog_judge(c, &command->request, part, given);
+    free(part);
+    return v;
+}
+
 static inline struct redis_verdict judge_cut(const struct redis_catalog *c, const char *words,
                                              size_t cut)
 {
     struct composed command = compose_cut(words, cut);
-    return redis_catalog_judge(c, &command.request, command.data, command.len);
+    return judge_given(c, &command, command.len);
 }
 
 static inline struct redis_verdict judge(const struct redis_catalog *c, const char *words)

@@ -215,24 +215,27 @@ static void a_command_that_is_cut_gets_the_careful_answer(void **state)
     (void)state;
     static const struct {
         const char *words;
+        unsigned words_needed; /* to know what it is */
         enum redis_kind careful;
         enum redis_kind at_last;
     } table[] = {
-        {"XREAD COUNT 1 BLOCK 0 STREAMS s $", REDIS_BLOCKS, REDIS_BLOCKS},
-        {"XREAD COUNT 1 STREAMS s 0", REDIS_BLOCKS, REDIS_PLAIN},
-        {"XREADGROUP GROUP g c COUNT 1 NOACK CLAIM 5 STREAMS s >", REDIS_BLOCKS, REDIS_PLAIN},
-        {"CLIENT TRACKING OFF", REDIS_TRACKING_ON, REDIS_TRACKING_OFF},
-        {"CLIENT REPLY ON", REDIS_RAW, REDIS_PLAIN},
-        {"SCRIPT DEBUG NO", REDIS_RAW, REDIS_PLAIN},
-        {"TS.READ k -", REDIS_BLOCKS, REDIS_PLAIN},
-        {"CLIENT ID", REDIS_STATE, REDIS_ID},
+        {"XREAD COUNT 1 BLOCK 0 STREAMS s $", 1, REDIS_BLOCKS, REDIS_BLOCKS},
+        {"XREAD COUNT 1 STREAMS s 0", 1, REDIS_BLOCKS, REDIS_PLAIN},
+        {"XREADGROUP GROUP g c COUNT 1 NOACK CLAIM 5 STREAMS s >", 1, REDIS_BLOCKS, REDIS_PLAIN},
+        {"CLIENT TRACKING OFF", 2, REDIS_TRACKING_ON, REDIS_TRACKING_OFF},
+        {"CLIENT REPLY ON", 2, REDIS_RAW, REDIS_PLAIN},
+        {"SCRIPT DEBUG NO", 2, REDIS_RAW, REDIS_PLAIN},
+        {"TS.READ k -", 1, REDIS_BLOCKS, REDIS_PLAIN},
+        {"CLIENT ID", 2, REDIS_STATE, REDIS_ID},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         size_t len = compose(table[i].words).len;
         bool decided = false;
         for (size_t cut = 0; cut <= len; cut++) {
-            struct redis_verdict v = judge_cut(own_names, table[i].words, cut);
+            struct composed c = compose_cut(table[i].words, cut);
+            struct redis_verdict v = judge_given(own_names, &c, c.len);
             decided = decided || v.kind == table[i].at_last;
+            assert_int_equal(v.known, c.request.word_count >= table[i].words_needed);
             assert_true(!v.known || v.kind == (decided ? table[i].at_last : table[i].careful));
         }
         assert_true(decided);
@@ -261,12 +264,20 @@ static void words_that_are_not_given_are_not_read(void **state)
     (void)state;
     struct composed c = compose("CLIENT ID");
     assert_int_equal(c.request.word_count, 2);
-    for (size_t len = 0; len <= c.len; len++) {
-        char *part = malloc(len);
-        memcpy(part, c.data, len);
-        bool there = len >= c.request.words[1].at + c.request.words[1].len;
-        assert_int_equal(redis_catalog_judge(own_names, &c.request, part, len).known, there);
-        free(part);
+    for (size_t given = 0; given <= c.len; given++) {
+        bool there = given >= c.request.words[1].at + c.request.words[1].len;
+        assert_int_equal(judge_given(own_names, &c, given).known, there);
+    }
+    c = compose("XREADGROUP GROUP g c COUNT 1 NOACK CLAIM 5 STREAMS s >");
+    size_t streams = (size_t)(strstr(c.data, "STREAMS") + strlen("STREAMS") - c.data);
+    for (size_t given = 0; given <= c.len; given++) {
+        struct redis_verdict v = judge_given(own_names, &c, given);
+        assert_true(!v.known || v.kind == (given < streams ? REDIS_BLOCKS : REDIS_PLAIN));
+    }
+    c = compose_line("XREADGROUP GROUP g c COUNT 1 NOACK CLAIM 5 STREAMS s >\n", SIZE_MAX);
+    for (size_t given = 0; given < c.len; given++) {
+        struct redis_verdict v = judge_given(own_names, &c, given);
+        assert_true(!v.known || v.kind == REDIS_PLAIN || given < streams);
     }
 }
 

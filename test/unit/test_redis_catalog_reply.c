@@ -9,6 +9,7 @@
 
 #include "base/macros.h"
 #include "base/text.h"
+#include "proto/redis_catalog_internal.h"
 #include "redis_judge.h"
 
 #define MORE ":1\r\n:1\r\n:1\r\n"
@@ -169,12 +170,12 @@ static void flags_say_what_is_written(void **state)
     assert_false(taught("NEW", "*0\r\n", "*2\r\n+@fast\r\n+@transaction\r\n").known);
 }
 
-/* Nothing of these is taken for something, and the next reply is read as if they had not been. */
+/* Each is nonsense with its last byte and not before; nothing of it is taken for something, and the
+ * next reply is read as if it had not been. */
 static void nonsense_changes_nothing(void **state)
 {
     (void)state;
-#define BEGIN  "*2\r\n*6\r\n$6\r\nbefore\r\n:2\r\n*1\r\n+write\r\n" MORE
-#define GET_AS "*1\r\n*6\r\n$3\r\nget\r\n:2\r\n"
+#define BEGIN "*2\r\n*6\r\n$6\r\nbefore\r\n:2\r\n*1\r\n+write\r\n" MORE
     static const char *const nonsense[] = {
         "-NOPERM this user has no permissions to run the 'command' command\r\n",
         "+OK\r\n",
@@ -190,7 +191,7 @@ static void nonsense_changes_nothing(void **state)
         "*-2\r\n",
         "*99999999999999999999\r\n",
         "*1048577\r\n",
-        "|1\r\n+a\r\n+b\r\n*0\r\n",
+        "|1\r\n",
         ">1\r\n",
         BEGIN "-ERR\r\n",
         BEGIN "+get\r\n",
@@ -202,7 +203,7 @@ static void nonsense_changes_nothing(void **state)
         BEGIN "*6\r\n*1\r\n",
         BEGIN "*6\r\n$-1\r\n",
         BEGIN "*6\r\n$99999999\r\n",
-        BEGIN "*6\r\n$3\r\ngetx\r\n",
+        BEGIN "*6\r\n$3\r\ngetx",
         BEGIN "*6\r\n$3\r\nget\rx",
         BEGIN "*6\r\n$3\r\nget\r\n:2\r\n:1\r\n",
         BEGIN "*6\r\n$3\r\nget\r\n:2\r\n+write\r\n",
@@ -211,12 +212,18 @@ static void nonsense_changes_nothing(void **state)
         BEGIN "*6\r\n$3\r\nget\r\n:2\r\n*1\r\n*-1\r\n",
         BEGIN "*6\r\n$3\r\nget\r\n:2\r\n*1\r\n-ERR\r\n",
         BEGIN "*10\r\n$3\r\nget\r\n:2\r\n*1\r\n+write\r\n" MORE "*0\r\n*0\r\n*0\r\n*1\r\n+get\r\n",
-        BEGIN "*7\r\n$3\r\nget\r\n:2\r\n*1\r\n+write\r\n" MORE "*2\r\n!3\r\nERR\r\n",
-        BEGIN "*6\r\n$3\r\nget\r\n:2\r\n*1\r\n+write\r\n:1\r\n:1\r\n", /* one is missing */
+        BEGIN "*7\r\n$3\r\nget\r\n:2\r\n*1\r\n+write\r\n" MORE "*2\r\n!3\r\n",
     };
     struct redis_catalog *c = redis_catalog_new(NULL, NULL);
     for (size_t i = 0; i < ARRAY_LEN(nonsense); i++) {
-        assert_false(feed_all(c, nonsense[i], strlen(nonsense[i])));
+        size_t len = strlen(nonsense[i]);
+        struct redis_reading r = {.count = 0};
+        redis_reading_feed(&r, nonsense[i], len - 1);
+        assert_int_equal(r.state, LESSON_READING);
+        redis_reading_feed(&r, nonsense[i] + len - 1, 1);
+        assert_int_equal(r.state, LESSON_BAD);
+        redis_reading_end(&r);
+        assert_false(feed_all(c, nonsense[i], len));
         assert_unknown(c, "BEFORE");
         assert_is(c, "GET k", REDIS_PLAIN, REDIS_READS, "get");
     }
@@ -224,6 +231,42 @@ static void nonsense_changes_nothing(void **state)
     assert_true(feed_all(c, resp2, sizeof(resp2) - 1));
     assert_learned_7(c);
     redis_catalog_free(c);
+}
+
+static void a_line_without_end_is_nonsense(void **state)
+{
+    (void)state;
+    char x[1000];
+    memset(x, 'x', sizeof(x));
+    struct redis_reading r = {.count = 0};
+    for (unsigned i = 0; i < 66; i++) {
+        assert_int_equal(r.state, LESSON_READING);
+        redis_reading_feed(&r, x, sizeof(x));
+    }
+    assert_int_equal(r.state, LESSON_BAD);
+    redis_reading_end(&r);
+}
+
+static void odd_replies_are_replies(void **state)
+{
+    (void)state;
+    static const char *const whole[] = {
+        "*0\r\n",
+        "~0\r\n",
+        "*2\r\n_\r\n$-1\r\n",
+        "*1\r\n*6\r\n+get\r\n:2\r\n~1\r\n$5\r\nwrite\r\n" MORE,
+        "*1\r\n*6\r\n$0\r\n\r\n,2\r\n~0\r\n#t\r\n(1\r\n=7\r\ntxt:abc\r\n",
+        "*1\r\n*7\r\n$1\r\na\r\n_\r\n*0\r\n" MORE "_\r\n",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
+        size_t len = strlen(whole[i]);
+        struct redis_reading r = {.count = 0};
+        redis_reading_feed(&r, whole[i], len - 1);
+        assert_int_equal(r.state, LESSON_READING);
+        redis_reading_feed(&r, whole[i] + len - 1, 2); /* and what is behind it is not read */
+        assert_int_equal(r.state, LESSON_WHOLE);
+        redis_reading_end(&r);
+    }
 }
 
 /* Commands that are plain reads, `first` to `last`. */
@@ -249,6 +292,11 @@ static void what_is_learned_has_a_bound(void **state)
     (void)state;
     struct redis_catalog *c = redis_catalog_new(NULL, NULL);
     struct text reply = many(1, 5000);
+    struct redis_reading r = {.count = 0};
+    redis_reading_feed(&r, reply.data, reply.len);
+    assert_int_equal(r.state, LESSON_WHOLE);
+    assert_int_equal(r.count, REDIS_COMMANDS_MAX);
+    redis_reading_end(&r);
     assert_true(feed_text(c, &reply));
     assert_is(c, "MY000001", REDIS_PLAIN, REDIS_READS, "my000001");
     assert_is(c, "MY004096", REDIS_PLAIN, REDIS_READS, "my004096");
@@ -328,11 +376,14 @@ static void a_name_that_was_asked_for_is_what_the_answer_says(void **state)
     assert_unknown(c, "NEW"); /* the server did not say that it has this name */
     assert_true(answer(c, "NEW", NEW_IS));
     assert_is(c, "NEW", REDIS_PLAIN, REDIS_READS, "new");
-    assert_true(answer(c, "GET", "*1\r\n*6\r\n$3\r\ndel\r\n:2\r\n*1\r\n+write\r\n" MORE));
-    assert_is(c, "GET k", REDIS_PLAIN, REDIS_WRITES, "del"); /* one has the other's name */
-    assert_true(answer(c, "PUT", "*1\r\n*6\r\n$3\r\nget\r\n:2\r\n*1\r\n+readonly\r\n" MORE));
-    assert_is(c, "PUT k", REDIS_PLAIN, REDIS_READS, "get");
-    assert_is(c, "GET k", REDIS_PLAIN, REDIS_WRITES, "del");
+    assert_true(answer(c, "DISCARD", "*1\r\n*6\r\n$3\r\ndel\r\n:2\r\n*1\r\n+write\r\n" MORE));
+    assert_is(c, "DISCARD k", REDIS_PLAIN, REDIS_WRITES, "del"); /* one has the other's name */
+    assert_true(answer(c, "UNDO", "*1\r\n*6\r\n$7\r\ndiscard\r\n:1\r\n*0\r\n" MORE));
+    assert_is(c, "UNDO", REDIS_DISCARD, REDIS_NEITHER, "discard");
+    assert_is(c, "DISCARD k", REDIS_PLAIN, REDIS_WRITES, "del");
+    assert_true(answer(c, "\xc1\xe1Z", NEW_IS)); /* only ASCII has two cases */
+    assert_is(c, "\xc1\xe1z", REDIS_PLAIN, REDIS_READS, "new");
+    assert_unknown(c, "\xe1\xe1z");
     redis_catalog_free(c);
 }
 
@@ -400,7 +451,13 @@ static void nothing_is_asked_twice(void **state)
 static const char *swap(const void *renames, const char *command)
 {
     (void)renames;
-    return strcmp(command, "INCR") == 0 ? "MY.POP" : strcmp(command, "MULTI") == 0 ? "" : command;
+    static const char *const others[][2] = {{"INCR", "MY.POP"}, {"MULTI", ""}, {"DEL", "WATCH"}};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        if (strcmp(others[i][0], command) == 0) {
+            return others[i][1];
+        }
+    }
+    return command;
 }
 
 /* COMMAND lists renamed commands by the names that they were born with. */
@@ -415,6 +472,9 @@ static void renamed_commands_are_learned_by_their_first_name(void **state)
     assert_unknown(c, "MULTI");
     assert_true(answer(c, "XMULTI", MULTI_IS));
     assert_is(c, "XMULTI", REDIS_MULTI, REDIS_NEITHER, "multi");
+    assert_true(answer(c, "XWATCH", "*1\r\n*6\r\n$5\r\nwatch\r\n:-2\r\n*0\r\n" MORE));
+    assert_is(c, "XWATCH k", REDIS_WATCH, REDIS_NEITHER, "watch");
+    assert_is(c, "WATCH k", REDIS_PLAIN, REDIS_WRITES, "del");
     redis_catalog_free(c);
 }
 
@@ -426,6 +486,8 @@ int main(void)
         cmocka_unit_test(older_servers_say_less),
         cmocka_unit_test(flags_say_what_is_written),
         cmocka_unit_test(nonsense_changes_nothing),
+        cmocka_unit_test(a_line_without_end_is_nonsense),
+        cmocka_unit_test(odd_replies_are_replies),
         cmocka_unit_test(what_is_learned_has_a_bound),
         cmocka_unit_test(what_is_skipped_may_be_deep_and_large),
         cmocka_unit_test(names_that_are_none_are_left_out),
