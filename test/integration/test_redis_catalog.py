@@ -8,7 +8,6 @@ from lib import redis_versions
 
 PROJECT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 BUILD = os.environ.get("ROUTER_BUILD", os.path.join(PROJECT, "build"))
-pytestmark = pytest.mark.sanitize
 
 
 @pytest.mark.parametrize("name", list(redis_versions.UNPACKED))  # for our own it is a unit test
