@@ -8,6 +8,7 @@
 #include "core/credential.h"
 #include "core/pooled.h"
 #include "core/session.h"
+#include "proto/redis_channels.h"
 
 /* Replies that are not the server's own ----------------------------------------------------- */
 
@@ -74,6 +75,17 @@ static void pass(struct pooled *p, const struct flight *f, const struct redis_re
 
 /* What they mean ---------------------------------------------------------------------------- */
 
+/* Without memory it has none. */
+static void set_name(struct pooled *p, const char *word, size_t len)
+{
+    free(p->name);
+    p->name = len > 0 ? malloc(len + 1) : NULL;
+    if (p->name != NULL) {
+        memcpy(p->name, word, len);
+        p->name[len] = '\0';
+    }
+}
+
 /* CLIENT SETNAME was accepted: for this client, whatever the link is called. */
 static void note_name(struct pooled *p)
 {
@@ -83,8 +95,7 @@ static void note_name(struct pooled *p)
     const char *why;
     if (redis_request_feed(&r, first, p->len - p->head, &used, &why) == REDIS_WHOLE &&
         r.word_count > 2) {
-        free(p->name);
-        p->name = r.words[2].len > 0 ? strndup(first + r.words[2].at, r.words[2].len) : NULL;
+        set_name(p, first + r.words[2].at, r.words[2].len);
     }
 }
 
@@ -102,8 +113,7 @@ static void note_hello_name(struct pooled *p)
         if (redis_word_is(&r, first, i, "AUTH")) {
             i += 2;
         } else if (redis_word_is(&r, first, i, "SETNAME")) {
-            free(p->name);
-            p->name = strndup(first + r.words[i + 1].at, r.words[i + 1].len);
+            set_name(p, first + r.words[i + 1].at, r.words[i + 1].len);
         }
     }
 }
@@ -138,6 +148,8 @@ static void note_transaction(struct pooled *p, const struct flight *f, bool ok)
 static void note_reset(struct pooled *p)
 {
     static const struct identity fresh = {.resp = 2};
+    redis_channels_free(p->channels);
+    p->channels = NULL;
     if (p->session_mode) {
         p->identity.resp = 2;
         p->pins &= (uint16_t)~PIN_SUBSCRIBE;
@@ -195,6 +207,8 @@ static void note_kind(struct pooled *p, const struct flight *f, const struct red
     case REDIS_UNSUBSCRIBE:
         if (pooled_subscriptions(p) == 0) {
             p->pins &= (uint16_t)~PIN_SUBSCRIBE;
+        } else {
+            p->pins |= PIN_SUBSCRIBE; /* one before it in the pipeline ended all there were */
         }
         break;
     case REDIS_RESET:

@@ -65,7 +65,7 @@ enum turn pooled_send(struct pooled *p)
         return TURN_DONE;
     }
     f->bytes = len;
-    if (p->kind == REDIS_SUBSCRIBE) {
+    if (p->kind == REDIS_SUBSCRIBE || p->kind == REDIS_UNSUBSCRIBE) {
         f->replies = p->request.argc > 1 ? p->request.argc - 1 : 0;
     }
     if (!link_send(p->link, pooled_command(p), len)) {
@@ -203,6 +203,12 @@ static void note_pins(struct pooled *p)
     }
 }
 
+/* Its confirmations are within the reply to EXEC, and not looked for there. */
+static bool subscribes_at_exec(const struct pooled *p)
+{
+    return p->multi_sent && (p->kind == REDIS_SUBSCRIBE || p->kind == REDIS_UNSUBSCRIBE);
+}
+
 static enum turn send_own(struct pooled *p)
 {
     enum redis_kind kind = (enum redis_kind)p->kind;
@@ -213,7 +219,7 @@ static enum turn send_own(struct pooled *p)
     if (p->flying >= POOLED_OWN_FLYING_MAX) {
         return TURN_WAIT;
     }
-    if (kind == REDIS_RAW) {
+    if (kind == REDIS_RAW || subscribes_at_exec(p)) {
         return go_raw(p);
     }
     note_pins(p);
@@ -222,7 +228,7 @@ static enum turn send_own(struct pooled *p)
         return TURN_DONE;
     }
     uint32_t bit = kind == REDIS_TRACKING_ON || kind == REDIS_TRACKING_OFF ? tracking_bit(p) : 0;
-    if (kind == REDIS_EXEC || kind == REDIS_DISCARD) {
+    if (kind == REDIS_EXEC || kind == REDIS_DISCARD || kind == REDIS_RESET) {
         p->multi_sent = false;
     }
     uint32_t flights = p->link->flights.count;
