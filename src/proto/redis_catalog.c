@@ -321,7 +321,7 @@ static uint64_t hash_name(const char *name, size_t len)
 
 bool redis_catalog_has_asked(const struct redis_catalog *c, const char *name, size_t len)
 {
-    if (len == 0 || len > REDIS_NAME_MAX || c->unknown_count == REDIS_UNKNOWN_MAX) {
+    if (len == 0 || !redis_is_name(name, len) || c->unknown_count == REDIS_UNKNOWN_MAX) {
         return true;
     }
     uint64_t hash = hash_name(name, len);

@@ -83,9 +83,10 @@ void redis_catalog_feed(struct redis_catalog *c, const char *data, size_t len);
  * as asked, if an answer came. */
 bool redis_catalog_end(struct redis_catalog *c);
 
-/* Whether the server was asked for this first word of an unknown command already; else it is worth
- * a COMMAND INFO. Remembers REDIS_UNKNOWN_MAX of them, then says yes to all, until a whole reply to
- * COMMAND came. Who asks by redis_catalog_ask() need not note it. */
+/* Whether the server was asked for this first word of an unknown command already, or need not be:
+ * no command is called so, for one with spaces or a NUL. Else it is worth a COMMAND INFO. Remembers
+ * REDIS_UNKNOWN_MAX of them, then says yes to all, until a whole reply to COMMAND came. Who asks by
+ * redis_catalog_ask() need not note it. */
 #define REDIS_UNKNOWN_MAX 256
 bool redis_catalog_has_asked(const struct redis_catalog *c, const char *name, size_t len);
 void redis_catalog_note_asked(struct redis_catalog *c, const char *name, size_t len);

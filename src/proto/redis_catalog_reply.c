@@ -77,21 +77,10 @@ static struct redis_taught *command_of(struct redis_reading *r)
     return i < r->count ? &r->taught[i] : NULL;
 }
 
-/* Names end up in lists and logs. */
-static bool is_name(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] <= ' ' || text[i] > '~') {
-            return false;
-        }
-    }
-    return len <= REDIS_NAME_MAX;
-}
-
 static void take_name(struct redis_reading *r)
 {
     struct redis_taught *t = command_of(r);
-    if (t != NULL && is_name(r->word, r->word_len)) {
+    if (t != NULL && redis_is_name(r->word, r->word_len)) {
         memcpy(t->name, r->word, r->word_len);
         t->len = (uint8_t)r->word_len;
     }

@@ -140,6 +140,15 @@ void redis_table_free(struct redis_table *t)
     *t = (struct redis_table){.slots = NULL};
 }
 
+bool redis_is_name(const char *text, size_t len)
+{
+    bool is_name = len <= REDIS_NAME_MAX;
+    for (size_t i = 0; is_name && i < len; i++) {
+        is_name = text[i] > ' ' && text[i] <= '~';
+    }
+    return is_name;
+}
+
 uint16_t redis_table_find(const struct redis_table *t, uint16_t parent, const char *name,
                           size_t len)
 {

@@ -55,6 +55,9 @@ struct redis_table {
 bool redis_table_init(struct redis_table *t); /* false: no memory */
 void redis_table_free(struct redis_table *t);
 
+/* Whether a command may be called so: names end up in lists and logs. None at all is fine. */
+bool redis_is_name(const char *text, size_t len);
+
 /* REDIS_NO_ROW: there is none. `parent` is a container's row, or one of the above. */
 uint16_t redis_table_find(const struct redis_table *t, uint16_t parent, const char *name,
                           size_t len);

@@ -88,17 +88,15 @@ static void assert_learned_7(const struct redis_catalog *c)
 static void a_reply_is_understood_in_any_split(void **state)
 {
     (void)state;
-    static const struct {
-        const char *reply;
-        size_t len;
-    } replies[] = {{resp2, sizeof(resp2) - 1}, {resp3, sizeof(resp3) - 1}};
+    static const char *const replies[] = {resp2, resp3};
     for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
-        for (size_t cut = 0; cut <= replies[i].len; cut++) {
+        size_t len = strlen(replies[i]);
+        for (size_t cut = 0; cut <= len; cut++) {
             struct redis_catalog *c = redis_catalog_new(NULL, NULL);
-            redis_catalog_feed(c, replies[i].reply, cut);
-            assert_is(c, "INCR k", REDIS_PLAIN, cut < replies[i].len ? REDIS_WRITES : REDIS_READS,
+            redis_catalog_feed(c, replies[i], cut);
+            assert_is(c, "INCR k", REDIS_PLAIN, cut < len ? REDIS_WRITES : REDIS_READS,
                       "incr"); /* not in force before it is whole */
-            redis_catalog_feed(c, replies[i].reply + cut, replies[i].len - cut);
+            redis_catalog_feed(c, replies[i] + cut, len - cut);
             assert_learned_7(c);
             assert_true(redis_catalog_end(c));
             redis_catalog_free(c);
@@ -424,7 +422,10 @@ static void nothing_is_asked_twice(void **state)
     assert_false(redis_catalog_has_asked(c, "XMULT", 5));
     assert_false(answer(c, "XMULT", "-NOPERM\r\n"));
     assert_true(redis_catalog_has_asked(c, "XMULT", 5));
-    assert_true(redis_catalog_has_asked(c, "", 0));
+    assert_true(redis_catalog_has_asked(c, "", 0)); /* what cannot be a name never */
+    assert_true(redis_catalog_has_asked(c, "a\0b", 3));
+    assert_true(redis_catalog_has_asked(c, "a\r\nb", 4));
+    assert_true(redis_catalog_has_asked(c, "a\xe4", 2));
     char longest[70];
     memset(longest, 'x', sizeof(longest));
     assert_false(redis_catalog_has_asked(c, longest, 64));
