@@ -8,13 +8,6 @@
 #include "core/session.h"
 #include "core/upstream.h"
 
-/* Descriptors, memory or ports that this machine has run out of say nothing of the server. */
-static bool is_our_own_want(int status)
-{
-    return status == UV_EMFILE || status == UV_ENFILE || status == UV_ENOBUFS ||
-           status == UV_ENOMEM || status == UV_EADDRNOTAVAIL;
-}
-
 void session_connect_failed(struct session *s, int status)
 {
     struct server_link *link = s->server;
@@ -23,7 +16,7 @@ void session_connect_failed(struct session *s, int status)
     link->failed = true;
     bool last = s->attempts > s->backend->connect_retries;
     account_failed(s, last);
-    if (!is_our_own_want(status)) {
+    if (!upstream_is_our_want(status)) {
         /* Said first, so that control does not grant this server again before it has looked. */
         worker_doubt(s->worker, s->backend->index, failed);
     }
@@ -34,9 +27,9 @@ void session_connect_failed(struct session *s, int status)
     }
     if (last) {
         char words[256];
-        s->cause = is_our_own_want(status)  ? END_CONNECT_WANT
-                   : status == UV_ETIMEDOUT ? END_CONNECT_TIMEOUT
-                                            : END_CONNECT;
+        s->cause = upstream_is_our_want(status) ? END_CONNECT_WANT
+                   : status == UV_ETIMEDOUT     ? END_CONNECT_TIMEOUT
+                                                : END_CONNECT;
         snprintf(words, sizeof words, "cannot connect to %s: %s", name,
                  why[0] != '\0' ? why : uv_strerror(status));
         session_refuse(s, REFUSED_CONNECT, words);

@@ -87,13 +87,21 @@ static void share(struct pool_link *l)
     link_seen(l);
 }
 
+/* The first one that is not busy, so that a turn's commands leave in one write rather than in two;
+ * a server answers one after the other anyway. Else the least busy. */
 static struct pool_link *least_busy(struct pool *p)
 {
     struct pool_link *best = NULL;
     LIST_EACH(it, &p->shared)
     {
         struct pool_link *l = container_of(it, struct pool_link, at);
-        if (!link_is_full(l) && (best == NULL || l->flights.count < best->flights.count)) {
+        if (link_is_full(l)) {
+            continue;
+        }
+        if (l->flights.count <= BUSY) {
+            return l;
+        }
+        if (best == NULL || l->flights.count < best->flights.count) {
             best = l;
         }
     }

@@ -48,7 +48,7 @@ void link_arm(struct pool_link *l, struct deadline_list *list)
 
 bool link_is_full(const struct pool_link *l)
 {
-    return l->clogged_by != NULL || (l->conn.pauses & PAUSE_HOLD) != 0 ||
+    return l->doomed || l->clogged_by != NULL || (l->conn.pauses & PAUSE_HOLD) != 0 ||
            l->out_len + conn_queued(&l->conn) > LINK_OUT_MAX;
 }
 
@@ -160,9 +160,11 @@ void link_flush_all(struct worker *w)
 
 /* Failing ----------------------------------------------------------------------------------- */
 
-static void fail(struct pool_link *l)
+static void fail(struct pool_link *l, int status)
 {
-    worker_doubt(l->worker, l->pool->backend, l->pool->server);
+    if (!upstream_is_our_want(status)) {
+        worker_doubt(l->worker, l->pool->backend, l->pool->server);
+    }
     metric_add(&l->counters->at[SERVER_CONNECT_ERRORS], 1);
     link_lost(l);
 }
@@ -186,7 +188,7 @@ static void on_connected(struct conn *c)
     if (rc == UPSTREAM_READY) {
         connected(l);
     } else if (rc != UPSTREAM_PENDING) {
-        fail(l);
+        fail(l, rc);
     }
 }
 
@@ -202,20 +204,19 @@ static void on_data(struct conn *c, const char *data, size_t len)
     link_data(container_of(c, struct pool_link, conn), data, len);
 }
 
-static void on_eof(struct conn *c)
+static void on_error(struct conn *c, int status)
 {
     struct pool_link *l = container_of(c, struct pool_link, conn);
     if (is_opening(l)) {
-        fail(l);
+        fail(l, status);
     } else {
         link_lost(l);
     }
 }
 
-static void on_error(struct conn *c, int status)
+static void on_eof(struct conn *c)
 {
-    (void)status;
-    on_eof(c);
+    on_error(c, UV_EOF);
 }
 
 static void on_drained(struct conn *c)
@@ -287,7 +288,7 @@ struct pool_link *link_open(struct pool *p)
     if (rc == CONN_CONNECTED) {
         on_connected(&l->conn);
     } else if (rc != CONN_PENDING) {
-        fail(l);
+        fail(l, rc);
     }
     return l;
 }
@@ -401,7 +402,7 @@ void link_on_late(struct deadline *d)
 {
     struct pool_link *l = container_of(d, struct pool_link, deadline);
     l->timer = NULL;
-    fail(l);
+    fail(l, UV_ETIMEDOUT);
 }
 
 bool link_is_old(const struct pool_link *l)

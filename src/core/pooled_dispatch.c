@@ -441,8 +441,23 @@ static int server_to_serve(struct pooled *p)
                                    : pooled_server(p, REDIS_READS, false);
 }
 
+/* The usual case of a pipeline: another plain command, to where the one before is in flight. */
+static bool follows(struct pooled *p)
+{
+    const struct pool_link *l = p->link;
+    if (l == NULL || p->split || p->hog || p->flying == 0 || p->flying >= POOLED_FLYING_MAX ||
+        (int)l->pool->server != pooled_server(p, REDIS_WRITES, false) || link_is_full(l)) {
+        return false;
+    }
+    judge(p, l->pool->server);
+    return p->kind == REDIS_PLAIN && p->known && !p->watch_lost && !p->multi_lost && !p->multi_void;
+}
+
 static enum turn dispatch_shared(struct pooled *p)
 {
+    if (follows(p)) {
+        return pooled_send(p);
+    }
     int server = server_to_ask(p);
     if (server < 0) {
         pooled_hold(p);

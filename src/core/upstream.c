@@ -76,3 +76,9 @@ void upstream_secured(struct worker *w, size_t backend, size_t server, const str
         metric_add(&counters->at[SERVER_TLS_RESUMED], 1);
     }
 }
+
+bool upstream_is_our_want(int status)
+{
+    return status == UV_EMFILE || status == UV_ENFILE || status == UV_ENOBUFS ||
+           status == UV_ENOMEM || status == UV_EADDRNOTAVAIL;
+}

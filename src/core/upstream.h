@@ -4,6 +4,7 @@
 #ifndef ROUTER_CORE_UPSTREAM_H
 #define ROUTER_CORE_UPSTREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct conn;
@@ -22,5 +23,8 @@ int upstream_data(struct worker *w, size_t backend, size_t server, struct conn *
                   size_t len);
 /* The handshake is over: counts it. */
 void upstream_secured(struct worker *w, size_t backend, size_t server, const struct conn *c);
+
+/* Descriptors, memory or ports that this machine has run out of: they say nothing of the server. */
+bool upstream_is_our_want(int status);
 
 #endif

@@ -47,12 +47,15 @@ void deadline_arm(struct deadline_list *l, struct deadline *d)
     if (l->after_ms == 0) {
         return;
     }
-    if (deadline_is_armed(d)) {
-        list_remove(&d->node);
-    } else {
+    uint64_t due_ms = loop_now_ms(l->loop) + l->after_ms;
+    if (!deadline_is_armed(d)) {
         loop_deadline_armed(l->loop);
+    } else if (d->due_ms == due_ms) { /* its place is as good as any other of this moment */
+        return;
+    } else {
+        list_remove(&d->node);
     }
-    d->due_ms = loop_now_ms(l->loop) + l->after_ms;
+    d->due_ms = due_ms;
     list_append(&l->items, &d->node);
 }
 

@@ -73,12 +73,6 @@ int loop_release(struct loop *l)
     return uv_loop_close(&l->uv);
 }
 
-bool loop_is_mine(const struct loop *l)
-{
-    uv_thread_t me = uv_thread_self();
-    return uv_thread_equal(&l->thread, &me) != 0;
-}
-
 void loop_deadline_armed(struct loop *l)
 {
     if (l->armed++ == 0 && !uv_is_closing((uv_handle_t *)&l->tick)) {

@@ -5,6 +5,7 @@
 #define ROUTER_NET_LOOP_H
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -28,7 +29,7 @@ struct loop {
     uv_prepare_t before;        /* run on_turn: before the loop sleeps, */
     uv_check_t after;           /* and when it has done what it woke up for */
     void (*on_turn)(struct loop *l);
-    bool receiving;             /* the receive buffer is lent to a read */
+    bool receiving; /* the receive buffer is lent to a read */
     char receive[LOOP_RECEIVE_BYTES];
     struct tls_desk tls;
 };
@@ -57,6 +58,9 @@ static inline uint64_t loop_now_ms(const struct loop *l)
 
 /* The caller must be on the loop's thread (or before it runs). */
 #define loop_assert(l) assert(loop_is_mine(l))
-bool loop_is_mine(const struct loop *l);
+static inline bool loop_is_mine(const struct loop *l)
+{
+    return pthread_equal(l->thread, pthread_self()) != 0;
+}
 
 #endif
