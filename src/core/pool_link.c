@@ -369,7 +369,7 @@ void link_lost(struct pool_link *l)
         const struct flight *f = flights_at(&l->flights, i);
         forget_question(l, f);
         if (f->client != NULL) {
-            pooled_lost(f->client, f, passed && i == 0);
+            pooled_lost(f->client, f, i == 0, passed && i == 0);
         }
     }
     let_go(l);

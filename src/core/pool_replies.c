@@ -18,6 +18,14 @@ static void broken(struct pool_link *l, const char *why)
     link_lost(l);
 }
 
+static bool is_asked_for_channels(const struct flight *f)
+{
+    if (f == NULL || (f->flags & FLIGHT_OURS) != 0) {
+        return f != NULL && f->kind == STEP_SUBSCRIBE;
+    }
+    return f->kind == REDIS_SUBSCRIBE || f->kind == REDIS_UNSUBSCRIBE || f->kind == REDIS_STATE;
+}
+
 /* A message of a subscription, or a push: it answers nothing. RESP2 has such messages only while
  * the client is subscribed, and then no other arrays than the confirmations. */
 static bool is_unasked(const struct pool_link *l)
@@ -28,7 +36,7 @@ static bool is_unasked(const struct pool_link *l)
         return false;
     }
     if (r->type == '>') {
-        return !pooled_is_confirmation(r);
+        return !pooled_is_confirmation(r) || !is_asked_for_channels(flights_first(&l->flights));
     }
     for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
         if (r->head_len == strlen(messages[i]) && memcmp(r->head, messages[i], r->head_len) == 0) {
@@ -36,6 +44,21 @@ static bool is_unasked(const struct pool_link *l)
         }
     }
     return false;
+}
+
+/* A push on a link that is nobody's alone is for nobody, and no reply either. */
+static bool is_idle_talk(const struct pool_link *l)
+{
+    return l->use != LINK_LENT && l->reply.type == '>' && l->pool->identity.resp == 3;
+}
+
+/* The beginning of what nobody asked for. Whoever asks next would be given its end. */
+static bool is_stray(const struct pool_link *l, const struct flight *f)
+{
+    if (l->use != LINK_LENT) {
+        return f == NULL || l->reply.type == '>';
+    }
+    return f == NULL && l->reply.type != '>' && l->reply.type != '*';
 }
 
 /* Whether this reply must be whole before anything is done with it. */
@@ -221,6 +244,14 @@ static bool is_long_answer(const struct flight *f)
 static void take(struct pool_link *l, const char *data, size_t len, bool whole)
 {
     const struct flight *f = flights_first(&l->flights);
+    if (UNLIKELY(is_idle_talk(l))) {
+        l->carry_len = 0;
+        return;
+    }
+    if (UNLIKELY(is_stray(l, f))) {
+        broken(l, "a reply that nobody asked for");
+        return;
+    }
     bool wait = !whole && !l->passed && !is_long_answer(f) && must_be_whole(l, f);
     if (UNLIKELY(wait || l->carry_len > 0)) {
         if (!keep(l, data, len)) {

@@ -397,15 +397,23 @@ static bool may_wait_forever(const struct pooled *p)
 }
 
 /* A server throws away what it has not answered when it sees the end of a connection. We answer
- * what was sent whole; but nobody waits for what may never come. */
+ * what was sent whole; but nobody waits for what may never come, nor for a primary. */
 void pooled_client_eof(struct session *s)
 {
     struct pooled *p = s->pooled;
     if (p->streaming || may_wait_forever(p)) {
         session_close(s, END_DONE);
-    } else {
-        pooled_advance(p);
+        return;
     }
+    if (p->queued && p->flying == 0 && (p->pool == NULL || p->pool->opening == 0)) {
+        metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_LEFT_WAITING], 1);
+        session_close(s, END_LEFT);
+        return;
+    }
+    if (!p->queued || p->flying > 0) {
+        session_arm(s, &s->worker->backends[s->backend->index]->half);
+    }
+    pooled_advance(p);
 }
 
 void pooled_client_drained(struct session *s)

@@ -26,7 +26,8 @@ struct worker;
 #define POOLED_OWN_FLYING_MAX 4096
 #define POOLED_QUEUED_MAX                                                                          \
     (64 * 1024) /* replies that a client does not read, before its link waits */
-#define POOLED_NAME_MAX 64
+#define POOLED_NAME_MAX  64
+#define POOLED_TRIES_MAX 3 /* that command is not sent again: it may be what kills its server */
 
 /* Why a link is lent to it, from the first one that must be told to people on. */
 enum pin {
@@ -83,15 +84,16 @@ struct pooled {
     bool queued;     /* it is counted among those who wait, and its deadline runs */
     bool split;      /* route = split */
     bool session_mode;
-    bool stateful;          /* it has sent what may have left something behind on its link */
-    bool waits;             /* it is in worker_backend.held */
-    bool holding;           /* what is in flight comes back, to be sent again */
-    bool multi_lost;        /* with its server: what follows up to EXEC is not carried out */
-    bool watch_lost;        /* the same, so that the next EXEC must fail */
-    bool multi_void;        /* that MULTI was accepted, by the router */
-    bool resubscribe;       /* on another link, before anything else */
-    bool ending;            /* after QUIT: closes when all is answered */
-    uint8_t tracking;       /* how many of TRACKING, NO-EVICT, NO-TOUCH are on */
+    bool stateful;    /* it has sent what may have left something behind on its link */
+    bool waits;       /* it is in worker_backend.held */
+    bool holding;     /* what is in flight comes back, to be sent again */
+    bool multi_lost;  /* with its server: what follows up to EXEC is not carried out */
+    bool watch_lost;  /* the same, so that the next EXEC must fail */
+    bool multi_void;  /* that MULTI was accepted, by the router */
+    bool resubscribe; /* on another link, before anything else */
+    bool ending;      /* after QUIT: closes when all is answered */
+    uint8_t tries;    /* how often links were lost when its first command was to be answered */
+    uint8_t tracking; /* how many of TRACKING, NO-EVICT, NO-TOUCH are on */
     uint16_t cursor_server; /* + 1: where its cursors are; 0 = none */
     uint16_t read_server;   /* + 1: the replica that it reads from */
 };
@@ -182,8 +184,8 @@ bool pooled_subscribed_again(struct pooled *p, const struct redis_reply *r, stru
 size_t pooled_subscriptions(const struct pooled *p);
 
 /* pooled_redo.c */
-/* Its link is gone; `torn`: in the midst of this one's reply. */
-void pooled_lost(struct pooled *p, const struct flight *f, bool torn);
+/* Its link is gone. `next`: this one was to be answered next; `torn`: it was being answered. */
+void pooled_lost(struct pooled *p, const struct flight *f, bool next, bool torn);
 /* The server cannot now, or p->holding: true if the reply was taken, and the client sees none. */
 bool pooled_refused(struct pooled *p, const struct flight *f, const struct redis_reply *r,
                     const char *text, size_t len);

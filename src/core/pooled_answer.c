@@ -266,6 +266,7 @@ void pooled_reply(struct pooled *p, const struct flight *f, const struct redis_r
     if (UNLIKELY(r->type == '-' || p->holding) && pooled_refused(p, f, r, data, len)) {
         return;
     }
+    p->tries = 0;
     count(p, f, len);
     if (UNLIKELY(p->link != NULL && p->link->doomed && f->access == REDIS_WRITES)) {
         pooled_say_unknown(p);

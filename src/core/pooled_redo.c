@@ -30,6 +30,8 @@ struct redo {
 
 static const char unknown[] = "-ERR router: the connection to the server was lost; it is not known "
                               "whether the command was carried out\r\n";
+static const char deadly[] = "-ERR router: the connection to the server was lost each time that "
+                             "this command was sent\r\n";
 static const char transaction[] = "-ERR router: the transaction was lost with its server\r\n";
 
 void pooled_say_unknown(struct pooled *p)
@@ -104,7 +106,7 @@ static bool in_transaction(const struct flight *f)
     return (f->flags & FLIGHT_QUEUED) != 0 || f->kind == REDIS_MULTI;
 }
 
-static void come_back(struct pooled *p, const struct flight *f)
+static void come_back(struct pooled *p, const struct flight *f, bool next)
 {
     bool begun = f->asked > 0 && f->replies < f->asked;
     if ((f->flags & FLIGHT_GONE) != 0 || begun || p->session_mode) {
@@ -119,12 +121,15 @@ static void come_back(struct pooled *p, const struct flight *f)
     } else if (f->kind == REDIS_WAITS || f->kind == REDIS_OWN || f->access == REDIS_WRITES) {
         metric_add(&backend_metrics(p)[BACKEND_COMMANDS_UNKNOWN], 1);
         add_words(p, f, unknown);
+    } else if (next && ++p->tries >= POOLED_TRIES_MAX) {
+        p->tries = 0;
+        add_words(p, f, deadly);
     } else {
         send_again(p, f);
     }
 }
 
-void pooled_lost(struct pooled *p, const struct flight *f, bool torn)
+void pooled_lost(struct pooled *p, const struct flight *f, bool next, bool torn)
 {
     p->flying--;
     if (p->session == NULL) {
@@ -137,7 +142,7 @@ void pooled_lost(struct pooled *p, const struct flight *f, bool torn)
         pooled_end(p);
     } else {
         p->holding = true;
-        come_back(p, f);
+        come_back(p, f, next);
     }
 }
 

@@ -40,7 +40,8 @@ void pooled_served(struct pooled *p)
     p->queued = false;
     shared_release(&p->worker->shared->backends[s->backend->index]->waiting[ROUTE_AUTO]);
     if (s->state == SESSION_POOLED) {
-        session_arm(s, &p->worker->frontends[s->frontend->index]->idle);
+        session_arm(s, s->client.eof ? &p->worker->backends[s->backend->index]->half
+                                     : &p->worker->frontends[s->frontend->index]->idle);
     }
 }
 

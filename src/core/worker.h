@@ -32,11 +32,11 @@ struct worker_frontend {
 };
 
 struct worker_backend {
-    struct deadline_list queue;        /* sessions that wait, by queue_timeout */
-    struct deadline_list connect;      /* sessions that connect, by connect_timeout */
-    struct deadline_list login;        /* sessions whose client is to go on with its login */
-    struct deadline_list half;         /* sessions whose server has ended, by tcp_user_timeout */
-    struct deadline_list drain;        /* sessions that must leave, by on_demotion */
+    struct deadline_list queue;   /* sessions that wait, by queue_timeout */
+    struct deadline_list connect; /* sessions that connect, by connect_timeout */
+    struct deadline_list login;   /* sessions whose client is to go on with its login */
+    struct deadline_list half;    /* sessions of which one side has ended, by tcp_user_timeout */
+    struct deadline_list drain;   /* sessions that must leave, by on_demotion */
     struct deadline_list link_connect; /* links of pools on their way, by connect_timeout */
     struct deadline_list link_idle;    /* those that nobody has, by pool_idle_timeout */
     struct deadline_list link_stall;   /* those that a client who does not read stops */
