@@ -75,6 +75,7 @@ static void release(struct pooled *p)
     free(p->gathered);
     free(p->name);
     pooled_redo_free(p);
+    slow_large_free(p);
     redis_channels_free(p->channels);
     credential_unref(p->identity.credential);
     credential_unref(p->proving.credential);
@@ -332,6 +333,7 @@ static size_t stream_on(struct pooled *p, const char *data, size_t len)
     }
     if (scan == REDIS_WHOLE) {
         p->streaming = false;
+        slow_large_ends(p);
         p->request = (struct redis_request){0};
     }
     return taken;

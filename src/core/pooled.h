@@ -19,6 +19,7 @@
 struct redis_channels;
 struct redo;
 struct session;
+struct slow_large;
 struct worker;
 
 #define POOLED_KEPT_MAX       (16 * 1024) /* a longer command is passed on as it comes */
@@ -56,6 +57,7 @@ struct pooled {
     struct identity proving; /* what AUTH, HELLO or SELECT, that is in flight, will make it */
     struct redis_channels *channels; /* owned: what it is subscribed to; NULL = nothing */
     struct redo *redo;               /* owned: of its commands that came back; NULL = none */
+    struct slow_large *larges;       /* owned: of its commands that are not kept, in their order */
     char *bytes;                     /* owned: commands from the first unanswered one on */
     uint32_t head;                   /* where that begins */
     uint32_t sent;                   /* up to there they are in flight */

@@ -223,7 +223,19 @@ static void note_kind(struct pooled *p, const struct flight *f, const struct red
 
 /* Counting ---------------------------------------------------------------------------------- */
 
-static void count(struct pooled *p, const struct flight *f, size_t len)
+static void measure(struct pooled *p, const struct flight *f, const struct redis_reply *r)
+{
+    struct worker *w = p->worker;
+    uint32_t took_us = pools_now_us(w) - f->sent_us;
+    size_t backend = p->session->backend->index;
+    metric_observe(&w->metrics.backends[backend]->at[BACKEND_COMMAND_TIME], HISTOGRAM_COMMAND,
+                   took_us);
+    if (UNLIKELY(slow_wants(&w->slow, took_us, loop_now_ms(&w->loop)))) {
+        slow_note(p, f, r, took_us);
+    }
+}
+
+static void count(struct pooled *p, const struct flight *f, const struct redis_reply *r)
 {
     static const enum backend_metric metrics[] = {
         [REDIS_NEITHER] = BACKEND_COMMANDS_OTHER,
@@ -232,7 +244,6 @@ static void count(struct pooled *p, const struct flight *f, size_t len)
     };
     size_t backend = p->session->backend->index;
     struct worker *w = p->worker;
-    (void)len;
     metric_add(&w->metrics.backends[backend]->at[metrics[f->access]], 1);
     if (f->access == REDIS_WRITES) {
         if (p->split) {
@@ -242,6 +253,9 @@ static void count(struct pooled *p, const struct flight *f, size_t len)
                                           memory_order_relaxed))) {
             worker_written(w, backend);
         }
+    }
+    if (LIKELY(!slow_is_waiting(f->kind))) {
+        measure(p, f, r);
     }
 }
 
@@ -264,10 +278,13 @@ void pooled_reply(struct pooled *p, const struct flight *f, const struct redis_r
     }
     pooled_touch(p);
     if (UNLIKELY(r->type == '-' || p->holding) && pooled_refused(p, f, r, data, len)) {
+        if ((f->flags & FLIGHT_GONE) != 0) {
+            slow_large_answered(p);
+        }
         return;
     }
     p->tries = 0;
-    count(p, f, len);
+    count(p, f, r);
     if (UNLIKELY(p->link != NULL && p->link->doomed && f->access == REDIS_WRITES)) {
         pooled_say_unknown(p);
     } else if (UNLIKELY(f->kind != REDIS_PLAIN)) {
@@ -282,8 +299,11 @@ void pooled_reply(struct pooled *p, const struct flight *f, const struct redis_r
         return;
     }
     forget_command(p, f);
-    if ((f->flags & FLIGHT_GONE) != 0 && !p->streaming) {
-        p->pins &= (uint16_t)~PIN_LARGE;
+    if ((f->flags & FLIGHT_GONE) != 0) {
+        slow_large_answered(p);
+        if (!p->streaming) {
+            p->pins &= (uint16_t)~PIN_LARGE;
+        }
     }
     if (UNLIKELY(p->queued) && p->redo == NULL) {
         pooled_served(p);

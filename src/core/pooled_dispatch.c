@@ -114,6 +114,7 @@ enum turn pooled_stream(struct pooled *p)
     f->flags |= FLIGHT_GONE;
     p->len = p->sent;
     p->streaming = true;
+    slow_large_begins(p, v.name);
     return TURN_DONE;
 }
 

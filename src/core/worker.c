@@ -192,6 +192,7 @@ const struct worker_inbox worker_inbox = {
     .kill = kill_sessions,
     .sessions = show_sessions,
     .pool = show_pool,
+    .slow = show_slow,
     .stop = on_stop,
 };
 
@@ -235,6 +236,7 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
         .topology = topology_ref(setup->topology),
         .refusing_max = setup->refusing_max,
     };
+    slow_init(&w->slow);
     list_init(&w->sessions);
     list_init(&w->listeners);
     list_init(&w->cancelling);

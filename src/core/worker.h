@@ -5,6 +5,7 @@
 #define ROUTER_CORE_WORKER_H
 
 #include "base/log.h"
+#include "core/slow.h"
 #include "model/cancel_table.h"
 #include "model/client_table.h"
 #include "model/messages.h"
@@ -89,6 +90,7 @@ struct worker {
     size_t server_count;
     struct list sessions;      /* all of them: struct session.node */
     struct list *listed;       /* among them: where a list of them goes on; NULL = nowhere */
+    struct slow_list slow;     /* commands that took long */
     struct list *links_listed; /* the same among the links of a server, see core/pool_seen.c */
     uint32_t link_listed;      /* the number of the last one that was */
     uint32_t link_numbers;     /* the last one that was given */

@@ -20,8 +20,8 @@ struct command_ticket {
 
 /* In the order of "help"; those that every session needs come last, as HAProxy lists them. */
 static const struct command *const tables[] = {
-    command_show, command_stat, command_topology, command_sessions,
-    command_set,  command_act,  command_basic,
+    command_show,     command_stat, command_topology, command_pool,
+    command_sessions, command_set,  command_act,      command_basic,
 };
 
 const char *const command_level_names[] = {

@@ -67,6 +67,7 @@ extern const struct command command_sessions[];
 extern const struct command command_show[];
 extern const struct command command_stat[];
 extern const struct command command_topology[];
+extern const struct command command_pool[];
 extern const struct command command_set[];
 extern const struct command command_act[];
 

@@ -5,7 +5,6 @@
 #include "ctl/command.h"
 #include "ctl/command_names.h"
 #include "ctl/control.h"
-#include "ctl/list_pool.h"
 #include "ctl/stats_view.h"
 #include "proto/proto.h"
 
@@ -104,7 +103,7 @@ static void run_topology(struct command_call *call)
     }
 }
 
-/* show backend, show waiting, show pool ----------------------------------------------------- */
+/* show backend, show waiting ---------------------------------------------------------------- */
 
 static void run_backend(struct command_call *call)
 {
@@ -150,32 +149,10 @@ static void run_waiting(struct command_call *call)
     each_backend(call, add_waiting);
 }
 
-static void run_pool(struct command_call *call)
-{
-    size_t only = SIZE_MAX;
-    bool json = call->count > 0 && strcmp(call->words[0], "json") == 0;
-    call->words += json;
-    call->count -= json;
-    if (command_only_backend(call, &only)) {
-        list_pool(call, only, json);
-    }
-}
-
 /* clang-format off */
 const struct command command_topology[] = {
     {"show backend", "", CONTROL_USER, false, "list backends in the current running config", "",
      run_backend},
-    {"show pool", "[json] [<backend>]", CONTROL_USER, false,
-     "show the connections to servers, and which of them clients share",
-     "Where there is a pool_mode: how many clients and connections the backend has, and what was "
-     "counted of its commands; for each reason to have a connection of one's own how many clients "
-     "have it now, and since when the one that has it longest. Of each server the connections in "
-     "use against its cap. Then each pooled connection, up to 4096 of them: its address, as the "
-     "server knows it (CLIENT LIST), who is logged in there, the database, the version of the "
-     "protocol; whether it is shared, lent to a client, idle or opening; why that client has it, "
-     "how many commands it was sent, how many of them it has not answered, and the session. "
-     "Connections are listed to operators only.",
-     run_pool},
     {"show topology", "[<backend>]", CONTROL_USER, false, "show who is what and why, for people",
      "", run_topology},
     {"show waiting", "[<backend>]", CONTROL_USER, false, "show who waits, and for what",

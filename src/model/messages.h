@@ -27,6 +27,7 @@ struct worker_inbox {
     void (*beat)(struct message *m, void *worker);     /* struct message_beat */
     void (*sessions)(struct message *m, void *worker); /* struct message_sessions */
     void (*pool)(struct message *m, void *worker);     /* struct message_pool */
+    void (*slow)(struct message *m, void *worker);     /* struct message_slow */
     void (*stop)(struct message *m, void *worker);     /* struct message_stop */
 };
 
@@ -197,6 +198,30 @@ struct message_pool {
     uint64_t oldest_ms[POOL_PINS]; /* of those that came so far: their age */
     size_t count;
     struct pool_row rows[POOL_ROWS];
+};
+
+/* A command that took its time: its name, no word of what it said. */
+#define SLOW_KEPT     64 /* by each worker */
+#define SLOW_NAME_MAX 33
+struct slow_row {
+    uint64_t at_ms; /* it was answered: loop time of the worker */
+    uint64_t session;
+    uint64_t request_bytes;
+    uint64_t reply_bytes;
+    size_t backend;
+    size_t server; /* in its backend */
+    uint32_t took_us;
+    char name[SLOW_NAME_MAX];
+};
+
+/* control -> worker: tell the slowest commands, and maybe forget them. It comes back with them. */
+struct message_slow {
+    struct message message;
+    void (*on_told)(struct message *m, void *control); /* run on the control thread */
+    bool clear;
+    uint64_t now_ms; /* the worker's loop time */
+    size_t count;
+    struct slow_row rows[SLOW_KEPT]; /* in no order */
 };
 
 /* worker -> control: look at this server (a connect failed) or at the whole backend (a role error

@@ -89,8 +89,8 @@ void metric_observe(_Atomic uint64_t histogram[HISTOGRAM_SLOTS], enum histogram_
                     uint64_t us)
 {
     size_t at = 0;
-    while (at < HISTOGRAM_BOUNDS && us > histogram_bounds[kind][at]) {
-        at++;
+    for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) { /* to guess where it ends would cost more */
+        at += us > histogram_bounds[kind][i];
     }
     metric_add(&histogram[at], 1);
     metric_add(&histogram[HISTOGRAM_SUM], us);
