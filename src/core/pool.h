@@ -178,6 +178,7 @@ void link_arm(struct pool_link *l, struct deadline_list *list);
 void link_close(struct pool_link *l); /* nothing is in flight that matters */
 /* It failed, or lost its server's role: what is in flight is told so. */
 void link_lost(struct pool_link *l);
+void link_unsend(struct pool_link *l); /* what was gathered does not leave any more */
 void link_flush_all(struct worker *w);
 void link_on_late(struct deadline *d);
 void link_on_idle(struct deadline *d);

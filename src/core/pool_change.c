@@ -25,6 +25,15 @@ static void doom(struct pool_link *l)
     l->use = LINK_NEW;
     l->doomed = true;
     link_arm(l, &l->worker->backends[p->backend]->link_doom);
+    conn_resume(&l->conn, PAUSE_HOLD);
+}
+
+/* Something was sent to it that it has not answered. */
+static bool may_answer(struct pool_link *l)
+{
+    link_unsend(l);
+    return l->use == LINK_SHARED && l->flights.count > 0 && conn_queued(&l->conn) == 0 &&
+           (flights_first(&l->flights)->flags & FLIGHT_UNSENT) == 0;
 }
 
 static void hold(struct pool_link *l, bool held)
@@ -46,7 +55,7 @@ static void hold(struct pool_link *l, bool held)
 static void fence(struct pool_link *l)
 {
     metric_add(&l->counters->at[SERVER_FENCED], 1);
-    if (l->use == LINK_SHARED && l->flights.count > 0 && (l->conn.pauses & PAUSE_HOLD) == 0) {
+    if (may_answer(l)) {
         doom(l);
     } else {
         link_lost(l);

@@ -147,6 +147,21 @@ static void flush(struct pool_link *l)
     }
 }
 
+void link_unsend(struct pool_link *l)
+{
+    size_t left = l->out_len;
+    for (uint32_t i = l->flights.count; i > 0; i--) {
+        struct flight *f = flights_at(&l->flights, i - 1);
+        if ((f->flags & (FLIGHT_OURS | FLIGHT_GONE)) != 0 || f->bytes > left) {
+            break;
+        }
+        left -= f->bytes;
+        f->flags |= FLIGHT_UNSENT;
+    }
+    empty_out(l);
+    list_remove(&l->dirty);
+}
+
 void link_flush_all(struct worker *w)
 {
     while (!list_empty(&w->pool_dirty)) {
@@ -363,6 +378,7 @@ void link_lost(struct pool_link *l)
     struct worker *w = l->worker;
     struct pooled *lessee = l->lessee;
     bool passed = l->passed;
+    link_unsend(l);
     detach(l);
     l->lessee = NULL;
     for (uint32_t i = 0; i < l->flights.count; i++) {

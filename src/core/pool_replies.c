@@ -285,8 +285,11 @@ static void end_of_read(struct pool_link *l)
         pool_kick(w, l->pool->backend); /* somebody may wait for it to be free */
     }
     bool needless = l->doomed || (l->use == LINK_SHARED && link_is_old(l));
-    if (needless && l->flights.count == 0) {
+    const struct flight *f = flights_first(&l->flights);
+    if (needless && f == NULL) {
         link_close(l);
+    } else if (l->doomed && (f->flags & FLIGHT_UNSENT) != 0) {
+        link_lost(l);
     }
 }
 

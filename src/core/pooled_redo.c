@@ -106,6 +106,12 @@ static bool in_transaction(const struct flight *f)
     return (f->flags & FLIGHT_QUEUED) != 0 || f->kind == REDIS_MULTI;
 }
 
+static bool may_have_run(const struct flight *f)
+{
+    bool again = f->kind != REDIS_WAITS && f->kind != REDIS_OWN && f->access != REDIS_WRITES;
+    return !again && (f->flags & FLIGHT_UNSENT) == 0;
+}
+
 static void come_back(struct pooled *p, const struct flight *f, bool next)
 {
     bool begun = f->asked > 0 && f->replies < f->asked;
@@ -118,7 +124,7 @@ static void come_back(struct pooled *p, const struct flight *f, bool next)
     } else if (in_transaction(f)) {
         p->multi_lost = true;
         add_words(p, f, transaction);
-    } else if (f->kind == REDIS_WAITS || f->kind == REDIS_OWN || f->access == REDIS_WRITES) {
+    } else if (may_have_run(f)) {
         metric_add(&backend_metrics(p)[BACKEND_COMMANDS_UNKNOWN], 1);
         add_words(p, f, unknown);
     } else if (next && ++p->tries >= POOLED_TRIES_MAX) {
