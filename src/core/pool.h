@@ -157,6 +157,9 @@ enum pool_answer pool_do_without(struct pool *p, bool for_long);
 void pool_ask_others(struct worker *w, size_t backend);
 
 /* pool_prepare.c */
+/* A question of the router's own; the first word is renamed as the server knows it. False: out of
+ * memory. */
+bool link_ask(struct pool_link *l, enum flight_step step, const char *const *words, size_t count);
 /* Asks for what makes it `to`; `now` is what it is. False: out of memory. */
 bool link_ask_steps(struct pool_link *l, const struct identity *now, const struct identity *to);
 /* Changes database or protocol of an idle link of the same user. */

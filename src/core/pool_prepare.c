@@ -15,7 +15,7 @@ static struct worker_backend *backend_of(const struct pool_link *l)
     return l->worker->backends[l->pool->backend];
 }
 
-static bool ask(struct pool_link *l, enum flight_step step, const char *const *words, size_t count)
+bool link_ask(struct pool_link *l, enum flight_step step, const char *const *words, size_t count)
 {
     const struct backend_config *b = &l->worker->config->backends[l->pool->backend];
     const char *name = config_renamed(&b->probe_commands, words[0]);
@@ -46,26 +46,27 @@ bool link_ask_steps(struct pool_link *l, const struct identity *now, const struc
         const char *user = b->probe_user;
         const char *words[] = {"AUTH", user, backend_of(l)->password};
         const char *without[] = {"AUTH", backend_of(l)->password};
-        done = user != NULL ? ask(l, STEP_LOGIN, words, 3) : ask(l, STEP_LOGIN, without, 2);
+        done =
+            user != NULL ? link_ask(l, STEP_LOGIN, words, 3) : link_ask(l, STEP_LOGIN, without, 2);
     }
     if (to->resp != now->resp) {
         const char *words[] = {"HELLO", to->resp == 3 ? "3" : "2"};
-        done = done && ask(l, STEP_HELLO, words, 2);
+        done = done && link_ask(l, STEP_HELLO, words, 2);
     }
     if (to->database != now->database) {
         snprintf(number, sizeof number, "%u", to->database);
         const char *words[] = {"SELECT", number};
-        done = done && ask(l, STEP_SELECT, words, 2);
+        done = done && link_ask(l, STEP_SELECT, words, 2);
     }
     if (!ws->catalog_asked && !ws->catalog_busy) {
         const char *words[] = {"COMMAND"};
         ws->catalog_asked = true;
         ws->catalog_busy = true;
-        done = done && ask(l, STEP_COMMAND, words, 1);
+        done = done && link_ask(l, STEP_COMMAND, words, 1);
     }
     if (l->flights.count == 0) { /* a server that is full says so now, not to a client */
         const char *words[] = {"PING"};
-        done = done && ask(l, STEP_TOUCH, words, 1);
+        done = done && link_ask(l, STEP_TOUCH, words, 1);
     }
     return done;
 }
@@ -98,7 +99,7 @@ bool link_reset_first(struct pool_link *l)
 {
     const char *words[] = {"RESET"};
     l->reset_due = false;
-    return server_of(l)->no_reset || ask(l, STEP_RESET, words, 1);
+    return server_of(l)->no_reset || link_ask(l, STEP_RESET, words, 1);
 }
 
 void link_clean(struct pool_link *l)
@@ -106,7 +107,7 @@ void link_clean(struct pool_link *l)
     const char *words[] = {"RESET"};
     static const struct identity fresh = {.resp = 2};
     if (server_of(l)->no_reset || l->raw || l->state != LINK_READY ||
-        !ask(l, STEP_RESET, words, 1)) {
+        !link_ask(l, STEP_RESET, words, 1)) {
         link_close(l);
         return;
     }

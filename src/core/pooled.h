@@ -86,16 +86,17 @@ struct pooled {
     bool queued;     /* it is counted among those who wait, and its deadline runs */
     bool split;      /* route = split */
     bool session_mode;
-    bool stateful;    /* it has sent what may have left something behind on its link */
-    bool waits;       /* it is in worker_backend.held */
-    bool holding;     /* what is in flight comes back, to be sent again */
-    bool multi_lost;  /* with its server: what follows up to EXEC is not carried out */
-    bool watch_lost;  /* the same, so that the next EXEC must fail */
-    bool multi_void;  /* that MULTI was accepted, by the router */
-    bool resubscribe; /* on another link, before anything else */
-    bool ending;      /* after QUIT: closes when all is answered */
-    uint8_t tries;    /* how often links were lost when its first command was to be answered */
-    uint8_t tracking; /* how many of TRACKING, NO-EVICT, NO-TOUCH are on */
+    bool stateful;     /* it has sent what may have left something behind on its link */
+    bool waits;        /* it is in worker_backend.held */
+    bool holding;      /* what is in flight comes back, to be sent again */
+    bool multi_lost;   /* with its server: what follows up to EXEC is not carried out */
+    bool watch_lost;   /* the same, so that the next EXEC must fail */
+    bool multi_void;   /* that MULTI was accepted, by the router */
+    bool resubscribe;  /* on another link, before anything else */
+    bool ending;       /* after QUIT: closes when all is answered */
+    uint8_t tries;     /* how often links were lost when its first command was to be answered */
+    uint8_t tracking;  /* how many of TRACKING, NO-EVICT, NO-TOUCH are on */
+    uint8_t cursor_at; /* which word of a SCAN or its kin is the cursor */
     uint16_t cursor_server; /* + 1: where its cursors are; 0 = none */
     uint16_t read_server;   /* + 1: the replica that it reads from */
 };

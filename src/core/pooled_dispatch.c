@@ -8,6 +8,8 @@
 #include "core/pooled.h"
 #include "core/session.h"
 
+#define NAME_MAX_ASKED 64
+
 /* Helpers ----------------------------------------------------------------------------------- */
 
 static void begin_next(struct pooled *p, size_t len)
@@ -269,8 +271,7 @@ static enum turn send_shared(struct pooled *p, size_t server)
 static bool begins_scan(const struct pooled *p)
 {
     const char *first = pooled_command(p);
-    unsigned at = redis_word_is(&p->request, first, 0, "SCAN") ? 1 : 2;
-    return redis_word_is(&p->request, first, at, "0");
+    return redis_word_is(&p->request, first, p->cursor_at, "0");
 }
 
 /* A cursor means something only to the server that gave it. */
@@ -299,6 +300,7 @@ static void judge(struct pooled *p, size_t server)
     p->access = (uint8_t)v.access;
     p->secret = v.secret;
     p->known = v.known;
+    p->cursor_at = v.kind == REDIS_CURSOR && strcmp(v.name, "scan") == 0 ? 1 : 2;
 }
 
 /* Nobody is there any more to hear what it would wait for: a server would have let such a client
@@ -395,9 +397,8 @@ static enum turn ask_what_it_is(struct pooled *p, size_t server)
     const char *name = pooled_command(p) + word->at;
     size_t id = p->session->backend->servers.items[server].id;
     struct worker_server *ws = p->worker->servers[id];
-    char ask[160];
-    if (p->request.is_odd || p->request.word_count == 0 || word->len == 0 || word->len > 64 ||
-        redis_catalog_has_asked(ws->catalog, name, word->len)) {
+    if (p->request.is_odd || p->request.word_count == 0 || word->len == 0 ||
+        word->len > NAME_MAX_ASKED || redis_catalog_has_asked(ws->catalog, name, word->len)) {
         return TURN_GO;
     }
     if (p->flying > 0) {
@@ -411,14 +412,14 @@ static enum turn ask_what_it_is(struct pooled *p, size_t server)
     if (turn != TURN_GO) {
         return turn;
     }
-    int n = snprintf(ask, sizeof ask, "*3\r\n$7\r\nCOMMAND\r\n$4\r\nINFO\r\n$%u\r\n%.*s\r\n",
-                     word->len, (int)word->len, name);
-    struct flight *f = link_fly(p->link, NULL);
-    if (f == NULL || !link_send(p->link, ask, (size_t)n)) {
+    char text[NAME_MAX_ASKED + 1];
+    memcpy(text, name, word->len);
+    text[word->len] = '\0';
+    const char *words[] = {"COMMAND", "INFO", text};
+    if (!link_ask(p->link, STEP_INFO, words, 3)) {
         session_kill(p->session, END_MEMORY);
         return TURN_DONE;
     }
-    f->kind = STEP_INFO;
     redis_catalog_ask(ws->catalog, name, word->len);
     ws->catalog_busy = true;
     p->link = NULL;
