@@ -112,8 +112,11 @@ enum pool_answer pool_share(struct pool *p, struct pool_link **link)
 {
     struct pool_link *best = least_busy(p);
     if (UNLIKELY(best == NULL || best->flights.count > BUSY)) {
-        bool more =
-            pool_may_share_more(p) || (p->shared_count + p->opening == 0 && pool_make_room(p));
+        bool more = pool_may_share_more(p);
+        if (!more && p->shared_count + p->opening == 0) { /* one it may have in any case */
+            pool_make_room(p);
+            more = true;
+        }
         if (more && !list_empty(&p->idle)) {
             best = container_of(p->idle.next, struct pool_link, at);
             share(best);
@@ -248,17 +251,22 @@ void pool_place(struct pool_link *l)
     pool_kick(l->worker, p->backend);
 }
 
-void pool_rename(struct pool_link *l, const struct identity *id)
+bool pool_rename(struct pool_link *l, const struct identity *id)
 {
     struct pool *old = l->pool;
     struct pool *p = pool_get(l->worker, old->backend, old->server, id);
-    if (p == NULL || p == old) {
-        return; /* without memory it stays what it was, and goes when it comes back */
+    if (p == NULL) {
+        l->tainted = true; /* it is not what its pool says */
+        return false;
+    }
+    if (p == old) {
+        return true;
     }
     old->links--;
     p->links++;
     l->pool = p;
     pool_maybe_free(old);
+    return true;
 }
 
 void pool_give_back(struct pool_link *l, bool clean)

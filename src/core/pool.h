@@ -138,7 +138,7 @@ struct pool_link *pool_find_login(struct worker *w, size_t backend, size_t serve
 struct pool_link *pool_find_ready(struct worker *w, size_t backend, size_t server,
                                   const struct identity *id);
 /* The lent link is now this (AUTH or HELLO was accepted on it). */
-void pool_rename(struct pool_link *l, const struct identity *id);
+bool pool_rename(struct pool_link *l, const struct identity *id);
 /* A lent link comes back: `clean` says that it is as it was when it was lent. */
 void pool_give_back(struct pool_link *l, bool clean);
 /* A link has become ready, or idle: a place for it, and for those who wait. */

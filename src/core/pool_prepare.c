@@ -117,5 +117,7 @@ void link_clean(struct pool_link *l)
     l->tainted = false;
     l->lessee = NULL;
     link_arm(l, &backend_of(l)->link_connect);
-    pool_rename(l, &fresh);
+    if (!pool_rename(l, &fresh)) {
+        link_close(l);
+    }
 }

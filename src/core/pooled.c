@@ -277,12 +277,19 @@ static bool is_over(const struct pooled *p)
            p->gathered_len == 0 && p->span_len == 0;
 }
 
+/* There is something to be done, and nothing that it has to wait for. What comes behind a login is
+ * for the one that this makes of the client, on another link. */
+static bool may_go_on(const struct pooled *p)
+{
+    return !p->holding && list_empty(&p->held) && !p->ending && !p->streaming &&
+           (p->pins & PIN_LOGIN) == 0 &&
+           (p->sent < p->len || p->nonsense != NULL || p->resubscribe);
+}
+
 void pooled_advance(struct pooled *p)
 {
     enum turn turn = TURN_DONE;
-    while (p->session != NULL && turn == TURN_DONE && !p->holding && list_empty(&p->held) &&
-           !p->ending && !p->streaming &&
-           (p->sent < p->len || p->nonsense != NULL || p->resubscribe)) {
+    while (p->session != NULL && turn == TURN_DONE && may_go_on(p)) {
         turn = step(p);
     }
     if (p->session == NULL) {

@@ -185,6 +185,7 @@ bool pooled_confirmed(struct pooled *p, struct flight *f, const struct redis_rep
 enum turn pooled_subscribe_again(struct pooled *p); /* on a link of its own */
 bool pooled_subscribed_again(struct pooled *p, const struct redis_reply *r, struct flight *f);
 size_t pooled_subscriptions(const struct pooled *p);
+void pooled_forget_channels(struct pooled *p);
 
 /* pooled_redo.c */
 /* Its link is gone. `next`: this one was to be answered next; `torn`: it was being answered. */

@@ -118,11 +118,15 @@ static void note_hello_name(struct pooled *p)
     }
 }
 
-static void note_tracking(struct pooled *p, const struct flight *f)
+static void note_tracking(struct pooled *p, const struct flight *f, bool ok)
 {
-    p->tracking = f->kind == REDIS_TRACKING_ON ? p->tracking | f->bits : p->tracking & ~f->bits;
+    if (ok) {
+        p->tracking = f->kind == REDIS_TRACKING_ON ? p->tracking | f->bits : p->tracking & ~f->bits;
+    }
     if (p->tracking == 0) {
         p->pins &= (uint16_t)~PIN_TRACKING;
+    } else {
+        pooled_pin(p, PIN_TRACKING);
     }
 }
 
@@ -153,6 +157,7 @@ static void note_reset(struct pooled *p)
     if (p->session_mode) {
         p->identity.resp = 2;
         p->pins &= (uint16_t)~PIN_SUBSCRIBE;
+        pooled_forget_channels(p);
         return;
     }
     pooled_reset(p);
@@ -186,7 +191,7 @@ static void note_kind(struct pooled *p, const struct flight *f, const struct red
         note_transaction(p, f, ok);
         break;
     case REDIS_WATCH:
-        if (!ok && !queued) { /* an earlier one may hold */
+        if (!queued) { /* what ended an earlier one may have been answered since it was sent */
             pooled_pin(p, PIN_WATCH);
         }
         break;
@@ -199,8 +204,8 @@ static void note_kind(struct pooled *p, const struct flight *f, const struct red
         break;
     case REDIS_TRACKING_ON:
     case REDIS_TRACKING_OFF:
-        if (ok && !queued) {
-            note_tracking(p, f);
+        if (!queued) {
+            note_tracking(p, f, ok);
         }
         break;
     case REDIS_SUBSCRIBE:

@@ -43,6 +43,12 @@ size_t pooled_subscriptions(const struct pooled *p)
     return count;
 }
 
+void pooled_forget_channels(struct pooled *p)
+{
+    redis_channels_free(p->channels);
+    p->channels = NULL;
+}
+
 /* The name that this confirmation is about: the next one of the command, which is still kept. */
 static bool name_of(const struct pooled *p, uint32_t argument, const char **name, size_t *len)
 {

@@ -86,13 +86,13 @@ enum turn pooled_stream(struct pooled *p)
     int server =
         p->link != NULL ? (int)p->link->pool->server : pooled_server(p, REDIS_WRITES, false);
     uint32_t len = p->len - p->sent;
-    if (server < 0) {
-        pooled_hold(p);
-        return TURN_WAIT;
-    }
     if (p->multi_lost || p->refuse_until > p->sent || p->redo != NULL) {
         session_kill(p->session, END_SERVER); /* there is no place to keep it while others wait */
         return TURN_DONE;
+    }
+    if (server < 0) {
+        pooled_hold(p);
+        return TURN_WAIT;
     }
     enum turn turn =
         pooled_acquire(p, (size_t)server, &p->identity, p->session_mode ? PIN_SESSION : PIN_LARGE);
@@ -231,7 +231,8 @@ static enum turn send_own(struct pooled *p)
         return TURN_DONE;
     }
     uint32_t bit = kind == REDIS_TRACKING_ON || kind == REDIS_TRACKING_OFF ? tracking_bit(p) : 0;
-    if (kind == REDIS_EXEC || kind == REDIS_DISCARD || kind == REDIS_RESET) {
+    if (kind == REDIS_EXEC || kind == REDIS_DISCARD ||
+        (kind == REDIS_RESET && p->request.argc == 1)) {
         p->multi_sent = false;
     }
     uint32_t flights = p->link->flights.count;

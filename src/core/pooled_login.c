@@ -207,4 +207,5 @@ void pooled_reset(struct pooled *p)
     p->name = NULL;
     p->multi_lost = p->multi_void = p->watch_lost = false;
     p->tracking = 0;
+    pooled_forget_channels(p);
 }
