@@ -40,7 +40,7 @@ static bool is_unasked(const struct pool_link *l)
     }
     for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
         if (r->head_len == strlen(messages[i]) && memcmp(r->head, messages[i], r->head_len) == 0) {
-            return (l->lessee->pins & PIN_SUBSCRIBE) != 0 && l->lessee->identity.resp == 2;
+            return l->lessee->identity.resp == 2 && pooled_subscriptions(l->lessee) > 0;
         }
     }
     return false;
@@ -70,7 +70,7 @@ static bool must_be_whole(const struct pool_link *l, const struct flight *f)
     }
     bool subscribed = l->use == LINK_LENT && (l->lessee->pins & PIN_SUBSCRIBE) != 0;
     if (r->type == '>' || (r->type == '*' && subscribed && l->lessee->identity.resp == 2)) {
-        return !r->head_whole || !is_unasked(l);
+        return !r->head_whole || pooled_is_confirmation(r);
     }
     return f == NULL || (f->flags & FLIGHT_OURS) != 0 || f->client->holding ||
            f->kind == REDIS_GETNAME || f->kind == REDIS_ID || f->kind == REDIS_HELLO;

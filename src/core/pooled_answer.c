@@ -217,6 +217,7 @@ static void note_kind(struct pooled *p, const struct flight *f, const struct red
         }
         break;
     case REDIS_RESET:
+        p->resetting = false;
         if (ok) {
             note_reset(p);
         }

@@ -234,6 +234,7 @@ static enum turn send_own(struct pooled *p)
     if (kind == REDIS_EXEC || kind == REDIS_DISCARD ||
         (kind == REDIS_RESET && p->request.argc == 1)) {
         p->multi_sent = false;
+        p->resetting = kind == REDIS_RESET;
     }
     uint32_t flights = p->link->flights.count;
     enum turn turn = pooled_send(p);
@@ -324,6 +325,9 @@ static enum turn leave_it(struct pooled *p)
 
 static enum turn dispatch_alone(struct pooled *p)
 {
+    if (p->resetting) {
+        return TURN_WAIT;
+    }
     judge(p, p->link->pool->server);
     if (UNLIKELY(is_left(p))) {
         return leave_it(p);

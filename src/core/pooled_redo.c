@@ -233,6 +233,7 @@ static void lose_pins(struct pooled *p)
         p->watch_lost = true;
     }
     p->multi_sent = false;
+    p->resetting = false;
     p->resubscribe = p->resubscribe || pooled_subscriptions(p) > 0;
     p->pins = 0;
 }
