@@ -448,12 +448,14 @@ static int server_to_serve(struct pooled *p)
                                    : pooled_server(p, REDIS_READS, false);
 }
 
-/* The usual case of a pipeline: another plain command, to where the one before is in flight. */
+/* The usual case of a pipeline: another plain command, to where the one before is in flight. Not
+ * behind a login, which may be judged on a link of the one that the client is to become. */
 static bool follows(struct pooled *p)
 {
     const struct pool_link *l = p->link;
     if (l == NULL || p->split || p->hog || p->flying == 0 || p->flying >= POOLED_FLYING_MAX ||
-        (int)l->pool->server != pooled_server(p, REDIS_WRITES, false) || link_is_full(l)) {
+        !identity_is(&l->pool->identity, &p->identity) || link_is_full(l) ||
+        (int)l->pool->server != pooled_server(p, REDIS_WRITES, false)) {
         return false;
     }
     judge(p, l->pool->server);

@@ -41,6 +41,22 @@ def test_what_follows_a_login_that_fails_is_asked_as_the_old_user(stage, client)
     assert isinstance(answers[0], RespError) and answers[1:] == ["bob", "five"]
 
 
+def test_what_follows_a_login_does_not_go_where_it_is_judged(stage, client):
+    """On a connection of the same user, in whatever database that is."""
+    stage[0].ok("FLUSHALL")
+    client.pipeline([("AUTH", "bob", "secret"), ("SELECT", 5), ("SET", "k", "five")])
+    assert client.call("GET", "k") == "five"
+    with Resp(stage[1]) as other:
+        assert other.pipeline([("AUTH", "bob", "secret"), ("GET", "k")]) == ["OK", None]
+    stage[0].ok("ACL", "SETUSER", "bob", ">new", "<secret")
+    try:
+        with Resp(stage[1]) as other:
+            answers = other.pipeline([("AUTH", "bob", "secret"), ("ACL", "WHOAMI")])
+        assert isinstance(answers[0], RespError) and answers[1] == "default"
+    finally:
+        stage[0].ok("ACL", "SETUSER", "bob", ">secret", "<new")
+
+
 def test_databases_chosen_in_one_go_pin_nothing(stage, client):
     before = stage[0].info("clients")["connected_clients"]
     for _ in range(3):
