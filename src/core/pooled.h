@@ -141,6 +141,12 @@ enum turn pooled_stream(struct pooled *p); /* a command that is too long to be k
 /* Answers it without a server, when all before it is answered. */
 enum turn pooled_answer_self(struct pooled *p, const char *text);
 
+void pooled_begin_next(struct pooled *p, size_t len); /* so much of what is kept is on its way */
+
+/* pooled_own.c: on a link of its own */
+enum turn pooled_send_own(struct pooled *p);
+enum turn pooled_acquire_and_send(struct pooled *p, size_t server, enum pin why);
+
 /* pooled_self.c: commands that are answered here */
 enum turn pooled_answer_reset(struct pooled *p);
 enum turn pooled_answer_quit(struct pooled *p);

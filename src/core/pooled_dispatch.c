@@ -1,7 +1,6 @@
 /* What becomes of the command at `sent`: it goes to a shared link, to one of the client's own, or
  * is answered here. Where it must wait for what is in flight, or for a link, nothing has changed,
  * and it is looked at again. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/macros.h"
@@ -12,7 +11,7 @@
 
 /* Helpers ----------------------------------------------------------------------------------- */
 
-static void begin_next(struct pooled *p, size_t len)
+void pooled_begin_next(struct pooled *p, size_t len)
 {
     p->sent += (uint32_t)len;
     p->request = (struct redis_request){0};
@@ -23,7 +22,7 @@ static void begin_next(struct pooled *p, size_t len)
 static enum turn done_here(struct pooled *p)
 {
     uint32_t len = (uint32_t)p->request.len;
-    begin_next(p, len);
+    pooled_begin_next(p, len);
     pooled_forget(p, len);
     if (p->redo != NULL) {
         pooled_redo_sent(p);
@@ -74,7 +73,7 @@ enum turn pooled_send(struct pooled *p)
         session_kill(p->session, END_MEMORY);
         return TURN_DONE;
     }
-    begin_next(p, len);
+    pooled_begin_next(p, len);
     if (p->redo != NULL) {
         pooled_redo_sent(p);
     }
@@ -120,146 +119,14 @@ enum turn pooled_stream(struct pooled *p)
     return TURN_DONE;
 }
 
-/* On a link of its own ---------------------------------------------------------------------- */
-
-/* WAIT counts what its own connection has run: one that has run a command knows of all that was
- * written before it. */
-static bool touch(struct pooled *p)
-{
-    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
-    struct flight *f = link_fly(p->link, NULL);
-    if (f != NULL) {
-        f->kind = STEP_TOUCH;
-    }
-    return f != NULL && link_send(p->link, ping, sizeof ping - 1);
-}
-
-static enum turn go_raw(struct pooled *p)
-{
-    if (p->flying > 0) {
-        return TURN_WAIT;
-    }
-    pooled_pin(p, PIN_RAW);
-    struct pool_link *l = p->link;
-    uint32_t len = p->len - p->sent;
-    if (!link_send(l, pooled_command(p), len)) {
-        session_kill(p->session, END_MEMORY);
-        return TURN_DONE;
-    }
-    l->raw = true;
-    l->tainted = true;
-    begin_next(p, len);
-    pooled_forget(p, len);
-    return TURN_DONE;
-}
-
-/* TRACKING, NO-EVICT and NO-TOUCH are off again one by one. */
-static uint32_t tracking_bit(const struct pooled *p)
-{
-    const char *first = pooled_command(p);
-    return redis_word_is(&p->request, first, 1, "TRACKING")   ? 1
-           : redis_word_is(&p->request, first, 1, "NO-EVICT") ? 2
-                                                              : 4;
-}
-
-/* What a command means to the link that its client has alone. */
-static void note_pins(struct pooled *p)
-{
-    switch ((enum redis_kind)p->kind) {
-    case REDIS_AUTH:
-    case REDIS_HELLO:
-    case REDIS_SELECT:
-    case REDIS_STATE:
-        pooled_pin(p, PIN_STATE);
-        break;
-    case REDIS_BLOCKS:
-    case REDIS_OWN:
-        if (!p->multi_sent) {
-            pooled_pin(p, PIN_BLOCKING);
-        }
-        break;
-    case REDIS_WAITS:
-        if (!p->multi_sent) {
-            pooled_pin(p, PIN_WAIT);
-        }
-        break;
-    case REDIS_WATCH:
-        pooled_pin(p, PIN_WATCH);
-        break;
-    case REDIS_MULTI:
-        pooled_pin(p, PIN_TRANSACTION);
-        break;
-    case REDIS_SUBSCRIBE:
-    case REDIS_UNSUBSCRIBE:
-        pooled_pin(p, PIN_SUBSCRIBE);
-        break;
-    case REDIS_TRACKING_ON:
-        pooled_pin(p, p->multi_sent ? PIN_STATE : PIN_TRACKING);
-        break;
-    case REDIS_SETNAME:
-        if (p->multi_sent) {
-            pooled_pin(p, PIN_STATE);
-        }
-        break;
-    default:
-        break;
-    }
-}
-
-/* Its confirmations are within the reply to EXEC, and not looked for there. */
-static bool subscribes_at_exec(const struct pooled *p)
-{
-    return p->multi_sent && (p->kind == REDIS_SUBSCRIBE || p->kind == REDIS_UNSUBSCRIBE);
-}
-
-static enum turn send_own(struct pooled *p)
-{
-    enum redis_kind kind = (enum redis_kind)p->kind;
-    if (link_is_full(p->link)) {
-        pooled_hold(p);
-        return TURN_WAIT;
-    }
-    if (p->flying >= POOLED_OWN_FLYING_MAX) {
-        return TURN_WAIT;
-    }
-    if (kind == REDIS_RAW || subscribes_at_exec(p)) {
-        return go_raw(p);
-    }
-    note_pins(p);
-    if (kind == REDIS_WAITS && !p->multi_sent && !p->session_mode && !touch(p)) {
-        session_kill(p->session, END_MEMORY);
-        return TURN_DONE;
-    }
-    uint32_t bit = kind == REDIS_TRACKING_ON || kind == REDIS_TRACKING_OFF ? tracking_bit(p) : 0;
-    if (kind == REDIS_EXEC || kind == REDIS_DISCARD ||
-        (kind == REDIS_RESET && p->request.argc == 1)) {
-        p->multi_sent = false;
-        p->resetting = kind == REDIS_RESET;
-    }
-    uint32_t flights = p->link->flights.count;
-    enum turn turn = pooled_send(p);
-    if (p->session != NULL && kind == REDIS_MULTI) {
-        p->multi_sent = true;
-    }
-    if (p->session != NULL && bit > 0) {
-        flights_at(&p->link->flights, flights)->bits = (uint8_t)bit;
-    }
-    return turn;
-}
-
-static enum turn acquire_and_send(struct pooled *p, size_t server, enum pin why)
-{
-    enum turn turn = pooled_acquire(p, server, &p->identity, why);
-    return turn == TURN_GO ? send_own(p) : turn;
-}
-
 /* On a shared link -------------------------------------------------------------------------- */
 
 static enum turn send_shared(struct pooled *p, size_t server)
 {
     if (p->hog || p->flying >= POOLED_FLYING_MAX) { /* others are not to wait behind it */
         p->hog = true;
-        enum turn own = p->flying > 0 ? TURN_WAIT : acquire_and_send(p, server, PIN_PIPELINE);
+        enum turn own =
+            p->flying > 0 ? TURN_WAIT : pooled_acquire_and_send(p, server, PIN_PIPELINE);
         if (own != TURN_WAIT || p->flying > 0 || p->pool->opening > 0) {
             return own;
         }
@@ -337,9 +204,9 @@ static enum turn dispatch_alone(struct pooled *p)
     case REDIS_QUIT:
         return pooled_answer_quit(p);
     case REDIS_RESET:
-        return p->flying > 0 ? TURN_WAIT : send_own(p);
+        return p->flying > 0 ? TURN_WAIT : pooled_send_own(p);
     default:
-        return send_own(p);
+        return pooled_send_own(p);
     }
 }
 
@@ -366,9 +233,9 @@ static enum turn dispatch_by_kind(struct pooled *p, size_t server)
         return send_cursor(p, server);
     case REDIS_BLOCKS:
     case REDIS_OWN:
-        return acquire_and_send(p, server, PIN_BLOCKING);
+        return pooled_acquire_and_send(p, server, PIN_BLOCKING);
     case REDIS_WAITS:
-        return acquire_and_send(p, server, PIN_WAIT);
+        return pooled_acquire_and_send(p, server, PIN_WAIT);
     case REDIS_AUTH:
     case REDIS_HELLO:
     case REDIS_SELECT:
@@ -378,18 +245,18 @@ static enum turn dispatch_by_kind(struct pooled *p, size_t server)
     case REDIS_QUIT:
         return pooled_answer_quit(p);
     case REDIS_MULTI:
-        return acquire_and_send(p, server, PIN_TRANSACTION);
+        return pooled_acquire_and_send(p, server, PIN_TRANSACTION);
     case REDIS_WATCH:
-        return acquire_and_send(p, server, PIN_WATCH);
+        return pooled_acquire_and_send(p, server, PIN_WATCH);
     case REDIS_SUBSCRIBE:
     case REDIS_UNSUBSCRIBE:
-        return acquire_and_send(p, server, PIN_SUBSCRIBE);
+        return pooled_acquire_and_send(p, server, PIN_SUBSCRIBE);
     case REDIS_TRACKING_ON:
-        return acquire_and_send(p, server, PIN_TRACKING);
+        return pooled_acquire_and_send(p, server, PIN_TRACKING);
     case REDIS_STATE:
-        return acquire_and_send(p, server, PIN_STATE);
+        return pooled_acquire_and_send(p, server, PIN_STATE);
     case REDIS_RAW:
-        return acquire_and_send(p, server, PIN_RAW);
+        return pooled_acquire_and_send(p, server, PIN_RAW);
     default:
         return send_shared(p, server);
     }
