@@ -263,6 +263,10 @@ static enum turn step(struct pooled *p)
     if (p->nonsense != NULL) {
         return refuse_nonsense(p, p->nonsense);
     }
+    if (UNLIKELY(p->rest_until_ms > 0) && pooled_must_rest(p)) {
+        pooled_hold(p);
+        return TURN_WAIT;
+    }
     enum turn turn = p->resubscribe ? pooled_subscribe_again(p) : look(p);
     if (turn == TURN_GO && p->redo != NULL) {
         turn = pooled_redo(p);

@@ -71,6 +71,8 @@ struct pooled {
     const char *nonsense; /* what is wrong with what it sent; NULL = nothing */
     uint64_t pinned_ms;   /* since when its last pin */
     uint64_t wrote_ms;    /* when its last write was answered */
+    uint64_t rest_until_ms;   /* its server could not: so long, or until another topology */
+    uint64_t rest_generation; /* of this one */
     unsigned flying;
     uint32_t refuse_until; /* commands up to there waited too long */
     uint16_t pins;         /* enum pin */
@@ -204,6 +206,7 @@ void pooled_say_unknown(struct pooled *p); /* whether it was carried out */
 void pooled_restart(struct pooled *p);     /* all that came back is unsent again */
 /* The command at `sent` is one of them. TURN_GO: it is to be sent. */
 enum turn pooled_redo(struct pooled *p);
+bool pooled_must_rest(struct pooled *p); /* it was refused a moment ago */
 void pooled_redo_sent(struct pooled *p);
 void pooled_redo_free(struct pooled *p);
 

@@ -329,6 +329,23 @@ static bool follows(struct pooled *p)
     return p->kind == REDIS_PLAIN && p->known && !p->watch_lost && !p->multi_lost && !p->multi_void;
 }
 
+/* What belongs to a transaction that was lost needs none: what a command is any server has told. */
+static enum turn do_without_server(struct pooled *p)
+{
+    const struct server_list *servers = &p->session->backend->servers;
+    for (size_t i = 0; i < servers->count; i++) {
+        if (p->worker->servers[servers->items[i].id]->catalog_ready) {
+            judge(p, i);
+            if (pooled_is_void(p)) {
+                return pooled_answer_void(p);
+            }
+            break;
+        }
+    }
+    pooled_hold(p);
+    return TURN_WAIT;
+}
+
 static enum turn dispatch_shared(struct pooled *p)
 {
     if (follows(p)) {
@@ -336,8 +353,7 @@ static enum turn dispatch_shared(struct pooled *p)
     }
     int server = server_to_ask(p);
     if (server < 0) {
-        pooled_hold(p);
-        return TURN_WAIT;
+        return do_without_server(p);
     }
     enum turn turn = pooled_learn(p, (size_t)server);
     if (turn != TURN_GO) {

@@ -267,8 +267,21 @@ void pooled_restart(struct pooled *p)
     p->whole = false;
     p->nonsense = NULL;
     if (refused) { /* not at once: it would say the same again */
+        p->rest_until_ms = loop_now_ms(&p->worker->loop) + POOL_RETRY_MS;
+        p->rest_generation = p->worker->topology->generation;
         pooled_hold(p);
     }
+}
+
+bool pooled_must_rest(struct pooled *p)
+{
+    struct worker *w = p->worker;
+    bool rests = p->rest_until_ms > loop_now_ms(&w->loop) &&
+                 p->rest_generation == w->topology->generation && p->refuse_until <= p->sent;
+    if (!rests) {
+        p->rest_until_ms = 0;
+    }
+    return rests;
 }
 
 enum turn pooled_redo(struct pooled *p)
