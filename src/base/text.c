@@ -25,7 +25,9 @@ static void reserve(struct text *t, size_t more)
 void text_add_bytes(struct text *t, const void *bytes, size_t len)
 {
     reserve(t, len);
-    memcpy(t->data + t->len, bytes, len);
+    if (len > 0) { /* a text that is still empty has no bytes to copy from */
+        memcpy(t->data + t->len, bytes, len);
+    }
     t->len += len;
     t->data[t->len] = '\0';
 }
