@@ -1,6 +1,7 @@
 #include "core/kill.h"
 
 #include "base/macros.h"
+#include "core/pooled.h"
 #include "core/session.h"
 #include "net/mailbox.h"
 
@@ -31,6 +32,45 @@ static bool is_meant(const struct message_kill *m, const struct session *s)
     return (int32_t)(m->newest - s->number) >= 0;
 }
 
+/* Of the pools' connections those that somebody has or may take; what is on its way was asked for
+ * later, or goes by itself. */
+static bool is_link_meant(const struct message_kill *m, const struct pool_link *l)
+{
+    const struct pooled *p = l->lessee;
+    bool later = (int32_t)(m->newest_link - l->number) < 0 ||
+                 (p != NULL && p->session != NULL && !is_meant(m, p->session));
+    return l->state == LINK_READY && l->use != LINK_NEW && !later;
+}
+
+static struct pool_link *next_link(struct worker *w, const struct message_kill *m)
+{
+    LIST_EACH(it, &w->servers[m->server]->pool_links)
+    {
+        struct pool_link *l = container_of(it, struct pool_link, node);
+        if (is_link_meant(m, l)) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+/* The same with them: a client goes with what is lent to it; on a shared one what is in flight is
+ * answered still. To close one may close others, so it is begun anew each time. */
+static bool kill_pooled(struct worker *w, struct message_kill *m)
+{
+    for (int i = 0; i < AT_A_TIME; i++) {
+        struct pool_link *l = next_link(w, m);
+        if (l == NULL) {
+            return false;
+        }
+        if (l->lessee != NULL && l->lessee->session != NULL) {
+            kill_one(l->lessee->session, m);
+        }
+        link_retire(l);
+    }
+    return true;
+}
+
 /* True: some may be left. Who came later is behind them in the list, or had waited. */
 static bool kill_on_server(struct worker *w, struct message_kill *m)
 {
@@ -57,12 +97,13 @@ void kill_sessions(struct message *message, void *worker)
     if (!m->begun) {
         m->begun = true;
         m->newest = w->session_numbers;
+        m->newest_link = w->link_numbers;
         w->kills++;
     }
     if (m->server == MESSAGE_ONE_SESSION) {
         kill_by_number(w, m);
     } else {
-        more = kill_on_server(w, m) && !w->stopping;
+        more = (kill_on_server(w, m) || kill_pooled(w, m)) && !w->stopping;
     }
     if (more) {
         mailbox_post(&w->loop.mailbox, &m->message);

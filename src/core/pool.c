@@ -143,6 +143,7 @@ static void lend(struct pool_link *l, struct pooled *to)
     _Atomic uint64_t *backend = l->worker->metrics.backends[l->pool->backend]->at;
     metric_add(&backend[BACKEND_POOL_LEASES], 1);
     metric_add(&backend[BACKEND_POOL_REUSED], l->leases > 1 || l->commands > 0);
+    metric_add(&l->counters->at[SERVER_POOL_REUSED], l->leases > 1 || l->commands > 0);
     link_seen(l);
 }
 

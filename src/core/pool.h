@@ -111,6 +111,7 @@ struct pool_link {
     bool writes;      /* clients that may only be on the primary use it, or did */
     bool reset_due;   /* nothing was left behind, as far as is known: RESET goes before the next
                        * command all the same */
+    bool retiring;    /* it closes as soon as all on it is answered */
     bool doomed;      /* its server is no primary any more: only refusals count */
     bool tainted;     /* it is not certain that RESET brings it back */
     bool counted;     /* against pool_size, in shared_server.pooled */
@@ -198,6 +199,8 @@ void pools_adopt(struct worker *w);                 /* a new configuration */
 void pools_stop(struct worker *w);                  /* nobody will need them */
 void pools_spare(struct worker *w, size_t backend); /* others wait for what nobody uses here */
 void pools_on_turn(struct loop *loop);
+/* Nobody is to use it any more: it closes when what is in flight there is answered. */
+void link_retire(struct pool_link *l);
 /* uv_hrtime() in us, its low bits: looked at once in a turn. */
 uint32_t pools_now_us(struct worker *w);
 

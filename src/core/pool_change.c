@@ -11,20 +11,25 @@
 
 /* A new topology ---------------------------------------------------------------------------- */
 
+/* No command is to go there any more. */
+static void take_out(struct pool_link *l)
+{
+    list_remove(&l->at);
+    l->pool->shared_count--;
+    l->worker->servers[l->config->id]->shared_links--;
+    l->use = LINK_NEW;
+}
+
 /* What is in flight on a server that is the primary no more may still be refused by it, as by a
  * replica: then it did not run, and may be sent to the new primary. Nothing else is relayed. */
 static void doom(struct pool_link *l)
 {
-    struct pool *p = l->pool;
-    list_remove(&l->at);
+    take_out(l);
     if (l->clogged_by != NULL) {
         link_unclog(l);
     }
-    p->shared_count--;
-    l->worker->servers[l->config->id]->shared_links--;
-    l->use = LINK_NEW;
     l->doomed = true;
-    link_arm(l, &l->worker->backends[p->backend]->link_doom);
+    link_arm(l, &l->worker->backends[l->pool->backend]->link_doom);
     conn_resume(&l->conn, PAUSE_HOLD);
 }
 
@@ -103,6 +108,19 @@ void pools_reconsider(struct worker *w)
     }
     for (size_t i = 0; i < w->backend_count; i++) {
         pool_kick(w, i);
+    }
+}
+
+/* By the operator's word ------------------------------------------------------------------------
+ */
+
+void link_retire(struct pool_link *l)
+{
+    if (l->state == LINK_READY && l->use == LINK_SHARED && l->flights.count > 0) {
+        take_out(l);
+        l->retiring = true;
+    } else {
+        link_close(l);
     }
 }
 

@@ -48,8 +48,8 @@ void link_arm(struct pool_link *l, struct deadline_list *list)
 
 bool link_is_full(const struct pool_link *l)
 {
-    return l->doomed || l->clogged_by != NULL || (l->conn.pauses & PAUSE_HOLD) != 0 ||
-           l->out_len + conn_queued(&l->conn) > LINK_OUT_MAX;
+    return l->doomed || l->retiring || l->clogged_by != NULL ||
+           (l->conn.pauses & PAUSE_HOLD) != 0 || l->out_len + conn_queued(&l->conn) > LINK_OUT_MAX;
 }
 
 void link_clog(struct pool_link *l, struct pooled *by)

@@ -284,7 +284,7 @@ static void end_of_read(struct pool_link *l)
     if (l->flights.count == 0 && !list_empty(&w->backends[l->pool->backend]->held)) {
         pool_kick(w, l->pool->backend); /* somebody may wait for it to be free */
     }
-    bool needless = l->doomed || (l->use == LINK_SHARED && link_is_old(l));
+    bool needless = l->doomed || l->retiring || (l->use == LINK_SHARED && link_is_old(l));
     const struct flight *f = flights_first(&l->flights);
     if (needless && f == NULL) {
         link_close(l);

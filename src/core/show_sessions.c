@@ -1,6 +1,7 @@
 #include "core/show_sessions.h"
 
 #include "base/macros.h"
+#include "core/pooled.h"
 #include "core/session.h"
 
 #define LOOKS_MAX 1024 /* sessions looked at for one message */
@@ -13,12 +14,31 @@ static const char *const state_words[] = {
     [SESSION_CLOSE] = "close",
 };
 
+/* Where it is, now: of a pooled one, where its commands are, or what is lent to it. SIZE_MAX:
+ * nowhere. */
+static size_t server_of(const struct session *s)
+{
+    if (s->pooled == NULL) {
+        return s->server != NULL ? s->server->index : MESSAGE_ANY;
+    }
+    const struct pool_link *l = s->pooled->link;
+    return l != NULL && l->state != LINK_CLOSED ? l->pool->server : MESSAGE_ANY;
+}
+
+static bool server_is_secured(const struct session *s)
+{
+    const struct conn *c = s->server != NULL ? &s->server->conn
+                           : s->pooled != NULL && server_of(s) != MESSAGE_ANY
+                               ? &s->pooled->link->conn
+                               : NULL;
+    return c != NULL && conn_is_secured(c);
+}
+
 static bool matches(const struct session *s, const struct message_sessions *m)
 {
-    const struct server_link *link = s->server;
     return s->state != SESSION_CLOSE && (m->id == 0 || m->id == session_id(s)) &&
            (m->backend == MESSAGE_ANY || m->backend == s->backend->index) &&
-           (m->server == MESSAGE_ANY || (link != NULL && m->server == link->index));
+           (m->server == MESSAGE_ANY || m->server == server_of(s));
 }
 
 static void fill_row(const struct session *s, struct session_row *row)
@@ -28,7 +48,7 @@ static void fill_row(const struct session *s, struct session_row *row)
         .id = session_id(s),
         .frontend = s->frontend->index,
         .backend = s->backend->index,
-        .server = s->server != NULL ? s->server->index : MESSAGE_ANY,
+        .server = server_of(s),
         .state = state_words[s->state],
         .route = (enum route)s->route,
         .age_ms = session_age_us(s) / 1000,
@@ -38,12 +58,17 @@ static void fill_row(const struct session *s, struct session_row *row)
         .bytes_out = s->bytes_out,
         .retries = s->attempts > 0 ? s->attempts - 1U : 0,
         .client_tls = conn_is_secured(&s->client),
-        .server_tls = s->server != NULL && conn_is_secured(&s->server->conn),
+        .server_tls = server_is_secured(s),
         .held = (s->client.pauses & PAUSE_HOLD) != 0,
+        .pooled = s->pooled != NULL,
         .expires = s->timer != NULL && deadline_is_armed(&s->deadline),
     };
     if (row->expires && s->deadline.due_ms > now_ms) {
         row->expires_ms = s->deadline.due_ms - now_ms;
+    }
+    if (row->pooled) {
+        row->held = !list_empty(&s->pooled->held);
+        row->pins = s->pooled->pins;
     }
     if (s->origin != NULL) {
         row->client = s->origin->from;

@@ -167,11 +167,16 @@ static void add_server_conn(const struct control *c, size_t backend, size_t serv
     unsigned port;
     stats_row_server(c, backend, server, &row);
     split_address(&row.view.config->address, host, &port);
-    text_add(out, "%s/%s %" PRId64 "/%" PRId64 " %s %u - 0 %" PRId64 " %" PRId64 " 0 0 0 -1 0",
-             row.proxy, row.server, number_of(&row, STATS_IID), number_of(&row, STATS_SID), host,
-             port, number_of(&row, STATS_USED_CONN_CUR), number_of(&row, STATS_SMAX));
+    int64_t idle = number_of(&row, STATS_SRV_ICUR);
+    text_add(out, "%s/%s %" PRId64 "/%" PRId64 " %s %u - ", row.proxy, row.server,
+             number_of(&row, STATS_IID), number_of(&row, STATS_SID), host, port);
+    text_add(out, "%" PRIu64 " %" PRId64 " %" PRId64 " 0 0 %" PRId64 " -1 %" PRId64,
+             config_pools_backend(c->config, backend) ? row.view.backend->pool_idle_timeout : 0,
+             number_of(&row, STATS_USED_CONN_CUR), number_of(&row, STATS_SMAX), idle, idle);
     for (unsigned i = 0; i < c->worker_count; i++) {
-        text_add(out, " 0"); /* no connection is kept for nobody */
+        const struct metrics *m = &c->workers[i].metrics;
+        text_add(out, " %" PRIu64,
+                 metric_read(&m->servers[row.view.config->id]->at[SERVER_LINKS_IDLE]));
     }
     text_add(out, "\n");
 }
@@ -313,7 +318,8 @@ const struct command command_stat[] = {
      run_errors},
     {"show servers conn", "[<backend>]", CONTROL_OPERATOR, false,
      "dump server connections status (all or for a single backend)",
-     "With HAProxy's columns; none is idle, as connections are not pooled.", run_servers_conn},
+     "With HAProxy's columns; those that are idle are kept by a pool for who needs one alone.",
+     run_servers_conn},
     {"show servers state", "[<backend>]", CONTROL_OPERATOR, false,
      "dump volatile server information (all or for a single backend)",
      "With HAProxy's columns, in version 1.", run_servers_state},

@@ -31,18 +31,6 @@ static unsigned count(const atomic_uint *counter)
 
 /* A connection ------------------------------------------------------------------------------ */
 
-static void add_pins(const struct pool_row *row, const char *none, struct text *out)
-{
-    const char *comma = "";
-    for (unsigned i = 0; i < POOL_PINS; i++) {
-        if ((row->pins >> i & 1) != 0) {
-            text_add(out, "%s%s", comma, pool_pin_word(i));
-            comma = ",";
-        }
-    }
-    text_add(out, "%s", comma[0] == '\0' ? none : "");
-}
-
 static const char *local_of(const struct pool_row *row, char text[ADDRESS_TEXT_MAX])
 {
     return row->local_known ? address_print(&row->local, text) : "-";
@@ -55,7 +43,7 @@ static void add_row(const struct backend_config *b, const struct pool_row *row, 
              row->id, b->name, b->servers.items[row->server].name, local_of(row, local),
              row->user[0] != '\0' ? row->user : "-", row->database, row->resp, row->state,
              row->use);
-    add_pins(row, "-", out);
+    pool_add_pins(row->pins, "-", out);
     text_add(out, " pinned=");
     if (row->pins != 0) {
         text_add_duration(out, row->pinned_ms);
@@ -87,7 +75,7 @@ static void add_json_row(const struct backend_config *b, const struct pool_row *
     }
     text_add(out, ",\"database\":%u,\"resp\":%u,\"state\":\"%s\",\"use\":\"%s\",\"pins\":\"",
              row->database, row->resp, row->state, row->use);
-    add_pins(row, "", out);
+    pool_add_pins(row->pins, "", out);
     text_add(out, "\",\"pinned_ms\":%" PRIu64 ",\"age_ms\":%" PRIu64 ",\"commands\":%" PRIu64,
              row->pinned_ms, row->age_ms, row->commands);
     text_add(out, ",\"in_flight\":%u,\"session\":", row->flying);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "ctl/command.h"
 #include "ctl/control.h"
+#include "ctl/pool_view.h"
 #include "ctl/round.h"
 #include "proto/proto.h"
 
@@ -64,8 +65,13 @@ static void add_row(const struct listing *l, const struct session_row *row, stru
              proto_of(row), source_of(row, source), c->config->frontends[row->frontend].name,
              c->config->backends[row->backend].name, server_of(c, row));
     text_add_duration(out, row->age_ms);
-    text_add(out, " state=%s in=%" PRIu64 " out=%" PRIu64 " tls=%s held=%s exp=", row->state,
+    text_add(out, " state=%s in=%" PRIu64 " out=%" PRIu64 " tls=%s held=%s", row->state,
              row->bytes_in, row->bytes_out, tls_of(row), row->held ? "yes" : "no");
+    if (row->pooled) {
+        text_add(out, " pins=");
+        pool_add_pins(row->pins, "-", out);
+    }
+    text_add(out, " exp=");
     if (row->expires) {
         text_add_duration(out, row->expires_ms);
     }
@@ -103,8 +109,12 @@ static void add_whole_row(const struct listing *l, const struct session_row *row
     if (row->server < b->servers.count) {
         text_add(out, " (addr=%s)", b->servers.items[row->server].address_text);
     }
-    text_add(out, "\n  state=%s held=%s tls=%s age=", row->state, row->held ? "yes" : "no",
-             tls_of(row));
+    text_add(out, "\n  state=%s held=%s tls=%s", row->state, row->held ? "yes" : "no", tls_of(row));
+    if (row->pooled) {
+        text_add(out, " pins=");
+        pool_add_pins(row->pins, "-", out);
+    }
+    text_add(out, " age=");
     text_add_duration(out, row->age_ms);
     text_add(out, " exp=");
     if (row->expires) {

@@ -38,6 +38,18 @@ const char *pool_pin_word(unsigned pin)
     return backend_metric_words[BACKEND_PINS_TRANSACTION + (int)pin].value;
 }
 
+void pool_add_pins(unsigned pins, const char *none, struct text *out)
+{
+    const char *comma = "";
+    for (unsigned i = 0; i < POOL_PINS; i++) {
+        if ((pins >> i & 1) != 0) {
+            text_add(out, "%s%s", comma, pool_pin_word(i));
+            comma = ",";
+        }
+    }
+    text_add(out, "%s", pins == 0 ? none : "");
+}
+
 static const char *mode_of(const struct config *config, size_t backend)
 {
     bool used[POOL_COUNT] = {false};

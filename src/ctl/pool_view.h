@@ -41,6 +41,8 @@ struct pool_view {
 
 const char *pool_count_word(enum pool_count count);
 const char *pool_pin_word(unsigned pin);
+/* "transaction,watch", or `none`. */
+void pool_add_pins(unsigned pins, const char *none, struct text *out);
 
 struct pool_view view_pool(const struct control *c, size_t backend);
 /* Of the times that a client was lent a connection, those with one that was there already, in

@@ -177,7 +177,6 @@ void stats_row_backend(const struct control *c, size_t backend, struct stats_row
         STATS_SID,
         STATS_RTIME,
         STATS_RTIME_MAX,
-        STATS_REUSE,
         STATS_WREW,
         STATS_COMP_IN,
         STATS_COMP_OUT,
@@ -195,8 +194,9 @@ void stats_row_backend(const struct control *c, size_t backend, struct stats_row
         {STATS_CLI_ABRT, BACKEND_CLIENT_ABORTS}, {STATS_SRV_ABRT, BACKEND_SERVER_ABORTS},
         {STATS_ERESP, BACKEND_SERVER_ABORTS},    {STATS_EINT, BACKEND_INTERNAL_ERRORS},
         {STATS_QTIME, BACKEND_QUEUE_AVERAGE},    {STATS_CTIME, BACKEND_CONNECT_AVERAGE},
-        {STATS_TTIME, BACKEND_TOTAL_AVERAGE},    {STATS_QTIME_MAX, BACKEND_QUEUE_MAX},
-        {STATS_CTIME_MAX, BACKEND_CONNECT_MAX},  {STATS_TTIME_MAX, BACKEND_TOTAL_MAX},
+        {STATS_TTIME, BACKEND_TOTAL_AVERAGE},    {STATS_REUSE, BACKEND_POOL_REUSED},
+        {STATS_QTIME_MAX, BACKEND_QUEUE_MAX},    {STATS_CTIME_MAX, BACKEND_CONNECT_MAX},
+        {STATS_TTIME_MAX, BACKEND_TOTAL_MAX},
     };
     static const struct {
         enum stats_field field;
@@ -339,15 +339,26 @@ static void put_server_metrics(const struct control *c, size_t id, struct stats_
         enum stats_field field;
         enum server_metric metric;
     } metrics[] = {
-        {STATS_STOT, SERVER_SESSIONS_TOTAL},    {STATS_BIN, SERVER_BYTES_IN},
-        {STATS_BOUT, SERVER_BYTES_OUT},         {STATS_ECON, SERVER_GIVEN_UP},
-        {STATS_WRETR, SERVER_REPEATS},          {STATS_WREDIS, SERVER_RETRIES},
-        {STATS_LBTOT, SERVER_CHOSEN},           {STATS_CONNECT, SERVER_CONNECTS},
-        {STATS_ERESP, SERVER_SERVER_ABORTS},    {STATS_CLI_ABRT, SERVER_CLIENT_ABORTS},
-        {STATS_SRV_ABRT, SERVER_SERVER_ABORTS}, {STATS_QTIME, SERVER_QUEUE_AVERAGE},
-        {STATS_CTIME, SERVER_CONNECT_AVERAGE},  {STATS_TTIME, SERVER_TOTAL_AVERAGE},
-        {STATS_QTIME_MAX, SERVER_QUEUE_MAX},    {STATS_CTIME_MAX, SERVER_CONNECT_MAX},
+        {STATS_STOT, SERVER_SESSIONS_TOTAL},
+        {STATS_BIN, SERVER_BYTES_IN},
+        {STATS_BOUT, SERVER_BYTES_OUT},
+        {STATS_ECON, SERVER_GIVEN_UP},
+        {STATS_WRETR, SERVER_REPEATS},
+        {STATS_WREDIS, SERVER_RETRIES},
+        {STATS_LBTOT, SERVER_CHOSEN},
+        {STATS_CONNECT, SERVER_CONNECTS},
+        {STATS_ERESP, SERVER_SERVER_ABORTS},
+        {STATS_CLI_ABRT, SERVER_CLIENT_ABORTS},
+        {STATS_SRV_ABRT, SERVER_SERVER_ABORTS},
+        {STATS_QTIME, SERVER_QUEUE_AVERAGE},
+        {STATS_CTIME, SERVER_CONNECT_AVERAGE},
+        {STATS_TTIME, SERVER_TOTAL_AVERAGE},
+        {STATS_QTIME_MAX, SERVER_QUEUE_MAX},
+        {STATS_CTIME_MAX, SERVER_CONNECT_MAX},
         {STATS_TTIME_MAX, SERVER_TOTAL_MAX},
+        {STATS_SRV_ICUR, SERVER_LINKS_IDLE},
+        {STATS_SAFE_CONN_CUR, SERVER_LINKS_IDLE},
+        {STATS_REUSE, SERVER_POOL_REUSED},
     };
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
         put(row, metrics[i].field, tally_server_metric(c, id, metrics[i].metric));
@@ -357,9 +368,8 @@ static void put_server_metrics(const struct control *c, size_t id, struct stats_
 void stats_row_server(const struct control *c, size_t backend, size_t server, struct stats_row *row)
 {
     static const enum stats_field nothing[] = {
-        STATS_QCUR,     STATS_QMAX,          STATS_DRESP,         STATS_EINT,
-        STATS_RTIME,    STATS_RTIME_MAX,     STATS_REUSE,         STATS_WREW,
-        STATS_SRV_ICUR, STATS_IDLE_CONN_CUR, STATS_SAFE_CONN_CUR, STATS_NEED_CONN_EST,
+        STATS_QCUR,      STATS_QMAX, STATS_DRESP,         STATS_EINT,          STATS_RTIME,
+        STATS_RTIME_MAX, STATS_WREW, STATS_IDLE_CONN_CUR, STATS_NEED_CONN_EST,
     };
     struct server_view v = view_server(c, backend, server);
     const struct tally_server *tally = tally_of_server(c, v.config->id);
@@ -371,7 +381,8 @@ void stats_row_server(const struct control *c, size_t backend, size_t server, st
     put_nothing(row, nothing, ARRAY_LEN(nothing));
     put_server_metrics(c, v.config->id, row);
     put(row, STATS_SCUR, v.sessions);
-    put(row, STATS_USED_CONN_CUR, v.sessions);
+    uint64_t idle = (uint64_t)row->at[STATS_SRV_ICUR].number;
+    put(row, STATS_USED_CONN_CUR, v.sessions > idle ? v.sessions - idle : 0);
     put(row, STATS_SMAX, atomic_load_explicit(&shared->connections_peak, memory_order_relaxed));
     if (v.config->max_connections > 0) {
         put(row, STATS_SLIM, v.config->max_connections);

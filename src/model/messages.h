@@ -118,7 +118,8 @@ struct message_kill {
     size_t server;                                     /* all on server_config.id, or ... */
     uint32_t number;                                   /* MESSAGE_ONE_SESSION: session.number */
     unsigned killed;
-    uint32_t newest; /* the worker's: the last session that is meant; valid once begun */
+    uint32_t newest;      /* the worker's: the last session that is meant; valid once begun */
+    uint32_t newest_link; /* the same of the pools' connections */
     bool begun;
 };
 
@@ -138,8 +139,11 @@ struct session_row {
     unsigned retries;
     bool client_tls;
     bool server_tls;
-    bool held;    /* stands still until it is decided who may be written to */
-    bool expires; /* something ends it or moves it on after expires_ms */
+    bool held; /* stands still until it is decided who may be written to; of a pool: it waits for
+                * a server that can take its commands */
+    bool pooled;
+    unsigned pins; /* ... why it has a connection of its own: a bit for each reason */
+    bool expires;  /* something ends it or moves it on after expires_ms */
     bool client_known;
     uint64_t expires_ms;
     struct address client; /* as a PROXY header says, or as it is connected */

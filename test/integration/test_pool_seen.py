@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from lib import csv_stats
 from lib.freeze import Frozen, threads
 from lib.ini import frontend, redis_backend
 from lib.process import free_port
@@ -375,3 +376,86 @@ def test_what_a_server_that_stands_still_keeps_waiting_is_told(world):
         world.redis.resume()
     world.close()
     until(lambda: uses("own")["pool"]["idle"] > 0 and uses("b"), "both to be told")
+
+
+def sessions_of(world, words=""):
+    """{source: what is told of it}"""
+    lines = world.run(f"show sess {words}".strip()).splitlines()
+    rows = [dict(f.partition("=")[::2] for f in line.split(" ")[1:]) | {
+        "id": line.split(":")[0]} for line in lines]
+    return {row["src"]: row for row in rows}
+
+
+def source(client):
+    return "%s:%d" % client.sock.getsockname()
+
+
+@pytest.mark.sanitize
+def test_sessions_are_told_with_what_they_have(world):
+    plain = world.client(["GET", "x"])
+    both = world.client(["WATCH", "x"], ["MULTI"])
+    lent = world.client(["PING"], port=world.lending)
+    rows = sessions_of(world)
+    assert len(rows) == 3
+    what = {name: (row["state"], row["srv"], row["pins"], row["held"]) for name, row in
+            (("plain", rows[source(plain)]), ("both", rows[source(both)]),
+             ("lent", rows[source(lent)]))}
+    assert what == {"plain": ("pooled", "<none>", "-", "no"),
+                    "both": ("pooled", "redis", "transaction,watch", "no"),
+                    "lent": ("pooled", "redis", "session", "no")}
+    assert set(sessions_of(world, "server b/redis")) == {source(both)}
+    assert set(sessions_of(world, "server own/redis")) == {source(lent)}
+    whole = world.run(f"show sess {rows[source(both)]['id']}")
+    assert "state=pooled held=no tls=no pins=transaction,watch age=" in whole
+    world.run.ok(f"shutdown session {rows[source(both)]['id']}")
+    with pytest.raises(ConnectionError):
+        both.call("EXEC")
+    assert plain.call("PING") == "PONG" and lent.call("PING") == "PONG"
+    assert set(sessions_of(world)) == {source(plain), source(lent)}
+
+
+@pytest.mark.sanitize
+def test_all_sessions_on_a_server_go_and_so_do_its_connections(world):
+    """Those that have one alone. Others keep their place, and the answer that is due to them."""
+    plain = [world.client(["GET", "x"]) for _ in range(4)]
+    alone = [world.client(["MULTI"]) for _ in range(3)]
+    late = world.client(["GET", "x"])
+    before = {c["id"] for c in world.pool()["connections"]}
+    late.send("EVAL", BUSY, "0", "300000", "3")
+    until(lambda: any(c["use"] == "shared" and c["in_flight"]
+                      for c in world.pool()["connections"]), "it to be asked")
+    world.run.ok("shutdown sessions server b/redis")
+    late.send("PING")
+    until(lambda: sessions_of(world)[source(late)]["held"] == "yes",
+          "its next command to wait for another connection")
+    for client in alone:
+        with pytest.raises(ConnectionError):
+            client.call("EXEC")
+    assert (late.read(), late.read()) == ("xxx", "PONG")
+    for client in plain:
+        assert client.call("PING") == "PONG"
+    after = until(lambda: (p := world.pool()) and
+                  not before & {c["id"] for c in p["connections"]} and p, "new connections")
+    assert after["pool"]["clients"] == 5
+    assert {c["addr"] for c in world.clients_of_redis().values()} >= set(after["by_address"])
+    assert len(sessions_of(world)) == 5
+
+
+def test_haproxys_columns_know_of_idle_connections(world):
+    for _ in range(3):
+        world.client(["PING"], port=world.lending).close()
+    calm = world.settled("own")
+    world.client(["PING"], port=world.lending)
+    told = until(lambda: (p := world.pool("own"))["pool"]["lent"] == 1 and p, "one to be lent")
+    head, line = world.run("show servers conn own").splitlines()
+    row = dict(zip(re.sub(r"\[\d+\]", "", head[2:]).split(), line.split()))
+    idle, used = told["pool"]["idle"], told["servers"][0]["used"]
+    assert row["idle_cur"] == row["safe_nb"] == str(idle) and idle > 0
+    assert row["used_cur"] == str(used - idle)
+    per_thread = line.split()[-2:]
+    by_worker = [sum(c["use"] == "idle" and int(c["id"], 0) >> 32 == i
+                     for c in told["connections"]) for i in range(2)]
+    assert per_thread == [str(n) for n in by_worker]
+    csv = csv_stats.rows(world.router.http("/;csv")[1])["own", "redis"]
+    assert csv["srv_icur"] == str(idle) and csv["reuse"] == str(told["pool"]["reused"])
+    assert calm["pool"]["reused"] <= told["pool"]["reused"]
