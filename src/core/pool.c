@@ -176,12 +176,7 @@ enum pool_answer pool_lend(struct pool *p, struct pooled *to, bool brief, struct
     if (p->refusal != NULL) {
         return POOL_REFUSED;
     }
-    size_t waiting = 0;
-    LIST_EACH(it, &p->worker->backends[p->backend]->held)
-    {
-        waiting += container_of(it, struct pooled, held)->pool == p;
-    }
-    if (p->opening <= waiting) {
+    if (p->opening <= p->waiting) {
         pool_open_link(p, true, to->session_mode);
     }
     return p->opening > 0 ? POOL_LATER : pool_do_without(p, !brief);

@@ -53,6 +53,7 @@ struct pool {
     unsigned opening; /* links on their way */
     unsigned links;   /* all, those that are lent too */
     unsigned users;   /* clients that keep a pointer to it */
+    unsigned waiting; /* of those, who are held */
     char *refusal;    /* owned: why a link could not be prepared, as the server said it; until those
                        * who wait have heard it */
 };

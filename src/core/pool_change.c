@@ -230,7 +230,7 @@ static void ask_all(struct worker *w, size_t backend)
     }
     while (!list_empty(&held)) {
         struct pooled *p = container_of(held.next, struct pooled, held);
-        list_remove(&p->held);
+        pooled_unhold(p);
         pooled_advance(p);
     }
     return_places(w, backend);
@@ -257,10 +257,15 @@ static void ask_kicked(struct worker *w)
     }
 }
 
+/* Those who wait may be asked in vain again and again; in the next turn there is more to know. */
+#define ROUNDS_MAX 64
+
 void pools_on_turn(struct loop *loop)
 {
     struct worker *w = container_of(loop, struct worker, loop);
-    while (w->kicked || !list_empty(&w->touched) || !list_empty(&w->pool_dirty)) {
+    for (int i = 0;
+         (w->kicked && i < ROUNDS_MAX) || !list_empty(&w->touched) || !list_empty(&w->pool_dirty);
+         i++) {
         pooled_write_all(w);
         ask_kicked(w);
         pooled_write_all(w);

@@ -85,7 +85,8 @@ struct pooled {
     bool hog;        /* it had as much in flight as others may have to wait for */
     bool streaming;  /* the command at `sent` is passed on as it comes */
     bool multi_sent; /* between a MULTI and an EXEC that were sent */
-    bool queued;     /* it is counted among those who wait, and its deadline runs */
+    bool queued;     /* it waits, and its deadline runs */
+    bool counted;    /* the same, and it has a place in the queue */
     bool split;      /* route = split */
     bool session_mode;
     bool stateful;     /* it has sent what may have left something behind on its link */

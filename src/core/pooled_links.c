@@ -127,6 +127,10 @@ static enum turn turn_of(struct pooled *p, enum pool_answer answer)
     case POOL_READY:
         return TURN_GO;
     case POOL_REFUSED:
+        if (p->resubscribe) {
+            session_kill(p->session, END_SERVER);
+            return TURN_DONE;
+        }
         refusal = p->pool->refusal;
         return pooled_answer_self(p, refusal);
     case POOL_NEVER: /* its own connection would be lost as well */

@@ -3,26 +3,54 @@
 #include "core/pooled.h"
 #include "core/session.h"
 
-void pooled_hold(struct pooled *p)
+/* Who only waits until a link is connected needs no place in the queue. */
+static bool may_wait(struct pooled *p)
+{
+    const struct session *s = p->session;
+    struct shared_backend *shared = p->worker->shared->backends[s->backend->index];
+    unsigned limit = s->backend->queue_limit;
+    if (!p->counted && limit > 0 && shared_claim(&shared->waiting[ROUTE_AUTO], limit)) {
+        p->counted = true;
+        shared_note_peak(&shared->waiting_peak, &shared->waiting[ROUTE_AUTO]);
+    }
+    return p->counted || (p->pool != NULL && p->pool->opening > 0);
+}
+
+static void begin_waiting(struct pooled *p)
 {
     struct session *s = p->session;
-    struct worker *w = p->worker;
-    struct worker_backend *wb = w->backends[s->backend->index];
-    struct shared_backend *shared = w->shared->backends[s->backend->index];
-    if (!p->queued) {
-        unsigned limit = s->backend->queue_limit;
-        if (limit == 0 || !shared_claim(&shared->waiting[ROUTE_AUTO], limit)) {
-            p->refuse_until = p->len; /* there is no room to wait */
-            pool_kick(w, s->backend->index);
-        } else {
-            shared_note_peak(&shared->waiting_peak, &shared->waiting[ROUTE_AUTO]);
-            p->queued = true;
-            session_arm(s, &wb->queue);
-            metric_add(&w->metrics.backends[s->backend->index]->at[BACKEND_COMMANDS_HELD], 1);
-        }
+    p->queued = true;
+    session_arm(s, &p->worker->backends[s->backend->index]->queue);
+    metric_add(&p->worker->metrics.backends[s->backend->index]->at[BACKEND_COMMANDS_HELD], 1);
+}
+
+static void refuse_to_wait(struct pooled *p)
+{
+    struct session *s = p->session;
+    if (p->resubscribe) { /* it has asked nothing that could be refused */
+        session_kill(s, END_QUEUE_FULL);
+        return;
+    }
+    p->refuse_until = p->len;
+    pool_kick(p->worker, s->backend->index);
+}
+
+void pooled_hold(struct pooled *p)
+{
+    struct worker_backend *wb = p->worker->backends[p->session->backend->index];
+    if (!may_wait(p)) {
+        refuse_to_wait(p);
+    } else if (!p->queued) {
+        begin_waiting(p);
+    }
+    if (p->session == NULL) {
+        return;
     }
     if (list_empty(&p->held)) {
         list_append(&wb->held, &p->held);
+        if (p->pool != NULL) {
+            p->pool->waiting++;
+        }
     }
     if (!deadline_is_armed(&wb->again)) {
         deadline_arm(&wb->retry, &wb->again);
@@ -31,6 +59,9 @@ void pooled_hold(struct pooled *p)
 
 void pooled_unhold(struct pooled *p)
 {
+    if (!list_empty(&p->held) && p->pool != NULL) {
+        p->pool->waiting--;
+    }
     list_remove(&p->held);
 }
 
@@ -38,7 +69,10 @@ void pooled_served(struct pooled *p)
 {
     struct session *s = p->session;
     p->queued = false;
-    shared_release(&p->worker->shared->backends[s->backend->index]->waiting[ROUTE_AUTO]);
+    if (p->counted) {
+        p->counted = false;
+        shared_release(&p->worker->shared->backends[s->backend->index]->waiting[ROUTE_AUTO]);
+    }
     if (s->state == SESSION_POOLED) {
         session_arm(s, s->client.eof ? &p->worker->backends[s->backend->index]->half
                                      : &p->worker->frontends[s->frontend->index]->idle);
@@ -51,6 +85,10 @@ void pooled_late(struct session *s)
     struct pooled *p = s->pooled;
     s->timer = NULL;
     pooled_served(p);
+    if (p->resubscribe) { /* so that it knows that it hears nothing */
+        session_kill(s, END_QUEUE_TIMEOUT);
+        return;
+    }
     if (p->flying == 0 || p->holding) {
         p->refuse_until = p->len;
         metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_REFUSED_QUEUE],
