@@ -67,6 +67,26 @@ static void fence(struct pool_link *l)
     }
 }
 
+/* Others can be asked what is in flight on a replica that seems to be silent. */
+static bool is_left_alone(const struct pool_link *l)
+{
+    const struct topology_backend *t = &l->worker->topology->backends[l->pool->backend];
+    return !l->writes && l->use == LINK_SHARED && l->flights.count > 0 && t->primary >= 0 &&
+           t->servers[t->primary].access == ACCESS_OPEN &&
+           t->servers[l->pool->server].access == ACCESS_QUIET;
+}
+
+void link_on_doom(struct deadline *d)
+{
+    struct pool_link *l = container_of(d, struct pool_link, deadline);
+    l->timer = NULL;
+    if (l->doomed || is_left_alone(l)) {
+        link_lost(l);
+    } else {
+        link_arm(l, &l->worker->backends[l->pool->backend]->link_idle);
+    }
+}
+
 static void reconsider(struct pool_link *l)
 {
     struct worker *w = l->worker;
@@ -78,6 +98,9 @@ static void reconsider(struct pool_link *l)
     }
     if (route_allows(w->topology, l->pool->backend, l->pool->server, route)) {
         hold(l, t->access == ACCESS_PAUSE);
+        if (is_left_alone(l) && l->clogged_by == NULL) {
+            link_arm(l, &w->backends[l->pool->backend]->link_doom);
+        }
     } else {
         fence(l);
     }

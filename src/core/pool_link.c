@@ -468,13 +468,6 @@ static bool others_wait(const struct pool_link *l, const struct pooled *but)
     return false;
 }
 
-void link_on_doom(struct deadline *d)
-{
-    struct pool_link *l = container_of(d, struct pool_link, deadline);
-    l->timer = NULL;
-    link_lost(l);
-}
-
 void link_on_stall(struct deadline *d)
 {
     struct pool_link *l = container_of(d, struct pool_link, deadline);

@@ -31,6 +31,15 @@ static struct route_request request_of(const struct pooled *p, enum route route)
     };
 }
 
+/* The primary is read in place of a replica only for as long as none can be. */
+static bool may_stay(const struct pooled *p, int server, enum route route)
+{
+    const struct topology *t = p->worker->topology;
+    size_t backend = p->session->backend->index;
+    return is_open(p, server) && route_allows(t, backend, (size_t)server, route) &&
+           (route != ROUTE_REPLICA || t->backends[backend].primary != server);
+}
+
 /* Where it reads, or all of it goes with route = replica or any: one server for as long as that
  * serves. */
 static int reader(struct pooled *p, enum route route)
@@ -39,13 +48,14 @@ static int reader(struct pooled *p, enum route route)
     size_t backend = p->session->backend->index;
     struct route_request request = request_of(p, route);
     size_t server;
-    if (p->read_server > 0 && is_open(p, p->read_server - 1) &&
-        route_allows(w->topology, backend, p->read_server - 1U, route)) {
+    if (p->read_server > 0 && may_stay(p, p->read_server - 1, route)) {
         return p->read_server - 1;
     }
     if (route_choose(w->topology, w->shared, &w->backends[backend]->balance, &request, &server) !=
-        ROUTE_FOUND) {
-        return -1;
+        ROUTE_FOUND) { /* who reads goes on reading what there is */
+        bool stays = p->read_server > 0 && route_allows(w->topology, backend, p->read_server - 1U,
+                                                        route);
+        return stays ? p->read_server - 1 : -1;
     }
     p->read_server = (uint16_t)(server + 1);
     return (int)server;
@@ -94,7 +104,7 @@ int pooled_server(struct pooled *p, enum redis_access access, bool cursor)
         return primary(p);
     }
     int server = cursor ? scanner(p) : reader(p, ROUTE_REPLICA);
-    if (server >= 0 && (!must_read_own(p, server) || primary(p) < 0)) {
+    if (server < 0 || !must_read_own(p, server) || primary(p) < 0) {
         return server;
     }
     return primary(p);
