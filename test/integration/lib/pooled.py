@@ -104,6 +104,9 @@ class Pooled:
         """Until the router sends writes to this one."""
         return self.router.wait_primary(name)
 
+    def wait_access(self, name, access):
+        self.router.wait_for(lambda s: s.server(name)["access"] == access, f"{name} {access}")
+
     def nobody(self):
         """Until the router knows of no primary."""
         return self.router.wait_for(lambda s: s.backend()["verdict"] != "primary", "no primary")
