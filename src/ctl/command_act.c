@@ -199,7 +199,9 @@ const struct command command_act[] = {
      "Both its connections are reset.",
      run_shutdown_session},
     {"shutdown sessions server", "<backend>/<server>", CONTROL_ADMIN, true,
-     "end all sessions on a server", "Those that come later are not meant.",
+     "end all sessions on a server",
+     "Those that come later are not meant. Of pooled clients those that have a connection of their "
+     "own there; the ones that they share are closed when what is in flight on them is answered.",
      run_shutdown_sessions},
     {"pause backend", "<backend>", CONTROL_ADMIN, true,
      "let all sessions of a backend stand still",

@@ -58,7 +58,8 @@ static const struct json_node *list_of(struct completion *c, const char *what)
 {
     if (!c->asked && !c->dead) {
         c->asked = true;
-        if (ctl_ask_json(&c->ctl, &c->names, &c->name_bytes) != EXIT_DONE) {
+        if (ctl_ask_json(&c->ctl, "show json", JSON_OBJECT, &c->names, &c->name_bytes) !=
+            EXIT_DONE) {
             json_free(&c->names);
         }
     }

@@ -123,14 +123,15 @@ enum ctl_exit ctl_pass(const struct ctl *ctl, const char *command, int timeout_m
     return fflush(stdout) == 0 ? result : EXIT_NO_ANSWER;
 }
 
-enum ctl_exit ctl_ask_json(const struct ctl *ctl, struct json *j, struct text *text)
+enum ctl_exit ctl_ask_json(const struct ctl *ctl, const char *command, enum json_kind kind,
+                           struct json *j, struct text *text)
 {
     *j = (struct json){0};
-    enum ctl_exit result = ctl_ask(ctl, "show json", 0, text);
+    enum ctl_exit result = ctl_ask(ctl, command, 0, text);
     if (result != EXIT_DONE) {
         return result;
     }
-    if (json_parse(j, text->data, text->len) != 0 || json_root(j)->kind != JSON_OBJECT) {
+    if (json_parse(j, text->data, text->len) != 0 || json_root(j)->kind != kind) {
         fprintf(stderr, "routerctl: the answer is no JSON, from byte %zu on\n", j->wrong_at);
         return EXIT_NO_ANSWER;
     }

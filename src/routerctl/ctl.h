@@ -26,9 +26,10 @@ struct ctl {
     bool terminal; /* standard output is one */
 };
 
-/* A question whose answer is JSON: the whole of it, parsed. *text owns the words of *j; both are to
- * be freed whatever is returned. */
-enum ctl_exit ctl_ask_json(const struct ctl *ctl, struct json *j, struct text *text);
+/* A question whose answer is JSON, of this kind: the whole of it, parsed. *text owns the words of
+ * *j; both are to be freed whatever is returned. */
+enum ctl_exit ctl_ask_json(const struct ctl *ctl, const char *command, enum json_kind kind,
+                           struct json *j, struct text *text);
 /* A question whose answer is needed whole. Refusals are printed. */
 enum ctl_exit ctl_ask(const struct ctl *ctl, const char *command, int timeout_ms,
                       struct text *answer);

@@ -238,7 +238,7 @@ enum ctl_exit top(const struct ctl *ctl, const char *only)
         fputs("routerctl: top needs a terminal\n", stderr);
         return EXIT_USAGE;
     }
-    enum ctl_exit result = ctl_ask_json(ctl, &t.now.j, &t.now.bytes);
+    enum ctl_exit result = ctl_ask_json(ctl, "show json", JSON_OBJECT, &t.now.j, &t.now.bytes);
     t.now.at_ms = client_now_ms();
     t.asked_ms = t.now.at_ms;
     if (result == EXIT_DONE && screen_open()) {

@@ -92,7 +92,7 @@ static enum ctl_exit show(enum view_kind kind, const struct ctl *ctl, const char
     struct json j;
     struct text text = {0};
     struct text out = {0};
-    enum ctl_exit result = ctl_ask_json(ctl, &j, &text);
+    enum ctl_exit result = ctl_ask_json(ctl, "show json", JSON_OBJECT, &j, &text);
     if (result == EXIT_DONE) {
         struct view v = {.j = &j, .only = only, .colours = ctl->colours};
         if (fill(kind, ctl, &v, &out)) {
@@ -133,7 +133,7 @@ static enum ctl_exit show_events(const struct ctl *ctl, const char *only, double
     struct json j;
     struct text text = {0};
     struct text out = {0};
-    enum ctl_exit result = ctl_ask_json(ctl, &j, &text);
+    enum ctl_exit result = ctl_ask_json(ctl, "show json", JSON_OBJECT, &j, &text);
     if (result == EXIT_DONE) {
         struct view v = {
             .j = &j,
@@ -243,13 +243,12 @@ static enum ctl_exit run_table(const struct ctl *ctl, const struct verb *verb, i
     struct rows r;
     if (argc > 1) {
         return usage_error(verb);
-    } else if (ctl->json) {
-        return run_command(ctl, verb, argc, argv);
     }
     expand(verb->command, argc, argv, &command);
-    enum ctl_exit result =
-        one_line(command.data) ? ctl_ask(ctl, command.data, 0, &answer) : EXIT_USAGE;
-    if (result == EXIT_DONE) {
+    enum ctl_exit result = ctl->json                ? pass(ctl, command.data, 0)
+                           : one_line(command.data) ? ctl_ask(ctl, command.data, 0, &answer)
+                                                    : EXIT_USAGE;
+    if (result == EXIT_DONE && !ctl->json) {
         rows_parse(&r, answer.data);
         rows_print(&r, ctl->colours, &out);
         rows_free(&r);
@@ -257,6 +256,32 @@ static enum ctl_exit run_table(const struct ctl *ctl, const struct verb *verb, i
     }
     text_free(&command);
     text_free(&answer);
+    text_free(&out);
+    return result;
+}
+
+/* Four tables, which the answer has as JSON. */
+static enum ctl_exit run_pool(const struct ctl *ctl, const struct verb *verb, int argc, char **argv)
+{
+    struct text command = {0};
+    struct text bytes = {0};
+    struct text out = {0};
+    struct json j = {0};
+    if (argc > 1) {
+        return usage_error(verb);
+    }
+    expand(verb->command, argc, argv, &command);
+    enum ctl_exit result = ctl->json ? pass(ctl, command.data, 0)
+                           : one_line(command.data)
+                               ? ctl_ask_json(ctl, command.data, JSON_LIST, &j, &bytes)
+                               : EXIT_USAGE;
+    if (result == EXIT_DONE && !ctl->json) {
+        view_pool(&(struct view){.j = &j, .colours = ctl->colours}, &out);
+        result = ctl_print(&out);
+    }
+    json_free(&j);
+    text_free(&command);
+    text_free(&bytes);
     text_free(&out);
     return result;
 }
@@ -328,7 +353,9 @@ const struct verb verbs[] = {
     {"changes [BACKEND]", "changes of primaries, and what they cost", run_view, NULL, 0},
     {"sessions [ID]", "a table of sessions", run_table, "show sess", 0},
     {"waiting [BACKEND]", "how many clients wait, and for what", run_table, "show waiting", 0},
-    {"pool [BACKEND]", "connections to servers against their caps", run_table, "show pool", 0},
+    {"pool [BACKEND]", "connections to servers: who shares them, who has one alone, and why",
+     run_pool, "show pool json", 0},
+    {"slow [COUNT]", "the slowest commands of pooled clients", run_table, "show slow", 0},
     {"info", "the process", run_table, "show info", 0},
     {"ready BACKEND/SERVER", "it takes part again", run_command, "set server * state ready", 0},
     {"drain [BACKEND/SERVER]", "it gets no new sessions; alone: the whole router leaves", run_drain,

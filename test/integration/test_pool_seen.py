@@ -13,6 +13,7 @@ from lib.ini import frontend, redis_backend
 from lib.process import free_port
 from lib.prometheus import parse_metrics, server_labels
 from lib.resp import Resp, RespError, encode
+from lib.routerctl import routerctl, rows
 from lib.runtime import control_of
 from lib.waiting import Clock, until
 
@@ -459,3 +460,33 @@ def test_haproxys_columns_know_of_idle_connections(world):
     csv = csv_stats.rows(world.router.http("/;csv")[1])["own", "redis"]
     assert csv["srv_icur"] == str(idle) and csv["reuse"] == str(told["pool"]["reused"])
     assert calm["pool"]["reused"] <= told["pool"]["reused"]
+
+
+def test_routerctl_shows_pools_and_slow_commands(world):
+    client = world.client(["WATCH", "x"], ["MULTI"])
+    world.client(["GET", "x"])
+    world.run.ok("clear slow")
+    with Resp(("127.0.0.1", world.port)) as third:
+        third.call("EVAL", BUSY, "0", "30000", "7")
+
+    def ctl(*words):
+        done = routerctl(*words, socket=world.run.path)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    told = until(lambda: (p := world.pool())["pool"]["clients"] == 2 and p, "the third to go")
+    tables = [rows(text) for text in ctl("pool", "b").split("\n\n")]
+    pool, pins, servers, connections = tables
+    assert dict(zip(*pool))["BACKEND"] == "b" and dict(zip(*pool))["CLIENTS"] == "2"
+    assert dict(zip(*pool))["LENT"] == "1" and dict(zip(*pool))["READ"] == str(told["pool"]["read"])
+    assert [row[:3] for row in pins[1:]] == [["b", "transaction", "1"], ["b", "watch", "1"]]
+    assert servers[1][:2] == ["b/redis", str(told["servers"][0]["used"])]
+    assert {row[1] for row in connections[1:]} == set(told["by_address"])
+    lent, = (row for row in connections[1:] if row[6] == "lent")
+    assert lent[7] == "transaction,watch" and lent[2] == "-"
+    assert lent[-1] == sessions_of(world)[source(client)]["id"]
+    assert {c["address"] for c in json.loads(ctl("--json", "pool", "b"))[0]["connections"]} == \
+        set(told["by_address"])
+    slowest = dict(zip(*rows(ctl("slow", "1"))))
+    assert slowest["COMMAND"] == "eval" and int(slowest["TOOK_US"]) >= 30_000
+    assert json.loads(ctl("--json", "slow", "1"))[0]["out"] == 7 + 6

@@ -132,7 +132,9 @@ def test_a_weight_is_set(stage):
 def test_who_waits_and_how_full_servers_are_are_tables(stage):
     assert stage.json("waiting")[0]["id"] == "b"
     assert rows(stage.done("waiting", "b"))[1][:2] == ["b", "0"]
-    assert [row[0] for row in rows(stage.done("pool"))] == ["ID", "b/r1", "b/r2"]
+    assert [row[0] for row in rows(stage.done("pool"))] == ["SERVER", "b/r1", "b/r2"]
+    assert stage.json("pool", "b")[0]["servers"][1]["server"] == "r2"
+    assert stage.json("waiting", "b")[0]["waiting"] == 0
 
 
 @pytest.mark.parametrize("command", [
@@ -220,6 +222,9 @@ def completed(stage, line):
 def test_bash_completes_words_and_the_names_that_the_router_has(stage):
     assert {"status", "drain", "show", "set"} <= completed(stage, "routerctl ")
     assert completed(stage, "routerctl st") == {"status"}
+    assert completed(stage, "routerctl po") == {"pool"}
+    assert completed(stage, "routerctl pool ") == {"b"} and not completed(stage, "routerctl slow ")
+    assert {"pool", "slow"} <= completed(stage, "routerctl show ")
     assert completed(stage, "routerctl drain ") == {"b/r1", "b/r2"}
     assert completed(stage, "routerctl --json servers b") == {"b"} | {"b/r1", "b/r2"}
     assert completed(stage, "routerctl pause ") >= {"b", "backend"}

@@ -74,6 +74,36 @@ def test_documents_that_are_none_end_in_a_status_and_no_crash(stage, answer):
             assert good or (done.stderr and not done.stdout)
 
 
+POOL = [{"name": "b", "pool": {
+    "mode": "transaction", "clients": 3, "held": 0, "shared": 1, "lent": 1, "idle": 0, "opening": 0,
+    "reuse_percent": 50, "read": 1, "written": 2, "other": 3, "waited": 0, "resent": 0,
+    "unknown": 0, "refused": 0, "pins": {"watch": 1}}, "oldest_pin_ms": {"watch": 1500},
+    "servers": [{"server": "s", "used": 2, "max_connections": 10, "shared": 1, "lent": 1,
+                 "idle": 0, "opening": 0}],
+    "connections": [{"server": "s", "address": "127.0.0.1:1", "user": "u", "database": 0, "resp": 2,
+                     "state": "ready", "use": "lent", "pins": "watch", "pinned_ms": 1500,
+                     "age_ms": 9000, "commands": 4, "in_flight": 0, "session": "0x1"}]}]
+
+
+@pytest.mark.parametrize("answer", [
+    json.dumps(POOL), json.dumps(lying(POOL)), json.dumps([lying(POOL)]), "[]", "[1,null,{},[]]",
+    '[{"pool":{"pins":{"a":1,"b":[]}},"servers":{},"connections":[{"server":7}]}]',
+    '[{"pool":[],"oldest_pin_ms":3,"servers":[null],"connections":"many"}]'])
+@pytest.mark.sanitize
+def test_a_pool_that_is_none_is_shown_as_far_as_it_goes(stage, answer):
+    stage.says("show pool json", answer + "\n")
+    done = stage.ctl("pool")
+    assert done.returncode == 0 and not set(done.stdout) & set("\x1b\x07\u009b\u202e"), done
+    assert ("transaction" in done.stdout) == (answer == json.dumps(POOL))
+
+
+@pytest.mark.parametrize("answer", ["", "[", "{}", "1", "[3]: No."])
+def test_what_is_no_list_of_pools_is_no_answer(stage, answer):
+    stage.says("show pool json", answer + "\n")
+    done = stage.ctl("pool")
+    assert done.returncode == (1 if answer == "[3]: No." else 3) and not done.stdout, done
+
+
 def cut(data):
     """Says so much and closes."""
     return lambda sock: sock.sendall(data)
