@@ -178,6 +178,7 @@ struct flight *link_fly(struct pool_link *l, struct pooled *client);
 void link_clog(struct pool_link *l, struct pooled *by);
 void link_unclog(struct pool_link *l);
 bool link_is_full(const struct pool_link *l);
+void link_relieve(struct pool_link *l); /* it may not be any more: who waits for that goes on */
 bool link_is_old(const struct pool_link *l); /* pool_max_age, and another can be opened */
 void link_arm(struct pool_link *l, struct deadline_list *list);
 void link_close(struct pool_link *l); /* nothing is in flight that matters */

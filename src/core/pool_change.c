@@ -55,6 +55,7 @@ static void hold(struct pool_link *l, bool held)
         list_remove(&l->dirty);
         list_append(&l->worker->pool_dirty, &l->dirty);
     }
+    link_relieve(l);
 }
 
 static void fence(struct pool_link *l)

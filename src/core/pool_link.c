@@ -125,8 +125,7 @@ static void empty_out(struct pool_link *l)
     }
 }
 
-/* There is room again. */
-static void relieve(struct pool_link *l)
+void link_relieve(struct pool_link *l)
 {
     if (l->lessee != NULL && l->lessee->session != NULL) {
         conn_resume(&l->lessee->session->client, PAUSE_PEER_FULL);
@@ -143,7 +142,7 @@ static void flush(struct pool_link *l)
     if (rc != 0) {
         link_lost(l);
     } else if (full && conn_queued(&l->conn) == 0) {
-        relieve(l);
+        link_relieve(l);
     }
 }
 
@@ -236,7 +235,7 @@ static void on_eof(struct conn *c)
 
 static void on_drained(struct conn *c)
 {
-    relieve(container_of(c, struct pool_link, conn));
+    link_relieve(container_of(c, struct pool_link, conn));
 }
 
 static void on_closed(struct conn *c)

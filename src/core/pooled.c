@@ -292,7 +292,9 @@ static bool may_go_on(const struct pooled *p)
 
 void pooled_advance(struct pooled *p)
 {
-    enum turn turn = TURN_DONE;
+    /* What comes for who does not read would be kept. */
+    bool reads = conn_queued(&p->session->client) < POOLED_QUEUED_MAX;
+    enum turn turn = reads ? TURN_DONE : TURN_WAIT;
     while (p->session != NULL && turn == TURN_DONE && may_go_on(p)) {
         turn = step(p);
     }

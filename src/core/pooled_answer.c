@@ -345,6 +345,9 @@ void pooled_settle(struct pooled *p)
     }
     if (p->pins == 0 && !p->streaming && l->flights.count == 0) {
         p->link = NULL;
+        if (l->clogged_by != NULL) {
+            link_unclog(l);
+        }
         pool_give_back(l, true);
     }
 }

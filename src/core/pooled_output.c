@@ -78,10 +78,10 @@ static void slow_down(struct pooled *p)
         return;
     }
     conn_pause(&s->client, PAUSE_PEER_FULL);
-    if (l == NULL || l->clogged_by != NULL || queued < POOLED_QUEUED_MAX) {
-        return;
+    bool more = l != NULL && (p->flying > 0 || l->use == LINK_LENT); /* is to come */
+    if (more && l->clogged_by == NULL && queued >= POOLED_QUEUED_MAX) {
+        link_clog(l, p);
     }
-    link_clog(l, p);
 }
 
 static void write_out(struct pooled *p)
