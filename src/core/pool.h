@@ -109,6 +109,7 @@ struct pool_link {
     uint8_t use;      /* enum link_use */
     bool passed;      /* bytes of the reply that is coming in were passed on */
     bool raw;         /* all bytes pass unseen, until its end */
+    bool named;       /* as its client, for that */
     bool writes;      /* clients that may only be on the primary use it, or did */
     bool reset_due;   /* nothing was left behind, as far as is known: RESET goes before the next
                        * command all the same */

@@ -129,6 +129,9 @@ static void on_step(struct pool_link *l, enum flight_step step, const char *text
             refused(l, text, len);
             return;
         }
+        if (l->lessee != NULL && l->lessee->session != NULL) { /* it may have waited for that */
+            pooled_touch(l->lessee);
+        }
         break;
     case STEP_COMMAND:
         ws->catalog_asked = redis_catalog_end(ws->catalog);

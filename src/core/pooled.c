@@ -73,7 +73,7 @@ static void release(struct pooled *p)
 {
     free_bytes(p);
     free(p->gathered);
-    free(p->name);
+    pooled_forget_name(p);
     pooled_redo_free(p);
     slow_large_free(p);
     redis_channels_free(p->channels);
@@ -81,7 +81,6 @@ static void release(struct pooled *p)
     credential_unref(p->proving.credential);
     pool_leave(p->pool);
     p->gathered = NULL;
-    p->name = NULL;
     p->channels = NULL;
     p->pool = NULL;
     p->span = NULL;

@@ -67,10 +67,11 @@ struct pooled {
     size_t span_len;
     char *gathered; /* owned: pieces before it */
     size_t gathered_len, gathered_room;
-    char *name;           /* owned: by CLIENT SETNAME; NULL = none */
-    const char *nonsense; /* what is wrong with what it sent; NULL = nothing */
-    uint64_t pinned_ms;   /* since when its last pin */
-    uint64_t wrote_ms;    /* when its last write was answered */
+    char *name;               /* owned: by CLIENT SETNAME; NULL = none */
+    char *next_name;          /* owned: the same, from EXEC on */
+    const char *nonsense;     /* what is wrong with what it sent; NULL = nothing */
+    uint64_t pinned_ms;       /* since when its last pin */
+    uint64_t wrote_ms;        /* when its last write was answered */
     uint64_t rest_until_ms;   /* its server could not: so long, or until another topology */
     uint64_t rest_generation; /* of this one */
     unsigned flying;
@@ -187,6 +188,16 @@ void pooled_write_all(struct worker *w); /* what was passed leaves, and what wai
 void pooled_reply(struct pooled *p, const struct flight *f, const struct redis_reply *r,
                   const char *data, size_t len, bool borrowed);
 void pooled_settle(struct pooled *p); /* gives its link back where it may */
+
+/* pooled_name.c */
+void pooled_say_name(struct pooled *p);
+bool pooled_unname(struct pooled *p);
+/* The link is its own from now on, and nobody will look at what is asked there. */
+bool pooled_name_link(struct pooled *p);
+/* CLIENT SETNAME or HELLO was accepted, or queued until EXEC. */
+void pooled_named(struct pooled *p, const struct flight *f);
+void pooled_named_at_exec(struct pooled *p, const struct flight *f, const struct redis_reply *r);
+void pooled_forget_name(struct pooled *p);
 
 /* pooled_channels.c */
 bool pooled_is_confirmation(const struct redis_reply *r);

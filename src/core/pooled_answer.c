@@ -12,19 +12,6 @@
 
 /* Replies that are not the server's own ----------------------------------------------------- */
 
-static void say_name(struct pooled *p)
-{
-    char head[32];
-    if (p->name == NULL) {
-        pooled_say(p, p->identity.resp == 3 ? "_\r\n" : "$-1\r\n");
-        return;
-    }
-    snprintf(head, sizeof head, "$%zu\r\n", strlen(p->name));
-    pooled_say(p, head);
-    pooled_say(p, p->name);
-    pooled_say(p, "\r\n");
-}
-
 static void say_id(struct pooled *p)
 {
     char text[32];
@@ -52,14 +39,13 @@ static void pass_hello(struct pooled *p, const char *data, size_t len)
 static void pass(struct pooled *p, const struct flight *f, const struct redis_reply *r,
                  const char *data, size_t len, bool borrowed)
 {
-    bool its_own = p->session_mode || (p->pins & PIN_STATE) != 0;
-    if (r->type == '-' || its_own || (f->flags & FLIGHT_QUEUED) != 0) {
+    if (r->type == '-' || p->session_mode || (f->flags & FLIGHT_QUEUED) != 0) {
         pooled_pass(p, data, len, borrowed);
         return;
     }
     switch ((enum redis_kind)f->kind) {
     case REDIS_GETNAME:
-        say_name(p);
+        pooled_say_name(p);
         break;
     case REDIS_ID:
         say_id(p);
@@ -74,49 +60,6 @@ static void pass(struct pooled *p, const struct flight *f, const struct redis_re
 }
 
 /* What they mean ---------------------------------------------------------------------------- */
-
-/* Without memory it has none. */
-static void set_name(struct pooled *p, const char *word, size_t len)
-{
-    free(p->name);
-    p->name = len > 0 ? malloc(len + 1) : NULL;
-    if (p->name != NULL) {
-        memcpy(p->name, word, len);
-        p->name[len] = '\0';
-    }
-}
-
-/* CLIENT SETNAME was accepted: for this client, whatever the link is called. */
-static void note_name(struct pooled *p)
-{
-    const char *first = p->bytes + p->head;
-    struct redis_request r = {0};
-    size_t used;
-    const char *why;
-    if (redis_request_feed(&r, first, p->len - p->head, &used, &why) == REDIS_WHOLE &&
-        r.word_count > 2) {
-        set_name(p, first + r.words[2].at, r.words[2].len);
-    }
-}
-
-/* HELLO ... SETNAME */
-static void note_hello_name(struct pooled *p)
-{
-    const char *first = p->bytes + p->head;
-    struct redis_request r = {0};
-    size_t used;
-    const char *why;
-    if (redis_request_feed(&r, first, p->len - p->head, &used, &why) != REDIS_WHOLE) {
-        return;
-    }
-    for (unsigned i = 2; i + 1U < r.word_count; i++) {
-        if (redis_word_is(&r, first, i, "AUTH")) {
-            i += 2;
-        } else if (redis_word_is(&r, first, i, "SETNAME")) {
-            set_name(p, first + r.words[i + 1].at, r.words[i + 1].len);
-        }
-    }
-}
 
 static void note_tracking(struct pooled *p, const struct flight *f, bool ok)
 {
@@ -175,13 +118,13 @@ static void note_kind(struct pooled *p, const struct flight *f, const struct red
     case REDIS_HELLO:
     case REDIS_SELECT:
         pooled_judged(p, f, r);
-        if (ok && f->kind == REDIS_HELLO) {
-            note_hello_name(p);
+        if (ok) {
+            pooled_named(p, f);
         }
         break;
     case REDIS_SETNAME:
-        if (ok && !queued) {
-            note_name(p);
+        if (ok) {
+            pooled_named(p, f);
         }
         break;
     case REDIS_MULTI:
@@ -189,6 +132,7 @@ static void note_kind(struct pooled *p, const struct flight *f, const struct red
     case REDIS_DISCARD:
     case REDIS_UNWATCH:
         note_transaction(p, f, ok);
+        pooled_named_at_exec(p, f, r);
         break;
     case REDIS_WATCH:
         if (!queued) { /* what ended an earlier one may have been answered since it was sent */

@@ -69,7 +69,7 @@ enum turn pooled_send(struct pooled *p)
     if (p->kind == REDIS_SUBSCRIBE || p->kind == REDIS_UNSUBSCRIBE) {
         f->replies = p->request.argc > 1 ? p->request.argc - 1 : 0;
     }
-    if (!link_send(p->link, pooled_command(p), len)) {
+    if (!link_send(p->link, pooled_command(p), len) || !pooled_unname(p)) {
         session_kill(p->session, END_MEMORY);
         return TURN_DONE;
     }

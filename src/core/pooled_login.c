@@ -203,8 +203,7 @@ void pooled_reset(struct pooled *p)
 {
     credential_unref(p->identity.credential);
     p->identity = (struct identity){.resp = 2};
-    free(p->name);
-    p->name = NULL;
+    pooled_forget_name(p);
     p->multi_lost = p->multi_void = p->watch_lost = false;
     p->tracking = 0;
     pooled_forget_channels(p);

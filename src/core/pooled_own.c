@@ -19,6 +19,13 @@ static enum turn go_raw(struct pooled *p)
     if (p->flying > 0) {
         return TURN_WAIT;
     }
+    if (!p->multi_sent && !pooled_name_link(p)) {
+        session_kill(p->session, END_MEMORY);
+        return TURN_DONE;
+    }
+    if (p->link->flights.count > 0) { /* the router's own: their answers are not the client's */
+        return TURN_WAIT;
+    }
     pooled_pin(p, PIN_RAW);
     struct pool_link *l = p->link;
     uint32_t len = p->len - p->sent;
@@ -77,9 +84,7 @@ static void note_pins(struct pooled *p)
         pooled_pin(p, p->multi_sent ? PIN_STATE : PIN_TRACKING);
         break;
     case REDIS_SETNAME:
-        if (p->multi_sent) {
-            pooled_pin(p, PIN_STATE);
-        }
+        p->link->tainted = p->link->tainted || p->multi_sent;
         break;
     default:
         break;
@@ -89,7 +94,8 @@ static void note_pins(struct pooled *p)
 /* Its confirmations are within the reply to EXEC, and not looked for there. */
 static bool subscribes_at_exec(const struct pooled *p)
 {
-    return p->multi_sent && (p->kind == REDIS_SUBSCRIBE || p->kind == REDIS_UNSUBSCRIBE);
+    bool subscribes = p->kind == REDIS_SUBSCRIBE && p->request.argc > 1; /* else it is refused */
+    return p->multi_sent && (subscribes || p->kind == REDIS_UNSUBSCRIBE);
 }
 
 enum turn pooled_send_own(struct pooled *p)
