@@ -50,20 +50,38 @@ static bool set(struct holding *h, unsigned now)
     return changed;
 }
 
-/* Clients that have no connection to a server of the backend yet and may want one. */
-static unsigned without_server(const struct control *c, const struct backend_config *b)
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+static bool is_pooled(const struct config *c, size_t backend)
+{
+    bool pooled = false;
+    for (size_t i = 0; i < c->frontend_count && !pooled; i++) {
+        const struct frontend_config *f = &c->frontends[i];
+        bool leads = f->backend == backend;
+        for (size_t k = 0; k < f->sni.count; k++) {
+            leads = leads || f->sni.items[k].backend == backend;
+        }
+        pooled = leads && f->pool_mode != POOL_NONE;
+    }
+    return pooled;
+}
+
+/* Clients that have no connection to a server of the backend yet and may want one. Those of a pool
+ * get on with as many as they have, but want them elsewhere when the primary changes. */
+static unsigned without_server(const struct control *c, const struct backend_config *b, bool pooled)
 {
     unsigned users = atomic_load(&c->shared->backends[b->index]->users);
     unsigned connected = 0;
     for (size_t i = 0; i < b->servers.count; i++) {
         connected += atomic_load(&c->shared->servers[b->servers.items[i].id]->connections);
     }
+    if (pooled) {
+        return least(users, connected + c->worker_count);
+    }
     return users > connected ? users - connected : 0;
-}
-
-static unsigned least(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
 }
 
 /* What this server may have of our connections from now on: those that there are, and what clients
@@ -83,10 +101,15 @@ static unsigned limit(struct shared_server *s, unsigned cap, unsigned wanting)
 static bool look_at_backend(struct holdings *h, struct control *c, const struct backend_config *b)
 {
     bool changed = false;
-    unsigned wanting = without_server(c, b);
+    bool pooled = is_pooled(c->config, b->index);
+    unsigned wanting = without_server(c, b, pooled);
     for (size_t i = 0; i < b->servers.count; i++) {
         const struct server_config *s = &b->servers.items[i];
-        unsigned most = limit(c->shared->servers[s->id], s->max_connections, wanting);
+        struct shared_server *shared = c->shared->servers[s->id];
+        /* What a pool needs goes up and down: no bound where there is none for the other process. */
+        unsigned most = pooled && s->max_connections == 0
+                            ? atomic_load(&shared->connections)
+                            : limit(shared, s->max_connections, wanting);
         changed = set(&h->servers[s->id], most) || changed;
     }
     return changed;
