@@ -80,6 +80,15 @@ enum turn pooled_send(struct pooled *p)
     return TURN_DONE;
 }
 
+static enum turn leave_it(struct pooled *p)
+{
+    if (p->flying > 0) {
+        return TURN_WAIT;
+    }
+    session_close(p->session, END_DONE);
+    return TURN_DONE;
+}
+
 enum turn pooled_stream(struct pooled *p)
 {
     int server =
@@ -88,6 +97,9 @@ enum turn pooled_stream(struct pooled *p)
     if (p->multi_lost || p->refuse_until > p->sent || p->redo != NULL) {
         session_kill(p->session, END_SERVER); /* there is no place to keep it while others wait */
         return TURN_DONE;
+    }
+    if (p->session->client.eof) { /* the rest of it will not come */
+        return leave_it(p);
     }
     if (server < 0) {
         pooled_hold(p);
@@ -179,15 +191,6 @@ static bool is_left(const struct pooled *p)
     bool waits = p->kind == REDIS_BLOCKS || p->kind == REDIS_WAITS || p->kind == REDIS_OWN ||
                  p->kind == REDIS_SUBSCRIBE || p->kind == REDIS_RAW;
     return waits && !p->multi_sent && p->session->client.eof;
-}
-
-static enum turn leave_it(struct pooled *p)
-{
-    if (p->flying > 0) {
-        return TURN_WAIT;
-    }
-    session_close(p->session, END_DONE);
-    return TURN_DONE;
 }
 
 static enum turn dispatch_alone(struct pooled *p)
