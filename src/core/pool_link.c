@@ -338,6 +338,7 @@ static void detach(struct pool_link *l)
     free(l->out);
     free(l->carry);
     l->out = NULL;
+    l->out_len = l->out_room = 0;
     l->carry = NULL;
     if (l->counted) {
         shared_release(&l->worker->shared->servers[l->config->id]->pooled);
@@ -369,12 +370,23 @@ static void let_go(struct pool_link *l)
     pool_maybe_free(p);
 }
 
+/* Before it goes on, it has to learn what became of what it had there. A part of a message, or of
+ * what nobody looked at, cannot be gone on with. */
+static void lose_lessee(struct pooled *p, bool torn)
+{
+    if (torn) {
+        pooled_end(p);
+        return;
+    }
+    p->holding = true;
+    pooled_touch(p);
+}
+
 void link_lost(struct pool_link *l)
 {
     if (l->state == LINK_CLOSED) {
         return;
     }
-    struct worker *w = l->worker;
     struct pooled *lessee = l->lessee;
     bool passed = l->passed;
     link_unsend(l);
@@ -388,8 +400,8 @@ void link_lost(struct pool_link *l)
         }
     }
     let_go(l);
-    if (lessee != NULL && list_empty(&lessee->touched)) {
-        list_append(&w->touched, &lessee->touched);
+    if (lessee != NULL && lessee->session != NULL) {
+        lose_lessee(lessee, passed || l->raw);
     }
 }
 

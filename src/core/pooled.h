@@ -139,6 +139,7 @@ enum turn {
 };
 
 /* pooled_dispatch.c: the command at `sent` */
+void pooled_judge(struct pooled *p, size_t server); /* what it is, as this server says */
 enum turn pooled_dispatch(struct pooled *p);
 enum turn pooled_send(struct pooled *p);   /* on p->link */
 enum turn pooled_stream(struct pooled *p); /* a command that is too long to be kept */
@@ -154,7 +155,9 @@ enum turn pooled_acquire_and_send(struct pooled *p, size_t server, enum pin why)
 /* pooled_self.c: commands that are answered here */
 enum turn pooled_answer_reset(struct pooled *p);
 enum turn pooled_answer_quit(struct pooled *p);
-bool pooled_is_void(struct pooled *p); /* what it belongs to was lost with a server */
+enum turn pooled_without_server(struct pooled *p); /* while there is none */
+bool pooled_has_lost(const struct pooled *p);      /* a transaction, or what it watched */
+bool pooled_is_void(struct pooled *p);             /* what that command belongs to */
 enum turn pooled_answer_void(struct pooled *p);
 enum turn pooled_refuse_late(struct pooled *p);
 

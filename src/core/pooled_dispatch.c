@@ -172,7 +172,7 @@ static enum turn send_cursor(struct pooled *p, size_t server)
 
 /* The command -------------------------------------------------------------------------------- */
 
-static void judge(struct pooled *p, size_t server)
+void pooled_judge(struct pooled *p, size_t server)
 {
     size_t id = p->session->backend->servers.items[server].id;
     struct redis_verdict v = redis_catalog_judge(p->worker->servers[id]->catalog, &p->request,
@@ -198,7 +198,7 @@ static enum turn dispatch_alone(struct pooled *p)
     if (p->resetting) {
         return TURN_WAIT;
     }
-    judge(p, p->link->pool->server);
+    pooled_judge(p, p->link->pool->server);
     if (UNLIKELY(is_left(p))) {
         return leave_it(p);
     }
@@ -328,25 +328,8 @@ static bool follows(struct pooled *p)
         (int)l->pool->server != pooled_server(p, REDIS_WRITES, false)) {
         return false;
     }
-    judge(p, l->pool->server);
-    return p->kind == REDIS_PLAIN && p->known && !p->watch_lost && !p->multi_lost && !p->multi_void;
-}
-
-/* What belongs to a transaction that was lost needs none: what a command is any server has told. */
-static enum turn do_without_server(struct pooled *p)
-{
-    const struct server_list *servers = &p->session->backend->servers;
-    for (size_t i = 0; i < servers->count; i++) {
-        if (p->worker->servers[servers->items[i].id]->catalog_ready) {
-            judge(p, i);
-            if (pooled_is_void(p)) {
-                return pooled_answer_void(p);
-            }
-            break;
-        }
-    }
-    pooled_hold(p);
-    return TURN_WAIT;
+    pooled_judge(p, l->pool->server);
+    return p->kind == REDIS_PLAIN && p->known;
 }
 
 static enum turn dispatch_shared(struct pooled *p)
@@ -356,13 +339,13 @@ static enum turn dispatch_shared(struct pooled *p)
     }
     int server = server_to_ask(p);
     if (server < 0) {
-        return do_without_server(p);
+        return pooled_without_server(p);
     }
     enum turn turn = pooled_learn(p, (size_t)server);
     if (turn != TURN_GO) {
         return turn;
     }
-    judge(p, (size_t)server);
+    pooled_judge(p, (size_t)server);
     if (!p->known) {
         turn = ask_what_it_is(p, (size_t)server);
         if (turn != TURN_GO) {
@@ -371,9 +354,6 @@ static enum turn dispatch_shared(struct pooled *p)
     }
     if (UNLIKELY(is_left(p))) {
         return leave_it(p);
-    }
-    if (pooled_is_void(p)) {
-        return pooled_answer_void(p);
     }
     server = server_to_serve(p);
     if (server < 0) {
@@ -385,11 +365,14 @@ static enum turn dispatch_shared(struct pooled *p)
 
 enum turn pooled_dispatch(struct pooled *p)
 {
-    if (p->refuse_until > p->sent) {
-        return pooled_refuse_late(p);
-    }
     if (p->request.argc == 0) { /* no server answers that */
         return p->flying > 0 ? TURN_WAIT : done_here(p);
+    }
+    if (UNLIKELY(pooled_has_lost(p)) && pooled_is_void(p)) {
+        return pooled_answer_void(p);
+    }
+    if (p->refuse_until > p->sent) {
+        return pooled_refuse_late(p);
     }
     if (p->session_mode) {
         return dispatch_session(p);
