@@ -47,7 +47,7 @@ const struct command command_sessions[] = {
      "report the list of current sessions or dump this exact session",
      "A line for each, up to 4096 of them, and how many more there are; with all or the number of "
      "a session all that is known, with server only those on it. A pooled one is on a server while "
-     "it has something in flight there, or has a connection of its own for the reasons in pins; held "
+     "it has something in flight there, or a connection of its own for the reasons in pins; held "
      "says that it waits for a server that can take its commands.",
      run_sess},
     {0},

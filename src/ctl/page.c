@@ -24,7 +24,7 @@ __asm__(".pushsection .rodata\n"
         PART("body.html")
         TEXT("<script>")
         PART("words.js") PART("elements.js") PART("history.js") PART("problems.js")
-        PART("picture.js") PART("wires.js") PART("lists.js") PART("details.js")
+        PART("pool.js") PART("picture.js") PART("wires.js") PART("lists.js") PART("details.js")
         PART("controls.js") PART("main.js")
         TEXT("</script>") TEXT("</body>") TEXT("</html>")
         /* clang-format on */

@@ -15,7 +15,7 @@ from lib.runtime import control_of
 from lib.waiting import until
 
 pytestmark = pytest.mark.sanitize
-PAGE_BYTES = 72 * 1024
+PAGE_BYTES = 76 * 1024
 
 
 @pytest.fixture(scope="module")

@@ -215,6 +215,47 @@ def test_wires_are_as_wide_as_what_flows_and_stop_where_nothing_may(stage, brows
     until(lambda: browser.evaluate(look) == 2, "the held wires", 10)
 
 
+def test_a_backend_tells_of_its_pool(stage, browser):
+    stats = redis_and_hubs()
+    pool = {"mode": "transaction", "clients": 340, "held": 0, "shared": 4, "lent": 3, "idle": 5,
+            "opening": 0, "reuse_percent": 97, "read": 0, "written": 500, "other": 10,
+            "pins": {"transaction": 1, "subscribe": 2, "watch": 0, "session": 9, EVIL: 1}}
+    stats["backends"][0]["pool"] = pool
+
+    def reading():
+        pool["read"] += 1000
+        return stats
+
+    stage(reading)
+    shown = "document.querySelectorAll('.hub')[%d].querySelector('.pool').innerText"
+    until(lambda: "– commands" not in browser.evaluate(shown % 0), "a rate", 10)
+    text = browser.evaluate(shown % 0)
+    for words in ("12 connections", "340 clients", "4 shared", "3 lent", "5 idle", "97 % reused",
+                  "Alone: 1 transaction, 2 subscribe, 1 \"><img"):
+        assert words in text, words
+    assert "held" not in text and "opening" not in text and "watch" not in text
+    assert "session" not in text.replace(EVIL, "") and browser.evaluate(shown % 1) == ""
+    rate = int(text.split(" commands/s")[0].split()[-1].replace(",", ""))
+    assert 300 < rate < 2000, "a thousand each second"
+    widths = "[...document.querySelector('.uses').children].map(i => i.offsetWidth)"
+    one, two, three = browser.evaluate(widths)
+    assert two < one < three
+    pool.update(held=2, opening=1, reuse_percent=None)
+    until(lambda: "340 clients, 2 held" in browser.evaluate(shown % 0), "who is held", 10)
+    assert "1 opening" in browser.evaluate(shown % 0)
+    assert "reused" not in browser.evaluate(shown % 0)
+    browser.evaluate("document.querySelector('.hub .node').click()")
+    details = "document.getElementById('details').innerText"
+    assert "Pooled connections" in browser.evaluate(details) and "Commands" in \
+        browser.evaluate(details)
+    browser.press("Escape")
+    browser.evaluate("document.querySelectorAll('.hub .node')[1].click()")
+    assert "Pooled connections" not in browser.evaluate(details)
+    browser.resize(360)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 360
+    assert browser.complaints == [] and browser.evaluate("document.title") == "router"
+
+
 def test_two_hundred_servers_cost_what_changed_of_them(stage, browser):
     servers = [server(f"s{i:03}", role="replica", address=f"10.0.0.{i}:6379") for i in range(200)]
     stats = numbers([frontend("f", "fleet")], [backend("fleet", *servers, verdict="primary")])

@@ -17,17 +17,18 @@ function recent(series, count) {
   for (let i = 0; i < count; i++) values[i] = series[(head - count + 1 + i + KEEP) % KEEP];
   return values;
 }
+function putRate(t, name, counter) {
+  const a = t.marks[0], { item } = t.marks[t.marks.length - 1], ms = lastAt - a.at;
+  t.rate[name] = ms > 0 && item[counter] != null && a.item[counter] != null ? Math.max(0, item[counter] - a.item[counter]) * 1000 / ms : null;
+  put(t, name, t.rate[name]);
+}
 function track(key, item, gauges) {
   let t = things.get(key);
   if (!t) things.set(key, t = { marks: [], series: {}, rate: {} });
   t.turn = turn;
   t.marks.push({ at: lastAt, item });
   while (t.marks.length > 2 && t.marks[1].at < lastAt - WINDOW) t.marks.shift();
-  const a = t.marks[0], ms = lastAt - a.at;
-  for (const [name, counter] of Object.entries(COUNTERS)) {
-    t.rate[name] = ms > 0 && item[counter] != null && a.item[counter] != null ? Math.max(0, item[counter] - a.item[counter]) * 1000 / ms : null;
-    put(t, name, t.rate[name]);
-  }
+  for (const [name, counter] of Object.entries(COUNTERS)) putRate(t, name, counter);
   for (const name in gauges) put(t, name, gauges[name]);
   return t;
 }
@@ -58,8 +59,9 @@ function remember(s) {
   const doors = s.frontends.map(f => track(keyOf('f', f.name), f, { sessions: f.sessions }));
   for (const b of s.backends) {
     const own = b.servers.map(v => track(keyOf('s', v.name, b.name), v, { sessions: v.sessions, lag: lagOf(v), probe: probeOf(v) }));
-    const t = track(keyOf('b', b.name), {}, { waiting: b.waiting, held: b.held_ms, sessions: sum(b.servers, v => v.sessions), probe: most(b.servers, probeOf) });
+    const t = track(keyOf('b', b.name), { commands: commandsOf(b) }, { waiting: b.waiting, links: linksOf(b), held: b.held_ms, sessions: sum(b.servers, v => v.sessions), probe: most(b.servers, probeOf) });
     for (const name in COUNTERS) put(t, name, t.rate[name] = sum(own, x => x.rate[name]));
+    putRate(t, 'commands', 'commands');
   }
   const all = track(keyOf('r', ''), {}, { sessions: s.router.sessions, waiting: sum(s.backends, b => b.waiting),
     probe: most(s.backends, b => most(b.servers, probeOf)) });

@@ -83,7 +83,8 @@ function makeLane(b) {
   const hub = build(make('div', 'hub'), HUB), doors = make('ul', 'doors'), list = make('ul');
   hub.p.spark = makeSpark(SHOWN);
   hub.p.sentinels = make('ul', 'sentinels');
-  hub.append(hub.p.spark, hub.p.sentinels);
+  hub.p.pool = makePool();
+  hub.append(hub.p.spark, hub.p.pool, hub.p.sentinels);
   const name = hub.p.name;
   name.type = 'button';
   name.dataset.kind = 'b';
@@ -114,6 +115,7 @@ function fillHub(p, b) {
   p.spark.setAttribute('class', waits ? 'spark warn-ink' : 'spark');
   p.spark.style.display = waited ? '' : 'none';
   if (waited) p.spark.fill(t.series.waiting);
+  fillPool(p.pool, b);
   fillSentinels(p.sentinels, b.sentinels);
 }
 function fillSentinels(list, sentinels) {

@@ -66,7 +66,7 @@ function beside(kind, v) {
   return [role, v.backup ? 'backup' : '', felt].filter(Boolean).join(', ');
 }
 const VERDICT = { primary: ['writes flow', 'good'], hold: ['writes wait', 'warn'], contested: ['contested', 'bad'], nobody: ['no primary', 'bad'] };
-const routeWord = f => f.route === 'any' ? 'any server' : f.route === 'replica' ? 'reads: replica' : f.route === 'primary' ? 'writes: primary' : f.route || '';
+const routeWord = f => f.route === 'any' ? 'any server' : f.route === 'replica' ? 'reads: replica' : f.route === 'primary' ? 'writes: primary' : f.route === 'split' ? 'reads: replica, writes: primary' : f.route || '';
 const refused = f => ['refused_sessions', 'refused_rate', 'refused_queue', 'refused_connect', 'refused_login', 'refused_proxy', 'refused_hello', 'denied']
   .reduce((sum, k) => sum + (f[k] || 0), 0);
 
@@ -79,6 +79,7 @@ function complete(s) {
     b.protocol = b.protocol || '';
     b.verdict = b.verdict || null;
     b.sentinels = b.sentinels || [];
+    b.pool = b.pool || null;
     for (const v of b.servers) { v.role = v.role || 'unknown'; v.state = v.state || 'unknown'; v.access = v.access || 'open'; v.address = v.address || ''; v.kind = kindOf(v); v.backend = b.name; }
   }
   return s;
