@@ -276,7 +276,7 @@ static enum ctl_exit run_pool(const struct ctl *ctl, const struct verb *verb, in
                                ? ctl_ask_json(ctl, command.data, JSON_LIST, &j, &bytes)
                                : EXIT_USAGE;
     if (result == EXIT_DONE && !ctl->json) {
-        view_pool(&(struct view){.j = &j, .colours = ctl->colours}, &out);
+        view_pools(&(struct view){.j = &j, .colours = ctl->colours}, &out);
         result = ctl_print(&out);
     }
     json_free(&j);

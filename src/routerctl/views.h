@@ -24,7 +24,7 @@ bool view_servers(const struct view *v, struct text *out);
 bool view_frontends(const struct view *v, struct text *out);
 bool view_changes(const struct view *v, struct text *out);
 /* Of another document, `show pool json`. */
-void view_pool(const struct view *v, struct text *out);
+void view_pools(const struct view *v, struct text *out);
 /* The number of the newest event that was there. */
 double view_events(const struct view *v, struct text *out);
 /* The same parts as JSON: `what` is a member of the document; servers are gathered from all

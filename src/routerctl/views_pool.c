@@ -133,7 +133,7 @@ static void add_connection(const struct json *j, const char *backend, const stru
     add_string(j, c, "session", COLOUR_PLAIN, t);
 }
 
-void view_pool(const struct view *v, struct text *out)
+void view_pools(const struct view *v, struct text *out)
 {
     const struct json *j = v->j;
     struct table pools, pins, servers, connections;
