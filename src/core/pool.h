@@ -120,6 +120,12 @@ struct pool_link {
     bool wanted_own;  /* it was opened for somebody who wants one alone */
 };
 
+/* Not by p->link alone: of a shared link that it has used, another may be the lessee by now. */
+static inline bool link_is_lent_to(const struct pool_link *l, const struct pooled *p)
+{
+    return l->use == LINK_LENT && l->lessee == p;
+}
+
 enum pool_answer {
     POOL_READY,
     POOL_LATER,   /* the client waits, and is asked again (pooled_advance) */

@@ -105,7 +105,7 @@ static void leave_link(struct pooled *p)
         p->link = NULL;
         return;
     }
-    if (l->use != LINK_LENT) {
+    if (!link_is_lent_to(l, p)) {
         if (l->clogged_by == p) {
             link_unclog(l);
         }
@@ -399,7 +399,7 @@ static bool may_wait_forever(const struct pooled *p)
 {
     const struct pool_link *l = p->link;
     bool waits = (p->pins & (PIN_SUBSCRIBE | PIN_RAW)) != 0;
-    if (l == NULL || l->use != LINK_LENT) {
+    if (l == NULL || !link_is_lent_to(l, p)) {
         return waits;
     }
     for (uint32_t i = 0; i < l->flights.count && !waits; i++) {

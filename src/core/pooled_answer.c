@@ -283,7 +283,7 @@ void pooled_settle(struct pooled *p)
         p->pins &= (uint16_t)~PIN_PIPELINE;
         p->hog = false;
     }
-    if (l->use != LINK_LENT) {
+    if (!link_is_lent_to(l, p)) {
         p->link = NULL;
         return;
     }

@@ -377,7 +377,7 @@ enum turn pooled_dispatch(struct pooled *p)
     if (p->session_mode) {
         return dispatch_session(p);
     }
-    if (p->link != NULL && p->link->use == LINK_LENT) {
+    if (p->link != NULL && link_is_lent_to(p->link, p)) {
         return dispatch_alone(p);
     }
     return dispatch_shared(p);

@@ -165,7 +165,7 @@ enum turn pooled_share(struct pooled *p, size_t server, const struct identity *a
 {
     struct pool_link *l = NULL;
     if (p->link != NULL) {
-        bool there = p->link->use == LINK_LENT ||
+        bool there = link_is_lent_to(p->link, p) ||
                      (p->link->pool->server == server && identity_is(&p->link->pool->identity, as));
         if (there && link_is_full(p->link)) {
             pooled_hold(p);
@@ -186,7 +186,7 @@ enum turn pooled_share(struct pooled *p, size_t server, const struct identity *a
 enum turn pooled_acquire(struct pooled *p, size_t server, const struct identity *as, enum pin why)
 {
     struct pool_link *l = NULL;
-    if (p->link != NULL && p->link->use != LINK_LENT) {
+    if (p->link != NULL && !link_is_lent_to(p->link, p)) {
         return TURN_WAIT;
     }
     if (p->link == NULL) {

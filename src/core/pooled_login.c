@@ -179,7 +179,7 @@ static void rename_link(struct pooled *p, const struct flight *f)
 void pooled_judged(struct pooled *p, const struct flight *f, const struct redis_reply *r)
 {
     bool ok = r->type != '-';
-    bool own = p->link != NULL && p->link->use == LINK_LENT;
+    bool own = p->link != NULL && link_is_lent_to(p->link, p);
     if (p->session_mode || (p->pins & PIN_STATE) != 0) {
         if (ok && f->kind == REDIS_HELLO) {
             p->identity.resp = r->type == '%' ? 3 : 2;

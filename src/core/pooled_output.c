@@ -78,7 +78,7 @@ static void slow_down(struct pooled *p)
         return;
     }
     conn_pause(&s->client, PAUSE_PEER_FULL);
-    bool more = l != NULL && (p->flying > 0 || l->use == LINK_LENT); /* is to come */
+    bool more = l != NULL && (p->flying > 0 || link_is_lent_to(l, p)); /* is to come */
     if (more && l->clogged_by == NULL && queued >= POOLED_QUEUED_MAX) {
         link_clog(l, p);
     }

@@ -247,7 +247,7 @@ void pooled_restart(struct pooled *p)
     p->link = NULL;
     if (lost) {
         lose_pins(p);
-    } else if (l->use == LINK_LENT) {
+    } else if (link_is_lent_to(l, p)) {
         p->pins &= (uint16_t) ~(PIN_BLOCKING | PIN_WAIT | PIN_LOGIN | PIN_PIPELINE);
         if (p->pins == 0) {
             pool_give_back(l, true);
