@@ -235,7 +235,7 @@ def test_what_waits_is_bounded_in_bytes(home):
     """A client that goes on sending is not read any more; later it is, and nothing is missing."""
     stage, client = without_primary(home, queue_timeout="60s")
     memory = Memory(stage.router.process)
-    clients = [client, *stage.clients(9)]
+    clients = [client, *stage.clients(5)]
     sent = [flood(one) for one in clients]
     memory.check(48)
     assert max(sent) < 16 * 2**20, "a client was read without end"
@@ -251,7 +251,7 @@ BODY = b"x" * 1000
 def flood(client):
     """RPUSHes of 1,000 bytes until nobody takes them; how many bytes that was."""
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-    client.sock.settimeout(0.3 * SLOW)
+    client.sock.settimeout(0.2)
     client.command = encode("RPUSH", f"flood:{client.sock.getsockname()[1]}", BODY)
     sent = 0
     try:

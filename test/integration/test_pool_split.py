@@ -272,19 +272,24 @@ def test_steps_of_scans_in_one_pipeline_are_answered_in_order(filled):
 
 
 class Readers:
-    """Threads that read `who` without pause and keep what they were answered."""
+    """Threads that read `who` without pause and keep what they were answered. At first each was
+    answered once: who has read goes on reading where others would have to wait."""
 
     def __init__(self, stage, count=4):
         self.ending = threading.Event()
         self.answers = []
+        self.begun = threading.Barrier(count + 1)
         self.error = None
         self.threads = [threading.Thread(target=self._run, args=(client,), daemon=True)
                         for client in stage.clients(count)]
         for thread in self.threads:
             thread.start()
+        self.begun.wait(20 * SLOW)
 
     def _run(self, client):
         try:
+            self.answers.append((time.monotonic(), client.pipeline([("GET", "who")])))
+            self.begun.wait(20 * SLOW)
             while not self.ending.wait(0.001):
                 self.answers.append((time.monotonic(), client.pipeline([("GET", "who")] * 2)))
         except Exception as error:  # told by check()
