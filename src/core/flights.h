@@ -11,10 +11,10 @@
 struct pooled;
 
 enum {
-    FLIGHT_OURS = 1,   /* the router's own; `kind` is an enum flight_step */
-    FLIGHT_SECRET = 2, /* its bytes hold a password */
-    FLIGHT_GONE = 4,   /* its bytes were passed on and not kept */
-    FLIGHT_QUEUED = 8, /* between MULTI and EXEC */
+    FLIGHT_OURS = 1,    /* the router's own; `kind` is an enum flight_step */
+    FLIGHT_SECRET = 2,  /* its bytes hold a password */
+    FLIGHT_GONE = 4,    /* its bytes were passed on and not kept */
+    FLIGHT_QUEUED = 8,  /* between MULTI and EXEC */
     FLIGHT_UNSENT = 16, /* it never left: its link was lost before the turn was over */
 };
 

@@ -52,11 +52,11 @@ void pooled_unref(struct pooled *p)
 
 void pooled_bury_all(struct worker *w)
 {
-    while (!list_empty(&w->pooled_gone)) {
-        struct pooled *p = container_of(w->pooled_gone.next, struct pooled, held);
-        list_remove(&p->held);
-        free(p);
+    LIST_EACH(it, &w->pooled_gone)
+    {
+        free(container_of(it, struct pooled, held));
     }
+    list_init(&w->pooled_gone);
 }
 
 static void free_bytes(struct pooled *p)

@@ -109,6 +109,15 @@ static void note_reset(struct pooled *p)
     pool_rename(p->link, &fresh);
 }
 
+static void note_subscriptions(struct pooled *p)
+{
+    if (pooled_subscriptions(p) == 0) {
+        p->pins &= (uint16_t)~PIN_SUBSCRIBE;
+    } else {
+        p->pins |= PIN_SUBSCRIBE; /* one before it in the pipeline ended all there were */
+    }
+}
+
 static void note_kind(struct pooled *p, const struct flight *f, const struct redis_reply *r)
 {
     bool ok = r->type != '-';
@@ -154,11 +163,7 @@ static void note_kind(struct pooled *p, const struct flight *f, const struct red
         break;
     case REDIS_SUBSCRIBE:
     case REDIS_UNSUBSCRIBE:
-        if (pooled_subscriptions(p) == 0) {
-            p->pins &= (uint16_t)~PIN_SUBSCRIBE;
-        } else {
-            p->pins |= PIN_SUBSCRIBE; /* one before it in the pipeline ended all there were */
-        }
+        note_subscriptions(p);
         break;
     case REDIS_RESET:
         p->resetting = false;

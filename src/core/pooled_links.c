@@ -53,8 +53,8 @@ static int reader(struct pooled *p, enum route route)
     }
     if (route_choose(w->topology, w->shared, &w->backends[backend]->balance, &request, &server) !=
         ROUTE_FOUND) { /* who reads goes on reading what there is */
-        bool stays = p->read_server > 0 && route_allows(w->topology, backend, p->read_server - 1U,
-                                                        route);
+        bool stays =
+            p->read_server > 0 && route_allows(w->topology, backend, p->read_server - 1U, route);
         return stays ? p->read_server - 1 : -1;
     }
     p->read_server = (uint16_t)(server + 1);

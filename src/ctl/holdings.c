@@ -106,7 +106,8 @@ static bool look_at_backend(struct holdings *h, struct control *c, const struct 
     for (size_t i = 0; i < b->servers.count; i++) {
         const struct server_config *s = &b->servers.items[i];
         struct shared_server *shared = c->shared->servers[s->id];
-        /* What a pool needs goes up and down: no bound where there is none for the other process. */
+        /* What a pool needs goes up and down: no bound where there is none for the other process.
+         */
         unsigned most = pooled && s->max_connections == 0
                             ? atomic_load(&shared->connections)
                             : limit(shared, s->max_connections, wanting);

@@ -54,7 +54,7 @@ struct shared_server {
                         * (ctl/holdings.h); 0 = no such bound */
     _Atomic uint64_t caught_up_ms; /* a replica of Redis: all writes that were answered before are
                                     * on it (model/catch_up.h); 0 = that is not known */
-    atomic_uint pooled; /* links of pool_mode = session, against pool_size */
+    atomic_uint pooled;            /* links of pool_mode = session, against pool_size */
     atomic_uint settling; /* those that were granted to waiters and are not logged in yet, as far as
                            * that can be seen */
 };

@@ -312,7 +312,7 @@ bool redis_catalog_end(struct redis_catalog *c)
 /* Of a name, whatever the case of its letters. */
 static uint64_t hash_name(const char *name, size_t len)
 {
-    char text[REDIS_NAME_MAX];
+    char text[REDIS_NAME_MAX] = {0};
     for (size_t i = 0; i < len; i++) {
         text[i] = (char)tolower((unsigned char)name[i]);
     }
