@@ -17,7 +17,7 @@ struct worker;
 struct credential {
     struct list node; /* in worker.credentials */
     unsigned references;
-    unsigned wanted; /* connections that its clients had to do without */
+    unsigned clients; /* that have proved to be this */
     unsigned char hash[CREDENTIAL_HASH_BYTES];
     size_t user_len;
     char user[]; /* not ended; empty: none was named ("default") */

@@ -128,7 +128,7 @@ enum pool_answer pool_share(struct pool *p, struct pool_link **link)
         *link = best;
         return POOL_READY;
     }
-    return p->refusal != NULL ? POOL_REFUSED : pool_do_without(p, false);
+    return p->refusal != NULL ? POOL_REFUSED : pool_do_without(p);
 }
 
 /* Lent -------------------------------------------------------------------------------------- */
@@ -147,12 +147,12 @@ static void lend(struct pool_link *l, struct pooled *to)
     link_seen(l);
 }
 
-/* Of a user that we cannot log in as, one of several shared links may be taken; for a moment also
- * the last one. */
-static struct pool_link *take_shared(struct pool *p, bool brief)
+/* Of a user that we cannot log in as there are as many links as clients: one that is shared may be
+ * taken by who needs one alone. */
+static struct pool_link *take_shared(struct pool *p)
 {
     struct pool_link *l = least_busy(p);
-    if (l == NULL || l->flights.count > 0 || p->shared_count < (brief ? 1 : 2) ||
+    if (l == NULL || l->flights.count > 0 ||
         credential_is_ours(p->worker, p->backend, p->identity.credential)) {
         return NULL;
     }
@@ -161,10 +161,22 @@ static struct pool_link *take_shared(struct pool *p, bool brief)
     return l;
 }
 
-enum pool_answer pool_lend(struct pool *p, struct pooled *to, bool brief, struct pool_link **link)
+/* One for another database or protocol that nobody has is made to fit, or a new one is opened. */
+static void open_own(struct pool *p, const struct pooled *to)
 {
-    struct pool_link *l = list_empty(&p->idle) ? take_shared(p, brief)
-                                               : container_of(p->idle.next, struct pool_link, at);
+    struct pool_link *l = pool_find_unused(p, false);
+    if (l != NULL) {
+        l->wanted_own = true;
+        link_prepare(l, p);
+    } else {
+        pool_open_link(p, true, to->session_mode);
+    }
+}
+
+enum pool_answer pool_lend(struct pool *p, struct pooled *to, struct pool_link **link)
+{
+    struct pool_link *l =
+        list_empty(&p->idle) ? take_shared(p) : container_of(p->idle.next, struct pool_link, at);
     if (l != NULL && l->reset_due && !link_reset_first(l)) {
         return POOL_LATER;
     }
@@ -177,34 +189,42 @@ enum pool_answer pool_lend(struct pool *p, struct pooled *to, bool brief, struct
         return POOL_REFUSED;
     }
     if (p->opening <= p->waiting) {
-        pool_open_link(p, true, to->session_mode);
+        open_own(p, to);
     }
-    return p->opening > 0 ? POOL_LATER : pool_do_without(p, !brief);
+    return p->opening > 0 ? POOL_LATER : pool_do_without(p);
+}
+
+static bool is_full(const struct worker *w, const struct server_config *s)
+{
+    return s->max_connections > 0 &&
+           atomic_load(&w->shared->servers[s->id]->connections) >= s->max_connections;
 }
 
 struct pool_link *pool_find_login(struct worker *w, size_t backend, size_t server,
                                   const struct credential *c, uint8_t resp)
 {
-    size_t id = w->config->backends[backend].servers.items[server].id;
-    struct pool_link *shared = NULL;
-    struct pool_link *idle = NULL;
-    LIST_EACH(it, &w->servers[id]->pool_links)
+    const struct server_config *config = &w->config->backends[backend].servers.items[server];
+    struct pool_link *found = NULL;
+    unsigned links = 0;
+    LIST_EACH(it, &w->servers[config->id]->pool_links)
     {
         struct pool_link *l = container_of(it, struct pool_link, node);
-        bool fits = l->state == LINK_READY && l->pool->identity.credential == c &&
-                    (resp == 0 || l->pool->identity.resp == resp);
-        if (fits && l->use == LINK_SHARED && !link_is_full(l)) {
-            shared = l;
-        } else if (fits && l->use == LINK_IDLE) {
-            idle = l;
+        bool of_user = l->pool->identity.credential == c;
+        bool fits =
+            of_user && l->state == LINK_READY && (resp == 0 || l->pool->identity.resp == resp);
+        links += of_user;
+        if (fits && ((l->use == LINK_SHARED && !link_is_full(l)) ||
+                     (l->use == LINK_IDLE && found == NULL))) {
+            found = l;
         }
     }
-    if (shared == NULL && idle != NULL) {
-        share(idle);
-        return idle;
+    /* Of a user that we cannot log in as, each client may need one alone, and only a client's own
+     * AUTH brings one. */
+    bool enough = credential_is_ours(w, backend, c) || links > c->clients || is_full(w, config);
+    if (found != NULL && enough && found->use == LINK_IDLE) {
+        share(found);
     }
-    /* Of others than us there is one more, for who needs one alone. */
-    return idle != NULL || credential_is_ours(w, backend, c) ? shared : NULL;
+    return enough ? found : NULL;
 }
 
 struct pool_link *pool_find_ready(struct worker *w, size_t backend, size_t server,

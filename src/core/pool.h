@@ -138,8 +138,7 @@ struct pool *pool_get(struct worker *w, size_t backend, size_t server, const str
 void pool_leave(struct pool *p); /* a user gives its pointer up; NULL is fine */
 void pool_maybe_free(struct pool *p);
 enum pool_answer pool_share(struct pool *p, struct pool_link **link);
-/* `brief`: it comes back soon, by itself. */
-enum pool_answer pool_lend(struct pool *p, struct pooled *to, bool brief, struct pool_link **link);
+enum pool_answer pool_lend(struct pool *p, struct pooled *to, struct pool_link **link);
 /* A ready link to this server on which this user may be judged again; NULL: none. */
 struct pool_link *pool_find_login(struct worker *w, size_t backend, size_t server,
                                   const struct credential *c, uint8_t resp);
@@ -162,7 +161,8 @@ bool identity_is(const struct identity *a, const struct identity *b);
 void pool_open_link(struct pool *p, bool own, bool counted);
 bool pool_may_share_more(const struct pool *p);
 bool pool_make_room(struct pool *p); /* a link of another identity that nobody uses is closed */
-enum pool_answer pool_do_without(struct pool *p, bool for_long);
+enum pool_answer pool_do_without(struct pool *p);
+struct pool_link *pool_find_unused(struct pool *p, bool from_shared);
 void pool_ask_others(struct worker *w, size_t backend);
 
 /* pool_prepare.c */

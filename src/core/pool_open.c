@@ -192,7 +192,7 @@ bool pool_make_room(struct pool *p)
 }
 
 /* A link of the same user that nobody has, for another database or protocol. */
-static struct pool_link *find_unused(struct pool *p, bool from_shared)
+struct pool_link *pool_find_unused(struct pool *p, bool from_shared)
 {
     LIST_EACH(it, &server_of(p)->pool_links)
     {
@@ -208,30 +208,27 @@ static struct pool_link *find_unused(struct pool *p, bool from_shared)
     return NULL;
 }
 
-static bool any_of_user(const struct pool *p, bool shared)
+static bool any_of_user(const struct pool *p)
 {
     LIST_EACH(it, &server_of(p)->pool_links)
     {
         const struct pool_link *l = container_of(it, struct pool_link, node);
-        if (l->state != LINK_CLOSED && l->pool->identity.credential == p->identity.credential &&
-            (shared || l->use != LINK_SHARED)) {
+        if (l->pool->identity.credential == p->identity.credential) {
             return true;
         }
     }
     return false;
 }
 
-/* The clients of a user whose password the router does not know brought what links there are. */
-enum pool_answer pool_do_without(struct pool *p, bool for_long)
+enum pool_answer pool_do_without(struct pool *p)
 {
     if (credential_is_ours(p->worker, p->backend, p->identity.credential)) {
         return POOL_LATER;
     }
-    struct pool_link *l = p->opening == 0 ? find_unused(p, true) : NULL;
+    struct pool_link *l = p->opening == 0 ? pool_find_unused(p, true) : NULL;
     if (l != NULL) {
-        l->wanted_own = for_long;
         link_prepare(l, p);
         return POOL_LATER;
     }
-    return any_of_user(p, !for_long) ? POOL_LATER : POOL_NEVER;
+    return any_of_user(p) ? POOL_LATER : POOL_NEVER;
 }

@@ -71,13 +71,14 @@ static void free_bytes(struct pooled *p)
 
 static void release(struct pooled *p)
 {
+    static const struct identity nobody = {.resp = 2};
     free_bytes(p);
     free(p->gathered);
     pooled_forget_name(p);
     pooled_redo_free(p);
     slow_large_free(p);
     redis_channels_free(p->channels);
-    credential_unref(p->identity.credential);
+    pooled_become(p, &nobody);
     credential_unref(p->proving.credential);
     pool_leave(p->pool);
     p->gathered = NULL;

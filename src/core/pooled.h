@@ -176,6 +176,7 @@ enum turn pooled_learn(struct pooled *p, size_t server);
 enum turn pooled_login(struct pooled *p, size_t server);
 /* The server has answered it. */
 void pooled_judged(struct pooled *p, const struct flight *f, const struct redis_reply *r);
+void pooled_become(struct pooled *p, const struct identity *id); /* that it has proved to be */
 /* RESET: as a new connection. */
 void pooled_reset(struct pooled *p);
 

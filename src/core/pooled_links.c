@@ -5,8 +5,6 @@
 #include "core/pooled.h"
 #include "core/session.h"
 
-#define BRIEF (PIN_LOGIN | PIN_TRANSACTION | PIN_WATCH | PIN_WAIT | PIN_LARGE | PIN_PIPELINE)
-
 /* Servers ----------------------------------------------------------------------------------- */
 
 static bool is_open(const struct pooled *p, int server)
@@ -193,7 +191,7 @@ enum turn pooled_acquire(struct pooled *p, size_t server, const struct identity 
         if (!use_pool(p, server, as)) {
             return TURN_DONE;
         }
-        enum turn turn = turn_of(p, pool_lend(p->pool, p, (why & BRIEF) != 0, &l));
+        enum turn turn = turn_of(p, pool_lend(p->pool, p, &l));
         if (turn != TURN_GO) {
             return turn;
         }

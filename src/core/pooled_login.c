@@ -193,16 +193,26 @@ void pooled_judged(struct pooled *p, const struct flight *f, const struct redis_
     if (own) {
         rename_link(p, f);
     }
+    pooled_become(p, &p->proving);
+}
+
+void pooled_become(struct pooled *p, const struct identity *id)
+{
     struct credential *before = p->identity.credential;
-    p->identity = p->proving;
-    credential_ref(p->identity.credential);
-    credential_unref(before);
+    p->identity = *id;
+    if (id->credential != NULL) {
+        credential_ref(id->credential)->clients++;
+    }
+    if (before != NULL) {
+        before->clients--;
+        credential_unref(before);
+    }
 }
 
 void pooled_reset(struct pooled *p)
 {
-    credential_unref(p->identity.credential);
-    p->identity = (struct identity){.resp = 2};
+    static const struct identity fresh = {.resp = 2};
+    pooled_become(p, &fresh);
     pooled_forget_name(p);
     p->multi_lost = p->multi_void = p->watch_lost = false;
     p->tracking = 0;
