@@ -46,10 +46,15 @@ static bool is_unasked(const struct pool_link *l)
     return false;
 }
 
-/* A push on a link that is nobody's alone is for nobody, and no reply either. */
+/* A push on a link that is nobody's alone is for nobody, and no reply either; nor are messages
+ * that were on their way when RESET was sent. */
 static bool is_idle_talk(const struct pool_link *l)
 {
-    return l->use != LINK_LENT && l->reply.type == '>' && l->pool->identity.resp == 3;
+    char type = l->reply.type;
+    if (l->state == LINK_CLEAN) {
+        return type == '>' || type == '*';
+    }
+    return l->use != LINK_LENT && type == '>' && l->pool->identity.resp == 3;
 }
 
 /* The beginning of what nobody asked for. Whoever asks next would be given its end. */
@@ -115,6 +120,13 @@ static void on_step(struct pool_link *l, enum flight_step step, const char *text
 {
     struct worker_server *ws = l->worker->servers[l->config->id];
     bool failed = text[0] == '-';
+    if (l->state == LINK_PREPARE && begins(text, len, "-ERR max")) { /* "number of clients" */
+        refused(l, text, len);
+        return;
+    }
+    if (l->lessee != NULL && l->lessee->session != NULL) { /* it may have waited for that */
+        pooled_touch(l->lessee);
+    }
     switch (step) {
     case STEP_LOGIN:
     case STEP_HELLO:
@@ -125,13 +137,6 @@ static void on_step(struct pool_link *l, enum flight_step step, const char *text
         }
         break;
     case STEP_TOUCH:
-        if (l->state == LINK_PREPARE && begins(text, len, "-ERR max")) {
-            refused(l, text, len);
-            return;
-        }
-        if (l->lessee != NULL && l->lessee->session != NULL) { /* it may have waited for that */
-            pooled_touch(l->lessee);
-        }
         break;
     case STEP_COMMAND:
         ws->catalog_asked = redis_catalog_end(ws->catalog);
@@ -172,8 +177,12 @@ static void own_reply(struct pool_link *l, const char *data, size_t len, bool wh
     if (f.kind == STEP_COMMAND || f.kind == STEP_INFO) {
         redis_catalog_feed(ws->catalog, data, len);
     }
-    if (!whole || (f.kind == STEP_RESET && data[0] != '+' && data[0] != '-')) {
-        return; /* what was on its way when RESET was sent is nobody's any more */
+    if (!whole) {
+        return;
+    }
+    if (f.kind == STEP_RESET && data[0] != '-' && !begins(data, len, "+RESET\r\n")) {
+        broken(l, "a reply that is none to RESET");
+        return;
     }
     if (f.kind == STEP_SUBSCRIBE && l->lessee != NULL &&
         !pooled_subscribed_again(l->lessee, &l->reply, flights_first(&l->flights))) {

@@ -144,6 +144,16 @@ void pooled_end(struct pooled *p)
     }
 }
 
+void pooled_no_memory(struct pooled *p)
+{
+    if (p->link != NULL) {
+        link_lost(p->link);
+    }
+    if (p->session != NULL) {
+        session_kill(p->session, END_MEMORY);
+    }
+}
+
 /* What it keeps ------------------------------------------------------------------------------ */
 
 const char *pooled_command(const struct pooled *p)
@@ -250,9 +260,8 @@ static enum turn look(struct pooled *p)
         return TURN_GO;
     }
     if (scan == REDIS_BAD) {
-        p->len = at; /* the same again, until what is in flight is answered */
         p->request = (struct redis_request){0};
-        p->nonsense = why;
+        p->nonsense = why; /* the same again, when what is in flight comes back */
         return refuse_nonsense(p, why);
     }
     return p->request.declared > POOLED_KEPT_MAX ? pooled_stream(p) : TURN_WAIT;
@@ -341,7 +350,7 @@ static size_t stream_on(struct pooled *p, const char *data, size_t len)
         return len;
     }
     if (!link_send(p->link, data, taken)) {
-        session_kill(p->session, END_MEMORY);
+        pooled_no_memory(p);
         return len;
     }
     if (scan == REDIS_WHOLE) {
@@ -355,7 +364,7 @@ static size_t stream_on(struct pooled *p, const char *data, size_t len)
 static void pass_on(struct pooled *p, const char *data, size_t len)
 {
     if (!link_send(p->link, data, len)) {
-        session_kill(p->session, END_MEMORY);
+        pooled_no_memory(p);
     }
 }
 
@@ -381,7 +390,7 @@ void pooled_client_data(struct session *s, const char *data, size_t len)
     if (p->link != NULL && (p->link->raw || p->streaming) && link_is_full(p->link)) {
         conn_pause(&s->client, PAUSE_PEER_FULL);
     }
-    if (len == 0) {
+    if (len == 0 || p->nonsense != NULL) {
         return;
     }
     if (!keep(p, data, len)) {

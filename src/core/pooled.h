@@ -96,6 +96,7 @@ struct pooled {
     bool multi_lost;   /* with its server: what follows up to EXEC is not carried out */
     bool watch_lost;   /* the same, so that the next EXEC must fail */
     bool multi_void;   /* that MULTI was accepted, by the router */
+    bool multi_bad;    /* its server has refused a part of it, and EXEC */
     bool resubscribe;  /* on another link, before anything else */
     bool ending;       /* after QUIT: closes when all is answered */
     uint8_t tries;     /* how often links were lost when its first command was to be answered */
@@ -124,6 +125,8 @@ void pooled_advance(struct pooled *p);            /* sends what can be sent */
 void pooled_unref(struct pooled *p);              /* it goes when nothing refers to it any more */
 void pooled_forget(struct pooled *p, size_t len); /* the first bytes that it keeps are done with */
 void pooled_end(struct pooled *p);                /* the session, as if its server had gone */
+/* What was to be sent was not, or in part, so that nobody can go on with its link. */
+void pooled_no_memory(struct pooled *p);
 const char *pooled_command(const struct pooled *p); /* the first byte of the one at `sent` */
 
 /* pooled_wait.c */

@@ -74,9 +74,11 @@ static void note_tracking(struct pooled *p, const struct flight *f, bool ok)
 }
 
 /* EXEC ends a transaction whatever is answered, DISCARD and UNWATCH only when they are accepted. */
-static void note_transaction(struct pooled *p, const struct flight *f, bool ok)
+static void note_transaction(struct pooled *p, const struct flight *f, const struct redis_reply *r)
 {
+    bool ok = r->type != '-';
     if (f->kind == REDIS_MULTI) {
+        p->multi_bad = p->multi_bad && (f->flags & FLIGHT_QUEUED) != 0;
         if (!ok && !(f->flags & FLIGHT_QUEUED)) { /* what follows is not what it seemed to be */
             pooled_pin(p, PIN_STATE);
         }
@@ -85,10 +87,23 @@ static void note_transaction(struct pooled *p, const struct flight *f, bool ok)
             p->pins &= (uint16_t)~PIN_WATCH;
         }
     } else if (f->kind == REDIS_EXEC || ok) {
+        p->multi_bad = false;
         p->pins &= (uint16_t)~PIN_WATCH;
         if (!p->multi_sent) {
             p->pins &= (uint16_t)~PIN_TRANSACTION;
         }
+        if (!ok && !redis_reply_is_error(r, "EXECABORT") && p->link->use == LINK_LENT) {
+            p->link->tainted = true; /* old servers may still be in the midst of it */
+        }
+    }
+}
+
+static void note_subscriptions(struct pooled *p)
+{
+    if (pooled_subscriptions(p) == 0) {
+        p->pins &= (uint16_t)~PIN_SUBSCRIBE;
+    } else {
+        p->pins |= PIN_SUBSCRIBE; /* one before it in the pipeline ended all there were */
     }
 }
 
@@ -140,7 +155,7 @@ static void note_kind(struct pooled *p, const struct flight *f, const struct red
     case REDIS_EXEC:
     case REDIS_DISCARD:
     case REDIS_UNWATCH:
-        note_transaction(p, f, ok);
+        note_transaction(p, f, r);
         pooled_named_at_exec(p, f, r);
         break;
     case REDIS_WATCH:
@@ -249,6 +264,7 @@ void pooled_reply(struct pooled *p, const struct flight *f, const struct redis_r
         }
     } else {
         pooled_pass(p, data, len, borrowed);
+        p->multi_bad = p->multi_bad || (r->type == '-' && (f->flags & FLIGHT_QUEUED) != 0);
     }
     if (p->session == NULL) {
         return;
@@ -292,7 +308,7 @@ void pooled_settle(struct pooled *p)
         p->link = NULL;
         return;
     }
-    if (p->pins == 0 && !p->streaming && l->flights.count == 0) {
+    if (p->pins == 0 && !p->streaming && l->flights.count == 0 && l->reply.len == 0) {
         p->link = NULL;
         if (l->clogged_by != NULL) {
             link_unclog(l);

@@ -134,7 +134,7 @@ enum turn pooled_subscribe_again(struct pooled *p)
         !link_send(p->link, text,
                    redis_channels_write(p->channels, config_renamed, renames, text, room))) {
         free(text);
-        session_kill(p->session, END_MEMORY);
+        pooled_no_memory(p);
         return TURN_DONE;
     }
     free(text);

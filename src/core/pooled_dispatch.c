@@ -46,13 +46,16 @@ static struct flight *fly(struct pooled *p)
 {
     struct flight *f = link_fly(p->link, p);
     if (f == NULL) {
-        session_kill(p->session, END_MEMORY);
+        pooled_no_memory(p);
         return NULL;
     }
     f->kind = p->kind;
     f->access = p->access;
     f->sent_us = pools_now_us(p->worker);
     p->session->connected = true;
+    if (p->access == REDIS_WRITES && p->session->route == ROUTE_PRIMARY) {
+        p->link->writes = true;
+    }
     f->flags = (uint8_t)((p->secret ? FLIGHT_SECRET : 0) | (p->multi_sent ? FLIGHT_QUEUED : 0));
     p->flying++;
     return f;
@@ -70,7 +73,7 @@ enum turn pooled_send(struct pooled *p)
         f->replies = p->request.argc > 1 ? p->request.argc - 1 : 0;
     }
     if (!link_send(p->link, pooled_command(p), len) || !pooled_unname(p)) {
-        session_kill(p->session, END_MEMORY);
+        pooled_no_memory(p);
         return TURN_DONE;
     }
     pooled_begin_next(p, len);
@@ -121,7 +124,7 @@ enum turn pooled_stream(struct pooled *p)
     p->secret = v.secret;
     struct flight *f = fly(p);
     if (f == NULL || !link_send(p->link, pooled_command(p), len)) {
-        session_kill(p->session, END_MEMORY);
+        pooled_no_memory(p);
         return TURN_DONE;
     }
     f->flags |= FLIGHT_GONE;
@@ -292,7 +295,7 @@ static enum turn ask_what_it_is(struct pooled *p, size_t server)
     text[word->len] = '\0';
     const char *words[] = {"COMMAND", "INFO", text};
     if (!link_ask(p->link, STEP_INFO, words, 3)) {
-        session_kill(p->session, END_MEMORY);
+        pooled_no_memory(p);
         return TURN_DONE;
     }
     redis_catalog_ask(ws->catalog, name, word->len);

@@ -214,7 +214,7 @@ void pooled_reset(struct pooled *p)
     static const struct identity fresh = {.resp = 2};
     pooled_become(p, &fresh);
     pooled_forget_name(p);
-    p->multi_lost = p->multi_void = p->watch_lost = false;
+    p->multi_lost = p->multi_void = p->multi_bad = p->watch_lost = false;
     p->tracking = 0;
     pooled_forget_channels(p);
 }

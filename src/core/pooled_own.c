@@ -20,7 +20,7 @@ static enum turn go_raw(struct pooled *p)
         return TURN_WAIT;
     }
     if (!p->multi_sent && !pooled_name_link(p)) {
-        session_kill(p->session, END_MEMORY);
+        pooled_no_memory(p);
         return TURN_DONE;
     }
     if (p->link->flights.count > 0) { /* the router's own: their answers are not the client's */
@@ -30,7 +30,7 @@ static enum turn go_raw(struct pooled *p)
     struct pool_link *l = p->link;
     uint32_t len = p->len - p->sent;
     if (!link_send(l, pooled_command(p), len)) {
-        session_kill(p->session, END_MEMORY);
+        pooled_no_memory(p);
         return TURN_DONE;
     }
     l->raw = true;
@@ -113,7 +113,7 @@ enum turn pooled_send_own(struct pooled *p)
     }
     note_pins(p);
     if (kind == REDIS_WAITS && !p->multi_sent && !p->session_mode && !touch(p)) {
-        session_kill(p->session, END_MEMORY);
+        pooled_no_memory(p);
         return TURN_DONE;
     }
     uint32_t bit = kind == REDIS_TRACKING_ON || kind == REDIS_TRACKING_OFF ? tracking_bit(p) : 0;

@@ -30,6 +30,7 @@ struct redo {
 
 static const char unknown[] = "-ERR router: the connection to the server was lost; it is not known "
                               "whether the command was carried out\r\n";
+static const char aborted[] = "-EXECABORT Transaction discarded because its server was lost\r\n";
 static const char deadly[] = "-ERR router: the connection to the server was lost each time that "
                              "this command was sent\r\n";
 static const char transaction[] = "-ERR router: the transaction was lost with its server\r\n";
@@ -112,15 +113,26 @@ static bool may_have_run(const struct flight *f)
     return !again && (f->flags & FLIGHT_UNSENT) == 0;
 }
 
+/* What is certain is that the transaction, and what it watched, are over. */
+static void lose_exec(struct pooled *p, const struct flight *f)
+{
+    if (p->multi_bad || (f->flags & FLIGHT_UNSENT) != 0) {
+        add_words(p, f, aborted);
+    } else {
+        metric_add(&backend_metrics(p)[BACKEND_COMMANDS_UNKNOWN], 1);
+        add_words(p, f, unknown);
+    }
+    p->multi_lost = p->multi_bad = false;
+    p->pins &= (uint16_t)~PIN_WATCH;
+}
+
 static void come_back(struct pooled *p, const struct flight *f, bool next)
 {
     bool begun = f->asked > 0 && f->replies < f->asked;
     if ((f->flags & FLIGHT_GONE) != 0 || begun || p->session_mode) {
         pooled_end(p);
     } else if (f->kind == REDIS_EXEC) {
-        metric_add(&backend_metrics(p)[BACKEND_COMMANDS_UNKNOWN], 1);
-        add_words(p, f, unknown);
-        p->multi_lost = false;
+        lose_exec(p, f);
     } else if (in_transaction(f)) {
         p->multi_lost = true;
         add_words(p, f, transaction);

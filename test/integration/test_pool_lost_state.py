@@ -4,7 +4,7 @@ import pytest
 
 from lib.ini import frontend, redis_backend
 from lib.process import free_port
-from lib.resp import Resp, RespError
+from lib.resp import Resp, RespError, encode
 from lib.resp3 import Resp3
 from lib.sockets import local
 from lib.waiting import until
@@ -78,3 +78,32 @@ def test_a_lost_transaction_ends_without_a_primary(home):
         assert answers[0].startswith("EXECABORT")
         assert answers[1] == RespError("ERR router: no primary in time")
         assert client.call("RESET") == "RESET"
+
+
+def test_what_was_under_way_to_a_subscriber_that_left_is_nobodys(stage, client):
+    with Resp3(stage[1]) as subscriber:
+        subscriber.hello()
+        subscriber.send("SUBSCRIBE", "many")
+        assert subscriber.push()[0] == "subscribe"
+        with stage[0].connect() as publisher:
+            publisher.sock.sendall(encode("PUBLISH", "many", "x" * 1000) * 5000)
+            subscriber.close()
+            assert sum(publisher.read() for _ in range(5000)) > 0
+    until(lambda: stage[0].ok("PUBSUB", "NUMSUB", "many")[1] == 0, "the subscription to end")
+    with Resp3(stage[1]) as other:
+        other.hello()
+        answers = other.pipeline([("MULTI",), ("ECHO", "mine"), ("EXEC",)])
+        assert answers == ["OK", "QUEUED", ["mine"]]
+        assert not other.pushes
+
+
+def test_what_cleans_a_connection_is_not_told_to_who_is_not_listened_to(home):
+    server = home.redis("a")
+    port = free_port()
+    router = home.router(frontend("f", port, pool_mode="session") + redis_backend(server))
+    router.wait_primary("a")
+    for _ in range(3):
+        with Resp(local(port)) as client:
+            assert client.call("GET", "k") is None
+        with Resp(local(port)) as client:
+            assert client.call("MONITOR") == "OK"
