@@ -91,11 +91,12 @@ static void note_pins(struct pooled *p)
     }
 }
 
-/* Its confirmations are within the reply to EXEC, and not looked for there. */
-static bool subscribes_at_exec(const struct pooled *p)
+/* What it changes is said within the reply to EXEC, and not looked for there. */
+static bool is_hidden_in_exec(const struct pooled *p)
 {
     bool subscribes = p->kind == REDIS_SUBSCRIBE && p->request.argc > 1; /* else it is refused */
-    return p->multi_sent && (subscribes || p->kind == REDIS_UNSUBSCRIBE);
+    bool speaks = p->kind == REDIS_HELLO && p->request.argc > 1;
+    return p->multi_sent && (subscribes || speaks || p->kind == REDIS_UNSUBSCRIBE);
 }
 
 enum turn pooled_send_own(struct pooled *p)
@@ -108,7 +109,7 @@ enum turn pooled_send_own(struct pooled *p)
     if (p->flying >= POOLED_OWN_FLYING_MAX) {
         return TURN_WAIT;
     }
-    if (kind == REDIS_RAW || subscribes_at_exec(p)) {
+    if (kind == REDIS_RAW || is_hidden_in_exec(p)) {
         return go_raw(p);
     }
     note_pins(p);
