@@ -120,7 +120,7 @@ enum pool_answer pool_share(struct pool *p, struct pool_link **link)
         if (more && !list_empty(&p->idle)) {
             best = container_of(p->idle.next, struct pool_link, at);
             share(best);
-        } else if (more && p->refusal == NULL) {
+        } else if (more && p->refusal == NULL && !pool_take_unused(p, false)) {
             pool_open_link(p, false, false);
         }
     }
@@ -161,18 +161,6 @@ static struct pool_link *take_shared(struct pool *p)
     return l;
 }
 
-/* One for another database or protocol that nobody has is made to fit, or a new one is opened. */
-static void open_own(struct pool *p, const struct pooled *to)
-{
-    struct pool_link *l = pool_find_unused(p, false);
-    if (l != NULL) {
-        l->wanted_own = true;
-        link_prepare(l, p);
-    } else {
-        pool_open_link(p, true, to->session_mode);
-    }
-}
-
 enum pool_answer pool_lend(struct pool *p, struct pooled *to, struct pool_link **link)
 {
     struct pool_link *l =
@@ -188,8 +176,8 @@ enum pool_answer pool_lend(struct pool *p, struct pooled *to, struct pool_link *
     if (p->refusal != NULL) {
         return POOL_REFUSED;
     }
-    if (p->opening <= p->waiting) {
-        open_own(p, to);
+    if (p->opening <= p->waiting && !pool_take_unused(p, true)) {
+        pool_open_link(p, true, to->session_mode);
     }
     return p->opening > 0 ? POOL_LATER : pool_do_without(p);
 }

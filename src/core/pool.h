@@ -161,8 +161,10 @@ bool identity_is(const struct identity *a, const struct identity *b);
 void pool_open_link(struct pool *p, bool own, bool counted);
 bool pool_may_share_more(const struct pool *p);
 bool pool_make_room(struct pool *p); /* a link of another identity that nobody uses is closed */
+/* An idle link of the same user becomes one of this pool: else there would be as many as all
+ * identities ever needed at once. False: there is none. */
+bool pool_take_unused(struct pool *p, bool own);
 enum pool_answer pool_do_without(struct pool *p);
-struct pool_link *pool_find_unused(struct pool *p, bool from_shared);
 void pool_ask_others(struct worker *w, size_t backend);
 
 /* pool_prepare.c */

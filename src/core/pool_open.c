@@ -192,7 +192,7 @@ bool pool_make_room(struct pool *p)
 }
 
 /* A link of the same user that nobody has, for another database or protocol. */
-struct pool_link *pool_find_unused(struct pool *p, bool from_shared)
+static struct pool_link *find_unused(struct pool *p, bool from_shared)
 {
     LIST_EACH(it, &server_of(p)->pool_links)
     {
@@ -206,6 +206,17 @@ struct pool_link *pool_find_unused(struct pool *p, bool from_shared)
         }
     }
     return NULL;
+}
+
+bool pool_take_unused(struct pool *p, bool own)
+{
+    struct pool_link *l = find_unused(p, false);
+    if (l == NULL || (l->reset_due && !link_reset_first(l))) {
+        return false;
+    }
+    l->wanted_own = own;
+    link_prepare(l, p);
+    return true;
 }
 
 static bool any_of_user(const struct pool *p)
@@ -225,7 +236,7 @@ enum pool_answer pool_do_without(struct pool *p)
     if (credential_is_ours(p->worker, p->backend, p->identity.credential)) {
         return POOL_LATER;
     }
-    struct pool_link *l = p->opening == 0 ? pool_find_unused(p, true) : NULL;
+    struct pool_link *l = p->opening == 0 ? find_unused(p, true) : NULL;
     if (l != NULL) {
         link_prepare(l, p);
         return POOL_LATER;
