@@ -110,8 +110,6 @@ static void note_subscriptions(struct pooled *p)
 static void note_reset(struct pooled *p)
 {
     static const struct identity fresh = {.resp = 2};
-    redis_channels_free(p->channels);
-    p->channels = NULL;
     if (p->session_mode) {
         p->identity.resp = 2;
         p->pins &= (uint16_t)~PIN_SUBSCRIBE;
@@ -122,15 +120,6 @@ static void note_reset(struct pooled *p)
     p->pins = 0;
     p->link->tainted = false;
     pool_rename(p->link, &fresh);
-}
-
-static void note_subscriptions(struct pooled *p)
-{
-    if (pooled_subscriptions(p) == 0) {
-        p->pins &= (uint16_t)~PIN_SUBSCRIBE;
-    } else {
-        p->pins |= PIN_SUBSCRIBE; /* one before it in the pipeline ended all there were */
-    }
 }
 
 static void note_kind(struct pooled *p, const struct flight *f, const struct redis_reply *r)
