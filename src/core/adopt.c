@@ -74,6 +74,7 @@ static void forget_sessions(struct worker *w, const struct config *was)
         for (size_t k = 0; k < b->servers.count; k++) {
             if (!had_server(was, b, k)) {
                 tls_resume_release(&w->servers[b->servers.items[k].id]->resume);
+                pools_forget_server(w->servers[b->servers.items[k].id]);
             }
         }
     }

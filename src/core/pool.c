@@ -11,8 +11,9 @@
 #include "core/session.h"
 #include "net/mailbox.h"
 
-#define SHARED_MAX 256 /* shared links to a server, of all identities, with pool_size = auto */
-#define BUSY       512 /* commands in flight on a shared link, before another one is opened */
+#define ABANDONED_MAX 64  /* idle links to a server, of users without clients */
+#define SHARED_MAX    256 /* shared links to a server, of all identities, with pool_size = auto */
+#define BUSY          512 /* commands in flight on a shared link, before another one is opened */
 
 bool identity_is(const struct identity *a, const struct identity *b)
 {
@@ -165,7 +166,8 @@ enum pool_answer pool_lend(struct pool *p, struct pooled *to, struct pool_link *
 {
     struct pool_link *l =
         list_empty(&p->idle) ? take_shared(p) : container_of(p->idle.next, struct pool_link, at);
-    if (l != NULL && l->reset_due && !link_reset_first(l)) {
+    if (l != NULL && !link_renew_nobody(l, l->leases > 0)) {
+        link_close(l);
         return POOL_LATER;
     }
     if (l != NULL) {
@@ -232,6 +234,24 @@ struct pool_link *pool_find_ready(struct worker *w, size_t backend, size_t serve
 
 /* Coming back ------------------------------------------------------------------------------- */
 
+/* Users whom the router cannot log in as may be many, and gone: theirs are kept as long as others,
+ * but not without bound. */
+static bool is_one_too_many(const struct pool_link *l)
+{
+    const struct credential *c = l->pool->identity.credential;
+    unsigned count = 0;
+    if (c == NULL || c->clients > 0 || credential_is_ours(l->worker, l->pool->backend, c)) {
+        return false;
+    }
+    LIST_EACH(it, &server_of(l->pool)->pool_links)
+    {
+        const struct pool_link *other = container_of(it, struct pool_link, node);
+        const struct credential *user = other->pool->identity.credential;
+        count += other->use == LINK_IDLE && user != NULL && user->clients == 0;
+    }
+    return count > ABANDONED_MAX;
+}
+
 void pool_place(struct pool_link *l)
 {
     struct pool *p = l->pool;
@@ -239,7 +259,7 @@ void pool_place(struct pool_link *l)
         list_remove(&l->at);
         l->use = LINK_IDLE;
         l->lessee = NULL;
-        if (l->leases > 0 && link_is_old(l)) {
+        if ((l->leases > 0 && link_is_old(l)) || is_one_too_many(l)) {
             link_close(l);
             return;
         }

@@ -25,10 +25,12 @@ struct pooled;
 struct server_config;
 struct server_counters;
 struct worker;
+struct worker_server;
 
 #define LINK_OUT_MAX   (256 * 1024) /* gathered, or queued: a link with more takes no commands */
 #define LINK_CARRY_MAX (64 * 1024)  /* of a reply that must be whole before it is passed on */
 #define LINK_STALL_MS  1000         /* a client that does not read may be in the way of others */
+#define LINK_NOBODY_MS 1000         /* nobody's link is made as new again after this */
 #define LINK_DOOM_MS   250          /* a server that lost its role may refuse what is in flight */
 #define POOL_RETRY_MS  100          /* after a server said that it cannot now */
 #define LINK_UNSEEN    UINT16_MAX
@@ -100,6 +102,7 @@ struct pool_link {
     struct deadline deadline;
     struct deadline_list *timer; /* where that is armed */
     uint64_t since_ms;
+    uint64_t checked_ms; /* of nobody's: when it was a new connection for the last time */
     uint64_t used_ms;
     uint64_t leases;
     uint64_t commands;
@@ -175,7 +178,11 @@ bool link_ask(struct pool_link *l, enum flight_step step, const char *const *wor
 bool link_ask_steps(struct pool_link *l, const struct identity *now, const struct identity *to);
 /* Changes database or protocol of an idle link of the same user. */
 void link_prepare(struct pool_link *l, struct pool *to);
-void link_clean(struct pool_link *l);       /* RESET */
+void link_clean(struct pool_link *l); /* RESET */
+/* Whoever is nobody may do what a new connection may do now, and not what it could do once
+ * (requirepass, the ACL of default): from time to time it becomes a new one. */
+/* `now`: whatever the time. False: out of memory, it must go. */
+bool link_renew_nobody(struct pool_link *l, bool now);
 bool link_reset_first(struct pool_link *l); /* with the next command. False: out of memory */
 
 /* pool_link.c */
@@ -207,6 +214,7 @@ void link_data(struct pool_link *l, const char *data, size_t len);
 /* pool_change.c: what changes around the pools */
 void pools_reconsider(struct worker *w);            /* a new topology is in force */
 void pools_adopt(struct worker *w);                 /* a new configuration */
+void pools_forget_server(struct worker_server *ws); /* another one has its slot */
 void pools_stop(struct worker *w);                  /* nobody will need them */
 void pools_spare(struct worker *w, size_t backend); /* others wait for what nobody uses here */
 void pools_on_turn(struct loop *loop);

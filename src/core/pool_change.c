@@ -161,6 +161,16 @@ void pools_adopt(struct worker *w)
     }
 }
 
+/* What it knows is the other one's; unless links of that are still there, which ask. */
+void pools_forget_server(struct worker_server *ws)
+{
+    if (list_empty(&ws->pool_links)) {
+        redis_catalog_free(ws->catalog);
+        ws->catalog = NULL;
+        ws->catalog_asked = ws->catalog_ready = ws->catalog_busy = ws->no_reset = false;
+    }
+}
+
 /* Others wait ------------------------------------------------------------------------------- */
 
 /* The one that was used last is the one to keep. */

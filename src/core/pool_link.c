@@ -267,6 +267,7 @@ static void init(struct pool_link *l, struct pool *p)
         .config = config,
         .counters = w->metrics.servers[config->id],
         .since_ms = loop_now_ms(&w->loop),
+        .checked_ms = loop_now_ms(&w->loop),
         .number = ++w->link_numbers,
         .seen_as = LINK_UNSEEN,
     };
@@ -460,7 +461,7 @@ void link_on_idle(struct deadline *d)
     bool ours = credential_is_ours(l->worker, l->pool->backend, l->pool->identity.credential);
     bool used = l->flights.count > 0 || loop_now_ms(&w->loop) - l->used_ms < b->pool_idle_timeout;
     l->timer = NULL;
-    if (used || (!ours && l->pool->users > 0) ||
+    if (used || (!ours && l->pool->identity.credential->clients > 0) ||
         (!link_is_old(l) && count(&l->pool->idle) <= keep && l->use == LINK_IDLE)) {
         link_arm(l, &backend_of(l)->link_idle);
         return;

@@ -102,6 +102,26 @@ bool link_reset_first(struct pool_link *l)
     return server_of(l)->no_reset || link_ask(l, STEP_RESET, words, 1);
 }
 
+bool link_renew_nobody(struct pool_link *l, bool now)
+{
+    const struct identity *id = &l->pool->identity;
+    uint64_t now_ms = loop_now_ms(&l->worker->loop);
+    char number[16];
+    if (id->credential != NULL || server_of(l)->no_reset || l->state != LINK_READY ||
+        (!now && now_ms - l->checked_ms < LINK_NOBODY_MS)) {
+        return true;
+    }
+    l->checked_ms = now_ms;
+    l->reset_due = false;
+    snprintf(number, sizeof number, "%u", id->database);
+    const char *reset[] = {"RESET"};
+    const char *hello[] = {"HELLO", "3"};
+    const char *select[] = {"SELECT", number};
+    return link_ask(l, STEP_RESET, reset, 1) &&
+           (id->resp == 2 || link_ask(l, STEP_HELLO, hello, 2)) &&
+           (id->database == 0 || link_ask(l, STEP_SELECT, select, 2));
+}
+
 void link_clean(struct pool_link *l)
 {
     const char *words[] = {"RESET"};

@@ -66,6 +66,11 @@ static bool is_stray(const struct pool_link *l, const struct flight *f)
     return f == NULL && l->reply.type != '>' && l->reply.type != '*';
 }
 
+static bool is_held(const struct pooled *p)
+{
+    return p->session != NULL && p->holding;
+}
+
 /* Whether this reply must be whole before anything is done with it. */
 static bool must_be_whole(const struct pool_link *l, const struct flight *f)
 {
@@ -77,7 +82,7 @@ static bool must_be_whole(const struct pool_link *l, const struct flight *f)
     if (r->type == '>' || (r->type == '*' && subscribed && l->lessee->identity.resp == 2)) {
         return !r->head_whole || pooled_is_confirmation(r);
     }
-    return f == NULL || (f->flags & FLIGHT_OURS) != 0 || f->client->holding ||
+    return f == NULL || (f->flags & FLIGHT_OURS) != 0 || is_held(f->client) ||
            f->kind == REDIS_GETNAME || f->kind == REDIS_ID || f->kind == REDIS_HELLO;
 }
 
@@ -253,6 +258,24 @@ static bool is_long_answer(const struct flight *f)
            (f->kind == STEP_COMMAND || f->kind == STEP_INFO);
 }
 
+/* A reply that was to be whole first is longer than can be kept: it is passed on as it comes, so
+ * that others on the link do not suffer. Who is to be answered something else is lost for that. */
+static bool give_up_keeping(struct pool_link *l, const struct flight *f)
+{
+    bool client = f != NULL && (f->flags & FLIGHT_OURS) == 0;
+    if (!client || l->reply.type == 0) {
+        broken(l, "a reply is too long for what was asked");
+        return false;
+    }
+    if (is_held(f->client)) {
+        pooled_end(f->client);
+    }
+    if (l->state != LINK_CLOSED) {
+        deliver(l, l->carry, l->carry_len, false, false);
+    }
+    return l->state != LINK_CLOSED;
+}
+
 static void take(struct pool_link *l, const char *data, size_t len, bool whole)
 {
     const struct flight *f = flights_first(&l->flights);
@@ -266,14 +289,16 @@ static void take(struct pool_link *l, const char *data, size_t len, bool whole)
     }
     bool wait = !whole && !l->passed && !is_long_answer(f) && must_be_whole(l, f);
     if (UNLIKELY(wait || l->carry_len > 0)) {
-        if (!keep(l, data, len)) {
-            broken(l, "a reply is too long for what was asked");
+        if (keep(l, data, len)) {
+            if (wait) {
+                return;
+            }
+            deliver(l, l->carry, l->carry_len, whole, false);
+        } else if (!give_up_keeping(l, f)) {
             return;
+        } else {
+            deliver(l, data, len, whole, true);
         }
-        if (wait) {
-            return;
-        }
-        deliver(l, l->carry, l->carry_len, whole, false);
         l->carry_len = 0;
     } else {
         deliver(l, data, len, whole, true);

@@ -153,6 +153,7 @@ void pooled_begin_next(struct pooled *p, size_t len); /* so much of what is kept
 
 /* pooled_own.c: on a link of its own */
 enum turn pooled_send_own(struct pooled *p);
+enum turn pooled_go_raw(struct pooled *p); /* from now on all passes unseen */
 enum turn pooled_acquire_and_send(struct pooled *p, size_t server, enum pin why);
 
 /* pooled_self.c: commands that are answered here */

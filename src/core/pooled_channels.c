@@ -54,12 +54,18 @@ static bool name_of(const struct pooled *p, uint32_t argument, const char **name
 {
     const char *at = p->bytes + p->head;
     const char *end = p->bytes + p->len;
+    if (at == end || *at != '*') { /* an inline command: it is not looked into */
+        return false;
+    }
     for (uint32_t i = 0; i <= argument; i++) {
         at = memchr(at, '$', (size_t)(end - at));
         if (at == NULL) {
             return false;
         }
-        *len = strtoul(at + 1, NULL, 10);
+        *len = 0;
+        while (++at < end && *at >= '0' && *at <= '9' && *len <= POOLED_KEPT_MAX) {
+            *len = *len * 10 + (size_t)(*at - '0');
+        }
         at = memchr(at, '\n', (size_t)(end - at));
         if (at == NULL || *len > (size_t)(end - at - 1)) {
             return false;

@@ -115,6 +115,9 @@ enum turn pooled_stream(struct pooled *p)
     }
     const struct worker_server *ws = p->worker->servers[p->link->config->id];
     struct redis_verdict v = redis_catalog_judge(ws->catalog, &p->request, pooled_command(p), len);
+    if (v.kind == REDIS_SUBSCRIBE || v.kind == REDIS_UNSUBSCRIBE || v.kind == REDIS_RAW) {
+        return pooled_go_raw(p); /* it is not known how many replies there will be */
+    }
     if (v.kind != REDIS_PLAIN && !p->session_mode) {
         pooled_pin(p, PIN_STATE);
     }

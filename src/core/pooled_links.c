@@ -176,6 +176,11 @@ enum turn pooled_share(struct pooled *p, size_t server, const struct identity *a
     }
     enum turn turn = turn_of(p, pool_share(p->pool, &l));
     if (turn == TURN_GO) {
+        if (!link_renew_nobody(l, false)) {
+            link_lost(l);
+            pooled_hold(p);
+            return TURN_WAIT;
+        }
         take(p, l);
     }
     return turn;

@@ -14,7 +14,7 @@ static bool touch(struct pooled *p)
     return f != NULL && link_send(p->link, ping, sizeof ping - 1);
 }
 
-static enum turn go_raw(struct pooled *p)
+enum turn pooled_go_raw(struct pooled *p)
 {
     if (p->flying > 0) {
         return TURN_WAIT;
@@ -110,7 +110,7 @@ enum turn pooled_send_own(struct pooled *p)
         return TURN_WAIT;
     }
     if (kind == REDIS_RAW || is_hidden_in_exec(p)) {
-        return go_raw(p);
+        return pooled_go_raw(p);
     }
     note_pins(p);
     if (kind == REDIS_WAITS && !p->multi_sent && !p->session_mode && !touch(p)) {

@@ -12,7 +12,7 @@
 #include "proto/redis_request.h"
 
 #define REDIS_HEAD_MAX       32
-#define REDIS_LINE_MAX       (64 * 1024) /* of a simple value */
+#define REDIS_LINE_MAX       (16 * 1024 * 1024) /* of a simple value; a script may say it */
 /* Of a string: nothing that a client could write is longer, but DUMP answers with whole keys. */
 #define REDIS_REPLY_BULK_MAX (64ULL * 1024 * 1024 * 1024)
 #define REDIS_VALUES_MAX     UINT32_MAX /* of one aggregate */

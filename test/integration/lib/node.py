@@ -1,5 +1,5 @@
-"""Packages for Node.js, as clients/package-lock.json names them, from whatever registry this machine
-uses; they are below the build directory and installed once."""
+"""Packages for Node.js, as clients/package-lock.json names them, from whatever registry this
+machine uses; they are below the build directory and installed once."""
 import fcntl
 import hashlib
 import os
@@ -41,7 +41,8 @@ def _install(place):
     os.makedirs(new)
     for name in LISTS:
         shutil.copy(os.path.join(HERE, name), new)
-    npm = Process(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], new + ".log", cwd=new)
+    npm = Process(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], new + ".log",
+                  cwd=new)
     try:
         status = npm.wait(INSTALL_SECONDS)
     except AssertionError as error:

@@ -1,6 +1,6 @@
 """What one Redis client says, at random from a seed: commands of all kinds on keys of its own, each
-with the number of replies that a server owes for it. Left out is what two servers with the same data
-answer in different ways: times, random choices, the order of a hash table."""
+with the number of replies that a server owes for it. Left out is what two servers with the same
+data answer in different ways: times, random choices, the order of a hash table."""
 import collections
 import hashlib
 
@@ -64,7 +64,8 @@ class Talk:
 
     def value(self, most=40):
         rng = self.rng
-        text = self.mark + rng.choice((b"", b"\r\n", b"\0\xff", b"$5\r\nhello\r\n", b"*1\r\n", b"-ERR"))
+        text = self.mark + rng.choice((b"", b"\r\n", b"\0\xff", b"$5\r\nhello\r\n",
+                                      b"*1\r\n", b"-ERR"))
         return text + rng.randbytes(rng.randrange(most)) if rng.random() < 0.5 else text
 
     def long_value(self):
@@ -362,7 +363,8 @@ def lists(t, rng):
 def sets(t, rng):
     key = t.key("e")
     return rng.choice((
-        lambda: ("SADD", key, t.mark + b"%d" % rng.randrange(9), t.mark), lambda: ("SISMEMBER", key, t.mark),
+        lambda: ("SADD", key, t.mark + b"%d" % rng.randrange(9), t.mark),
+        lambda: ("SISMEMBER", key, t.mark),
         lambda: ("SREM", key, t.mark), lambda: ("SCARD", key),
         lambda: ("SORT", key, "ALPHA", "LIMIT", 0, 5), lambda: ("SMISMEMBER", key, t.mark, "x"),
         lambda: ("SADD", t.key("i"), rng.randrange(30)), lambda: ("SMEMBERS", t.key("i")),
