@@ -4,6 +4,7 @@ import datetime
 import json
 import re
 import time
+from random import Random
 
 import pytest
 
@@ -53,10 +54,16 @@ class World:
         return one
 
     def settled(self, backend="b"):
-        """Once nobody is there, and nothing is under way."""
-        return until(lambda: (p := self.pool(backend))["pool"]["clients"] == 0 and
+        """Once nobody is there, and nothing is under way: then nothing is left of anybody, and what
+        is counted is there."""
+        told = until(lambda: (p := self.pool(backend))["pool"]["clients"] == 0 and
                      p["pool"]["opening"] == 0 and
-                     all(c["state"] == "ready" for c in p["connections"]) and p, "calm")
+                     all(c["state"] == "ready" for c in p["connections"]) and p, "calm", 10)
+        assert told["pool"]["held"] == 0 and not any(told["pool"]["pins"].values()), told
+        for use in ("shared", "lent", "idle"):
+            assert sum(c["use"] == use for c in told["connections"]) == told["pool"][use], told
+        assert told["servers"][0]["used"] == len(told["connections"]), told
+        return told
 
     def clients_of_redis(self):
         """What the server itself says of each connection."""
@@ -490,3 +497,35 @@ def test_routerctl_shows_pools_and_slow_commands(world):
     slowest = dict(zip(*rows(ctl("slow", "1"))))
     assert slowest["COMMAND"] == "eval" and int(slowest["TOOK_US"]) >= 30_000
     assert json.loads(ctl("--json", "slow", "1"))[0]["out"] == 7 + 6
+
+
+@pytest.mark.sanitize
+def test_whatever_clients_do_and_however_they_go_nothing_of_them_stays_counted(home):
+    """Also when their server goes in the midst of it, and comes back."""
+    world = World(home)
+    random = Random(4711)
+    deeds = [
+        [["MULTI"], ["SET", "a", "1"]], [["WATCH", "a"]], [["SUBSCRIBE", "n"]], [["GET", "a"]] * 300,
+        [["BLPOP", "nothing", "0"]], [["WAIT", "1", "10000"]], [["SELECT", "5"], ["GET", "a"]],
+        [["AUTH", "app", "apple"], ["MULTI"]], [["AUTH", "app", "wrong"]], [["MONITOR"]],
+        [["CLIENT", "TRACKING", "ON"]], [["SET", "l", b"x" * 50_000]], [["NONSENSE"]], [["RESET"]],
+        [["CLIENT", "REPLY", "OFF"]], [["EVAL", BUSY, "0", "1000", "9"]], [["QUIT"]]]
+    for turn in range(3):
+        for _ in range(80):
+            client = world.client(port=random.choice((world.port, world.lending)))
+            data = b"".join(encode(*c) for deed in random.choices(deeds, k=3) for c in deed)
+            client.sock.sendall(data[:random.choice((len(data), len(data) - 9, len(data) // 2))])
+            if random.random() < 0.3:
+                client.close()
+        if turn == 1:
+            world.redis.kill()
+            until(lambda: world.pool()["pool"]["held"] > 0, "some to wait")
+            world.redis.start_again()
+        until(lambda: world.pool()["pool"]["opening"] == 0, "all to be opened")
+        for client in world.open:
+            if random.random() < 0.5:
+                client.close()
+    world.close()
+    for backend in ("b", "own"):
+        world.settled(backend)
+    assert world.run("show sess") == ""
