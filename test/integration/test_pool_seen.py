@@ -1,9 +1,7 @@
 """Promise: what is told of pools is true: every number is that of the server, or of who counted
 beside the router."""
-import datetime
 import json
 import re
-import time
 from random import Random
 
 import pytest
@@ -11,78 +9,28 @@ import pytest
 from lib import csv_stats
 from lib.freeze import Frozen, threads
 from lib.ini import frontend, redis_backend
+from lib.pooled_world import BUSY, PooledWorld
 from lib.process import free_port
 from lib.prometheus import parse_metrics, server_labels
-from lib.resp import Resp, RespError, encode
+from lib.resp import Resp, encode
 from lib.routerctl import routerctl, rows
 from lib.runtime import control_of
-from lib.waiting import Clock, until
+from lib.waiting import until
 
-ACL = ["default on nopass ~* &* +@all", "app on >apple ~* &* +@all"]
 PINS = ["transaction", "watch", "blocking", "wait", "subscribe", "tracking", "state", "raw",
         "large", "pipeline", "login", "session"]
 
 
-class World:
-    def __init__(self, home, **keys):
-        control, self.run = control_of(home)
-        self.redis = home.redis(acl=ACL)
-        self.port, self.lending = free_port(), free_port()
-        self.router = home.router(
-            frontend("f", self.port, pool_mode="transaction") +
-            frontend("l", self.lending, pool_mode="session", backend="own") +
-            redis_backend(self.redis) + redis_backend(self.redis, name="own", pool_size=200),
-            **control, **keys)
-        self.open = []
-
-    def client(self, *commands, port=None, **login):
-        client = Resp(("127.0.0.1", port or self.port), **login)
-        self.open.append(client)
-        for command in commands:
-            client.call(*command)
-        return client
-
-    def close(self):
-        for client in self.open:
-            client.close()
-        self.open = []
-
-    def pool(self, backend="b"):
-        """As it is told there, by what it says is the connection's address."""
-        one, = json.loads(self.run(f"show pool json {backend}"))
-        one["by_address"] = {c["address"]: c for c in one["connections"]}
-        return one
-
-    def settled(self, backend="b"):
-        """Once nobody is there, and nothing is under way: then nothing is left of anybody, and what
-        is counted is there."""
-        told = until(lambda: (p := self.pool(backend))["pool"]["clients"] == 0 and
-                     p["pool"]["opening"] == 0 and
-                     all(c["state"] == "ready" for c in p["connections"]) and p, "calm", 10)
-        assert told["pool"]["held"] == 0 and not any(told["pool"]["pins"].values()), told
-        for use in ("shared", "lent", "idle"):
-            assert sum(c["use"] == use for c in told["connections"]) == told["pool"][use], told
-        assert told["servers"][0]["used"] == len(told["connections"]), told
-        return told
-
-    def clients_of_redis(self):
-        """What the server itself says of each connection."""
-        lines = self.redis.call("CLIENT", "LIST").splitlines()
-        return {c["addr"]: c for c in (dict(f.partition("=")[::2] for f in line.split(" "))
-                                       for line in lines)}
-
 
 @pytest.fixture(scope="module")
 def shared(shared_home):
-    return World(shared_home)
+    return PooledWorld(shared_home)
 
 
 @pytest.fixture
 def world(shared):
     yield shared
-    shared.close()
-    shared.settled()
-    shared.settled("own")
+    shared.end()
 
 
 def difference(after, before):
@@ -233,7 +181,7 @@ def test_what_is_not_pooled_has_no_pool(home):
 @pytest.mark.sanitize
 def test_connections_that_end_while_they_are_listed_are_let_go(home):
     """The next part of a list begins at a connection that has been freed."""
-    world = World(home, workers=1)
+    world = PooledWorld(home, workers=1)
     for _ in range(200):
         world.client(["PING"], port=world.lending)
     control = Frozen(world.router.pid)
@@ -254,108 +202,6 @@ def test_connections_that_end_while_they_are_listed_are_let_go(home):
     ids = [int(line.split(":")[0], 0) for line in lines]
     assert ids[:128] == list(range(ids[0], ids[0] + 128)), "the first part"
     assert len(ids) == 128 + 10 and ids[128:] == list(range(ids[0] + 190, ids[0] + 200)), ids
-
-
-BUSY = """local t = redis.call('TIME') local from = t[1] * 1000000 + t[2]
-repeat t = redis.call('TIME') until t[1] * 1000000 + t[2] - from > tonumber(ARGV[1])
-return string.rep('x', tonumber(ARGV[2]))"""
-
-
-def slow(world, words=""):
-    return json.loads(world.run(f"show slow json {words}".strip()))
-
-
-@pytest.mark.sanitize
-def test_slow_commands_are_told_by_name_and_size(world):
-    client = world.client(["GET", "x"])
-    session, = (line.split(":")[0] for line in world.run("show sess").splitlines())
-    world.run.ok("clear slow")
-    assert slow(world) == []
-    began = time.time()
-    sent = [("EVAL", BUSY, "0", "60000", "1000"), ("EVAL", BUSY, "0", "90000", "2000"),
-            ("SET", "key:4711", b"secret" * 100), ("SET", "key:4711", b"secret" * 200_000),
-            ("CLIENT", "SETNAME", "secret"), ("GET", "key:4711"), ("NONSENSE", "secret"),
-            ("AUTH", "app", "apple")]
-    names = ["eval", "eval", "set", "set", "client|setname", "get", "?", "auth"]
-    sizes, spent = [], []
-    for command in sent:
-        clock = Clock()
-        client.send(*command)
-        before = len(client.buffer)
-        assert before == 0
-        reply = client.read()
-        spent.append(clock.seconds())
-        sizes.append((len(encode(*command)), size_of(reply)))
-    client.send("BLPOP", "nothing", "0.1")
-    assert client.read() is None
-    rows = slow(world)
-    assert [row["command"] for row in rows[:2]] == ["eval", "eval"]
-    assert sorted(row["command"] for row in rows) == sorted(names)
-    assert sorted((row["bytes_in"], row["bytes_out"]) for row in rows) == sorted(sizes)
-    took = [row["took_us"] for row in rows]
-    assert took == sorted(took, reverse=True)
-    assert 90_000 <= took[0] <= spent[1] * 1e6 and 60_000 <= took[1] <= spent[0] * 1e6
-    assert (rows[0]["bytes_out"], rows[1]["bytes_out"]) == (2000 + 9, 1000 + 9)
-    for row in rows:
-        assert (row["backend"], row["server"], row["session"]) == ("b", "redis", session)
-        at = datetime.datetime.fromisoformat(row["at"].replace("Z", "+00:00")).timestamp()
-        assert began - 1 <= at <= time.time() + 1
-    text = world.run("show slow")
-    assert len(text.splitlines()) == len(sent) and "secret" not in text and "4711" not in text
-    assert re.fullmatch(r"time=\S+Z took_us=9\d{4,} command=eval in=\d+ out=2009 srv=b/redis "
-                        rf"sess={session}", text.splitlines()[0])
-    assert len(slow(world, "2")) == 2
-    assert world.run("show slow none").startswith("Expected json, or how many")
-
-
-def size_of(reply):
-    """As the server sends it."""
-    return 1 + len(reply) + 2 if isinstance(reply, RespError) or reply == "OK" else \
-        len(encode(reply)) - 4
-
-
-def test_of_many_commands_the_slowest_stay(world):
-    """64 on each worker; and a pause is not part of what comes after it."""
-    client = world.client(["GET", "x"])
-    world.run.ok("clear slow")
-    for _ in range(100):
-        client.call("GET", "x")
-    client.call("EVAL", BUSY, "0", "20000", "1")
-    idle = Clock()
-    until(lambda: idle.passed(0.3), "some time to pass")
-    client.pipeline([["GET", "x"]] * 1000)
-    rows = slow(world, "1000")
-    assert len(rows) == 64 and rows[0]["command"] == "eval"
-    assert rows[1]["took_us"] < 300_000
-
-
-def test_the_time_of_commands_is_a_histogram(world):
-    def histogram():
-        families = parse_metrics(world.router.http("/metrics")[1])
-        series = families["router_backend_command_seconds"][1]
-        return {what: series[(what, ("proxy", "b"))] for what in ("_count", "_sum")}
-
-    client = world.client(["GET", "x"])
-    before = histogram()
-    client.pipeline([["GET", "x"]] * 50)
-    client.call("EVAL", BUSY, "0", "40000", "1")
-    client.call("BLPOP", "nothing", "0.05")
-    after = histogram()
-    assert after["_count"] - before["_count"] == 51
-    assert 0.04 <= after["_sum"] - before["_sum"] < 4
-
-
-def test_long_commands_that_are_not_kept_have_their_own_names_and_sizes(world):
-    client = world.client(["DEL", "l", "s"])
-    world.run.ok("clear slow")
-    sent = [("SET", "s", b"a" * 100_000), ("RPUSH", "l", b"b" * 40_000, b"c" * 30_000, "d"),
-            ("APPEND", "s", b"e" * 20_000), ("GET", "s"), ("SET", "s", b"f" * 17_000)]
-    client.sock.sendall(b"".join(encode(*command) for command in sent))
-    for _ in sent:
-        client.read()
-    rows = {(row["command"], row["bytes_in"], row["bytes_out"]) for row in slow(world)}
-    assert rows == {(command[0].lower(), len(encode(*command)), size) for command, size in
-                    zip(sent, [5, 4, 9, 120_000 + 11, 5])}
 
 
 def test_what_a_server_that_stands_still_keeps_waiting_is_told(world):
@@ -502,11 +348,12 @@ def test_routerctl_shows_pools_and_slow_commands(world):
 @pytest.mark.sanitize
 def test_whatever_clients_do_and_however_they_go_nothing_of_them_stays_counted(home):
     """Also when their server goes in the midst of it, and comes back."""
-    world = World(home)
+    world = PooledWorld(home)
     random = Random(4711)
     deeds = [
-        [["MULTI"], ["SET", "a", "1"]], [["WATCH", "a"]], [["SUBSCRIBE", "n"]], [["GET", "a"]] * 300,
-        [["BLPOP", "nothing", "0"]], [["WAIT", "1", "10000"]], [["SELECT", "5"], ["GET", "a"]],
+        [["MULTI"], ["SET", "a", "1"]], [["WATCH", "a"]], [["SUBSCRIBE", "n"]],
+        [["GET", "a"]] * 300, [["BLPOP", "nothing", "0"]], [["WAIT", "1", "10000"]],
+        [["SELECT", "5"], ["GET", "a"]],
         [["AUTH", "app", "apple"], ["MULTI"]], [["AUTH", "app", "wrong"]], [["MONITOR"]],
         [["CLIENT", "TRACKING", "ON"]], [["SET", "l", b"x" * 50_000]], [["NONSENSE"]], [["RESET"]],
         [["CLIENT", "REPLY", "OFF"]], [["EVAL", BUSY, "0", "1000", "9"]], [["QUIT"]]]
