@@ -180,8 +180,8 @@ bool link_ask_steps(struct pool_link *l, const struct identity *now, const struc
 void link_prepare(struct pool_link *l, struct pool *to);
 void link_clean(struct pool_link *l); /* RESET */
 /* Whoever is nobody may do what a new connection may do now, and not what it could do once
- * (requirepass, the ACL of default): from time to time it becomes a new one. */
-/* `now`: whatever the time. False: out of memory, it must go. */
+ * (requirepass, the ACL of default): from time to time nobody's link becomes as a new one; `now`:
+ * whatever the time. False: out of memory, it must go. */
 bool link_renew_nobody(struct pool_link *l, bool now);
 bool link_reset_first(struct pool_link *l); /* with the next command. False: out of memory */
 

@@ -25,10 +25,8 @@ struct worker;
 #define POOLED_KEPT_MAX       (16 * 1024) /* a longer command is passed on as it comes */
 #define POOLED_FLYING_MAX     256         /* on a shared link; who has more gets one of its own */
 #define POOLED_OWN_FLYING_MAX 4096
-#define POOLED_QUEUED_MAX                                                                          \
-    (64 * 1024) /* replies that a client does not read, before its link waits */
-#define POOLED_NAME_MAX  64
-#define POOLED_TRIES_MAX 3 /* that command is not sent again: it may be what kills its server */
+#define POOLED_QUEUED_MAX     (64 * 1024) /* of replies that it does not read: then its link waits */
+#define POOLED_TRIES_MAX      3           /* then a command may be what kills its server */
 
 /* Why a link is lent to it, from the first one that must be told to people on. */
 enum pin {
@@ -91,7 +89,6 @@ struct pooled {
     bool split;      /* route = split */
     bool session_mode;
     bool stateful;     /* it has sent what may have left something behind on its link */
-    bool waits;        /* it is in worker_backend.held */
     bool holding;      /* what is in flight comes back, to be sent again */
     bool multi_lost;   /* with its server: what follows up to EXEC is not carried out */
     bool watch_lost;   /* the same, so that the next EXEC must fail */
