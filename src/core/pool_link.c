@@ -228,9 +228,16 @@ static void on_error(struct conn *c, int status)
     }
 }
 
+/* Of what nobody looks at, the server's end is its last word: QUIT has been answered. */
 static void on_eof(struct conn *c)
 {
-    on_error(c, UV_EOF);
+    struct pool_link *l = container_of(c, struct pool_link, conn);
+    if (l->raw && l->lessee != NULL) {
+        pooled_finish(l->lessee);
+        link_close(l);
+    } else {
+        on_error(c, UV_EOF);
+    }
 }
 
 static void on_drained(struct conn *c)

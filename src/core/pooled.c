@@ -154,6 +154,14 @@ void pooled_no_memory(struct pooled *p)
     }
 }
 
+void pooled_finish(struct pooled *p)
+{
+    p->link = NULL;
+    p->pins = 0;
+    p->ending = true;
+    pooled_touch(p);
+}
+
 /* What it keeps ------------------------------------------------------------------------------ */
 
 const char *pooled_command(const struct pooled *p)

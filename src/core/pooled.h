@@ -124,6 +124,7 @@ void pooled_forget(struct pooled *p, size_t len); /* the first bytes that it kee
 void pooled_end(struct pooled *p);                /* the session, as if its server had gone */
 /* What was to be sent was not, or in part, so that nobody can go on with its link. */
 void pooled_no_memory(struct pooled *p);
+void pooled_finish(struct pooled *p); /* the same, once it has all that was said to it */
 const char *pooled_command(const struct pooled *p); /* the first byte of the one at `sent` */
 
 /* pooled_wait.c */

@@ -82,13 +82,6 @@ def test_accounts_change_nothing_in_that(home, mode):
     assert stage.replies > 1000
 
 
-def end(sock):
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:  # its peer, or the other thread, was first
-        pass
-
-
 class Dribbling:
     """A relay to a server whose replies come in pieces of a few bytes."""
 
@@ -108,22 +101,18 @@ class Dribbling:
             forth.join()
 
     def forth(self, near, far):
-        try:
+        with contextlib.suppress(OSError):
             while data := near.recv(65536):
                 far.sendall(data)
-        except OSError:
-            pass
-        finally:
-            end(far)
+        with contextlib.suppress(OSError):
+            far.shutdown(socket.SHUT_RDWR)
 
     def back(self, far, near):
-        try:
+        with contextlib.suppress(OSError):
             while data := far.recv(self.random.choice((1, 2, 3, 7, 50, 4000))):
                 near.sendall(data)
-        except OSError:
-            pass
-        finally:
-            end(near)
+        with contextlib.suppress(OSError):
+            near.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_servers_replies_may_come_in_any_pieces(home):

@@ -64,8 +64,8 @@ class Talk:
 
     def value(self, most=40):
         rng = self.rng
-        text = self.mark + rng.choice((b"", b"\r\n", b"\0\xff", b"$5\r\nhello\r\n",
-                                      b"*1\r\n", b"-ERR"))
+        text = self.mark + rng.choice((b"", b"\r\n", b"\0\xff", b"$5\r\nhello\r\n", b"*1\r\n",
+                                       b"-ERR"))
         return text + rng.randbytes(rng.randrange(most)) if rng.random() < 0.5 else text
 
     def long_value(self):

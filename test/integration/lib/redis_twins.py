@@ -25,9 +25,10 @@ VANISHING = (  # with what in the air
     (encode("HELLO", "3"), encode("CLIENT", "TRACKING", "ON")), (encode("WAIT", "1", "0"),),
     (b"*2\r\n$3\r\nGET\r\n$100000\r\n",), (b"*100000\r\n",), (b"GET x",), (encode("QUIT"),),
 )
-NONSENSE = (b"*3\r\n$abc\r\n", b"*x\r\n", b"*1\r\n:1\r\n", b"*1\r\n$-5\r\n",
-            b"*1\r\n$99999999999\r\n",
-            b"*99999999999\r\n", b"GET \"x\r\n", b"*1\r\n$1\r\n" + b"x" * 70000)
+NONSENSE = (
+    b"*3\r\n$abc\r\n", b"*x\r\n", b"*1\r\n:1\r\n", b"*1\r\n$-5\r\n", b"*99999999999\r\n",
+    b"*1\r\n$99999999999\r\n", b'GET "x\r\n', b"*1\r\n$1\r\n" + b"x" * 70000,
+)
 
 
 def words(data):

@@ -1,5 +1,4 @@
-"""Replies as the bytes they are, RESP2 and RESP3: where one ends, and nothing about what
-it says."""
+"""Replies as the bytes they are, RESP2 and RESP3: where one ends, not what it says."""
 
 _VALUES = {ord(c): 1 for c in "*~>"}  # how many values follow for one of its count
 _VALUES.update({ord("%"): 2, ord("|"): 2})
