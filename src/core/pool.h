@@ -113,6 +113,7 @@ struct pool_link {
     bool passed;      /* bytes of the reply that is coming in were passed on */
     bool raw;         /* all bytes pass unseen, until its end */
     bool named;       /* as its client, for that */
+    bool secret;      /* a password is among what was gathered */
     bool writes;      /* clients that may only be on the primary use it, or did */
     bool reset_due;   /* nothing was left behind, as far as is known: RESET goes before the next
                        * command all the same */

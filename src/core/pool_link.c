@@ -117,6 +117,10 @@ struct flight *link_fly(struct pool_link *l, struct pooled *client)
 /* Of a burst nothing is kept; nor are passwords. */
 static void empty_out(struct pool_link *l)
 {
+    if (UNLIKELY(l->secret)) {
+        wipe(l->out, l->out_len);
+        l->secret = false;
+    }
     l->out_len = 0;
     if (l->out_room > OUT_KEPT || l->use == LINK_IDLE) {
         free(l->out);
@@ -438,14 +442,6 @@ void link_on_late(struct deadline *d)
     struct pool_link *l = container_of(d, struct pool_link, deadline);
     l->timer = NULL;
     fail(l, UV_ETIMEDOUT);
-}
-
-bool link_is_old(const struct pool_link *l)
-{
-    const struct worker *w = l->worker;
-    const struct backend_config *b = &w->config->backends[l->pool->backend];
-    return loop_now_ms(&w->loop) - l->since_ms >= b->pool_max_age &&
-           credential_is_ours(l->worker, l->pool->backend, l->pool->identity.credential);
 }
 
 static size_t count(const struct list *head)

@@ -243,3 +243,11 @@ enum pool_answer pool_do_without(struct pool *p)
     }
     return any_of_user(p) ? POOL_LATER : POOL_NEVER;
 }
+
+bool link_is_old(const struct pool_link *l)
+{
+    const struct worker *w = l->worker;
+    const struct backend_config *b = &w->config->backends[l->pool->backend];
+    return loop_now_ms(&w->loop) - l->since_ms >= b->pool_max_age &&
+           credential_is_ours(l->worker, l->pool->backend, l->pool->identity.credential);
+}

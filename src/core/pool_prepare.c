@@ -32,6 +32,7 @@ bool link_ask(struct pool_link *l, enum flight_step step, const char *const *wor
     if (f != NULL) {
         f->kind = (uint8_t)step;
         f->flags |= step == STEP_LOGIN ? FLIGHT_SECRET : 0;
+        l->secret = l->secret || step == STEP_LOGIN;
     }
     return f != NULL;
 }

@@ -53,6 +53,7 @@ static struct flight *fly(struct pooled *p)
     f->access = p->access;
     f->sent_us = pools_now_us(p->worker);
     p->session->connected = true;
+    p->link->secret = p->link->secret || p->secret;
     if (p->access == REDIS_WRITES && p->session->route == ROUTE_PRIMARY) {
         p->link->writes = true;
     }
