@@ -43,6 +43,7 @@ class Talk:
         self.mark = b"<%s>" % name.encode()
         self.users = users or []  # (name, password, whether it may do everything)
         self.unseen = False  # a router cannot look any more at what is answered
+        self.begun = False   # a pipeline
         self.begin()
 
     def begin(self):
@@ -81,7 +82,11 @@ class Talk:
         if not self.known:
             return self.log_in()
         count = self.rng.choice((1, 1, 1, 2, 3, 5, 20)) if self.rng.random() < 0.99 else 400
-        return [command for _ in range(count) for command in self.phrase()]
+        said = []
+        for _ in range(count):
+            self.begun = bool(said)
+            said += self.phrase()
+        return said
 
     def phrase(self):
         rng = self.rng
@@ -233,7 +238,10 @@ class Talk:
         return [Command(encode("AUTH", name, password))]
 
     def reset(self):
-        """And MULTI before it, which it ends."""
+        """And MULTI before it, which it ends. Who is nobody then must not have much to read yet: a
+        server closes such a connection."""
+        if self.users and self.begun:
+            return [self.one()]
         parts = [Command(encode("MULTI")), self.one()] if self.rng.random() < 0.5 else []
         self.begin()
         return [*parts, Command(encode("RESET"))]

@@ -301,7 +301,8 @@ class Stage:
             self._fail(twin, "another end")
 
     def _fail(self, twin, why):
-        via, direct = (side.taken + side.told for side in (twin.via, twin.direct))
+        via, direct = ([IDS.sub(b":0\r\n", frame) for frame in side.taken + side.told]
+                       for side in (twin.via, twin.direct))
         differ = [n for n, (a, b) in enumerate(zip(via, direct)) if a != b]
         first = differ[0] if differ else min(len(via), len(direct))
         lines = [f"seed {self.seed}, client {twin.talk.name}: {why}",
