@@ -18,6 +18,7 @@ struct credential {
     struct list node; /* in worker.credentials */
     unsigned references;
     unsigned clients; /* that have proved to be this */
+    unsigned judged;  /* those of whom that is being asked, on a link that others share */
     unsigned char hash[CREDENTIAL_HASH_BYTES];
     size_t user_len;
     char user[]; /* not ended; empty: none was named ("default") */

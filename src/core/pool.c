@@ -210,7 +210,8 @@ struct pool_link *pool_find_login(struct worker *w, size_t backend, size_t serve
     }
     /* Of a user that we cannot log in as, each client may need one alone, and only a client's own
      * AUTH brings one. */
-    bool enough = credential_is_ours(w, backend, c) || links > c->clients || is_full(w, config);
+    bool enough =
+        credential_is_ours(w, backend, c) || links > c->clients + c->judged || is_full(w, config);
     if (found != NULL && enough && found->use == LINK_IDLE) {
         share(found);
     }

@@ -4,6 +4,7 @@
 
 #include "base/macros.h"
 #include "base/mem.h"
+#include "core/credential.h"
 #include "core/pool.h"
 #include "core/pooled.h"
 #include "core/session.h"
@@ -180,7 +181,11 @@ static struct pool_link *least_used(struct worker_server *ws)
     LIST_EACH(it, &ws->pool_links)
     {
         struct pool_link *l = container_of(it, struct pool_link, node);
-        bool unused = l->use == LINK_IDLE || (l->use == LINK_SHARED && l->pool->users == 0);
+        const struct credential *user = l->pool->identity.credential;
+        bool needed = user != NULL && user->clients > 0 &&
+                      !credential_is_ours(l->worker, l->pool->backend, user);
+        bool unused =
+            !needed && (l->use == LINK_IDLE || (l->use == LINK_SHARED && l->pool->users == 0));
         if (l->state == LINK_READY && unused && l->flights.count == 0 &&
             (best == NULL || l->used_ms < best->used_ms)) {
             best = l;

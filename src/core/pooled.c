@@ -79,6 +79,7 @@ static void release(struct pooled *p)
     slow_large_free(p);
     redis_channels_free(p->channels);
     pooled_become(p, &nobody);
+    pooled_judging_over(p);
     credential_unref(p->proving.credential);
     pool_leave(p->pool);
     p->gathered = NULL;

@@ -25,7 +25,7 @@ struct worker;
 #define POOLED_KEPT_MAX       (16 * 1024) /* a longer command is passed on as it comes */
 #define POOLED_FLYING_MAX     256         /* on a shared link; who has more gets one of its own */
 #define POOLED_OWN_FLYING_MAX 4096
-#define POOLED_QUEUED_MAX     (64 * 1024) /* of replies that it does not read: then its link waits */
+#define POOLED_QUEUED_MAX     (64 * 1024) /* replies that it does not read: then its link waits */
 #define POOLED_TRIES_MAX      3           /* then a command may be what kills its server */
 
 /* Why a link is lent to it, from the first one that must be told to people on. */
@@ -52,7 +52,8 @@ struct pooled {
     struct list held;       /* in worker_backend.held, while it waits for a link */
     struct list touched;    /* in worker.touched: replies came for it in this turn */
     struct identity identity;
-    struct identity proving; /* what AUTH, HELLO or SELECT, that is in flight, will make it */
+    struct identity proving;    /* what AUTH, HELLO or SELECT, that is in flight, will make it */
+    struct credential *judging; /* that of `proving`, while its link is one that others share */
     struct redis_channels *channels; /* owned: what it is subscribed to; NULL = nothing */
     struct redo *redo;               /* owned: of its commands that came back; NULL = none */
     struct slow_large *larges;       /* owned: of its commands that are not kept, in their order */
@@ -176,6 +177,7 @@ enum turn pooled_learn(struct pooled *p, size_t server);
 
 /* pooled_login.c: AUTH, HELLO, SELECT */
 enum turn pooled_login(struct pooled *p, size_t server);
+void pooled_judging_over(struct pooled *p); /* p->judging, whatever the answer */
 /* The server has answered it. */
 void pooled_judged(struct pooled *p, const struct flight *f, const struct redis_reply *r);
 void pooled_become(struct pooled *p, const struct identity *id); /* that it has proved to be */

@@ -270,6 +270,11 @@ void pooled_reply(struct pooled *p, const struct flight *f, const struct redis_r
     }
 }
 
+static bool is_ours(const struct pool_link *l)
+{
+    return credential_is_ours(l->worker, l->pool->backend, l->pool->identity.credential);
+}
+
 /* When nothing of it is in flight, it needs no link, unless something pins it. */
 void pooled_settle(struct pooled *p)
 {
@@ -296,6 +301,9 @@ void pooled_settle(struct pooled *p)
     if (!link_is_lent_to(l, p)) {
         p->link = NULL;
         return;
+    }
+    if (p->pins == 0 && l->tainted && !is_ours(l)) {
+        pooled_pin(p, PIN_STATE); /* RESET would cost its user a link that only a client brings */
     }
     if (p->pins == 0 && !p->streaming && l->flights.count == 0 && l->reply.len == 0) {
         p->link = NULL;

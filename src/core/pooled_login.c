@@ -106,6 +106,7 @@ static bool prove(struct pooled *p, const struct wish *wish)
         session_kill(p->session, END_MEMORY);
         return false;
     }
+    pooled_judging_over(p);
     credential_unref(p->proving.credential);
     p->proving = (struct identity){c, wish->database, wish->resp};
     return true;
@@ -121,7 +122,17 @@ static enum turn on_any_of_user(struct pooled *p, size_t server)
         return TURN_WAIT;
     }
     p->link = l;
+    p->judging = p->proving.credential;
+    p->judging->judged++;
     return pooled_send(p);
+}
+
+void pooled_judging_over(struct pooled *p)
+{
+    if (p->judging != NULL) {
+        p->judging->judged--;
+        p->judging = NULL;
+    }
 }
 
 /* A link that is as the client is now: a new user comes on one on which nobody is. */
@@ -187,6 +198,7 @@ void pooled_judged(struct pooled *p, const struct flight *f, const struct redis_
         return;
     }
     p->pins &= (uint16_t)~PIN_LOGIN;
+    pooled_judging_over(p);
     if (!ok) {
         return;
     }

@@ -123,7 +123,7 @@ void pooled_pin(struct pooled *p, enum pin why)
     }
     p->pins |= (uint16_t)why;
     p->pinned_ms = loop_now_ms(&p->worker->loop);
-    if (p->link != NULL && (why & (PIN_SUBSCRIBE | PIN_TRACKING | PIN_STATE | PIN_RAW)) != 0) {
+    if (p->link != NULL && (why & (PIN_STATE | PIN_RAW)) != 0) { /* the others end as they began */
         p->link->tainted = true;
     }
     for (size_t i = 0; i < ARRAY_LEN(counted) && !p->session_mode; i++) {
