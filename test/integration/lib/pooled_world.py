@@ -45,7 +45,8 @@ class PooledWorld:
         is counted is there."""
         told = until(lambda: (p := self.pool(backend))["pool"]["clients"] == 0 and
                      p["pool"]["opening"] == 0 and
-                     all(c["state"] == "ready" for c in p["connections"]) and p, "calm", 10)
+                     all(c["state"] == "ready" and c["use"] != "lent"
+                         for c in p["connections"]) and p, "calm", 10)
         assert told["pool"]["held"] == 0 and not any(told["pool"]["pins"].values()), told
         for use in ("shared", "lent", "idle"):
             assert sum(c["use"] == use for c in told["connections"]) == told["pool"][use], told
