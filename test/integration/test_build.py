@@ -9,8 +9,9 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 NEED = os.path.join(ROOT, ".ci", "need")
 
 FAKES = {
-    # "there" and "held" are installed, "removed" was once.
+    # "there" and "held" are installed, "removed" was once; "there" provides "given".
     "dpkg-query": """
+        case "$*" in *Provides*) printf 'ii other, given (= 1)\\nrc removed-too\\n'; exit 0 ;; esac
         eval package=\\$$#
         case $package in
         there) printf 'install ok installed' ;;
@@ -53,6 +54,12 @@ class Machine:
 
 def test_nothing_is_asked_of_apt_or_sudo_when_nothing_is_missing(home):
     assert Machine(home).need("there", "held") == (0, "", "")
+
+
+def test_what_another_package_provides_is_there(home):
+    assert Machine(home).need("other", "given") == (0, "", "")
+    _status, said, _calls = Machine(home).need("give", "removed-too")
+    assert "installing give removed-too" in said
 
 
 def test_only_what_is_missing_is_installed(home):
