@@ -228,7 +228,7 @@ static void pace(struct pooled *p)
     struct session *s = p->session;
     if (p->len - p->head >= POOLED_KEPT_MAX) {
         conn_pause(&s->client, PAUSE_WAITING);
-        if (p->queued) {
+        if (!deadline_is_armed(&p->worker->look_again)) {
             deadline_arm(&p->worker->look, &p->worker->look_again);
         }
     } else {
@@ -427,6 +427,19 @@ static bool may_wait_forever(const struct pooled *p)
                 (f->kind == REDIS_BLOCKS || f->kind == REDIS_WAITS || f->kind == REDIS_OWN);
     }
     return waits;
+}
+
+/* Whose bytes are not read is not seen to leave. */
+bool pooled_look(struct session *s)
+{
+    if ((s->client.pauses & PAUSE_WAITING) == 0) {
+        return false;
+    }
+    if (may_wait_forever(s->pooled) && conn_peer_left(&s->client)) {
+        session_close(s, END_CLIENT);
+        return false;
+    }
+    return true;
 }
 
 /* A server throws away what it has not answered when it sees the end of a connection. We answer

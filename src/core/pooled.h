@@ -111,6 +111,8 @@ bool pooled_begin(struct session *s); /* false: out of memory, the session is en
 void pooled_client_data(struct session *s, const char *data, size_t len);
 void pooled_client_eof(struct session *s);
 void pooled_client_drained(struct session *s);
+/* It may have left while it is not read. True: it is still to be looked at. */
+bool pooled_look(struct session *s);
 void pooled_late(struct session *s); /* it waited for queue_timeout */
 void pooled_leave(struct pooled *p); /* its session ends */
 /* At the end of a turn: those that are gone. Until then whoever is in the midst of one may look. */

@@ -265,10 +265,24 @@ static bool look_at_held(struct worker *w)
     return any;
 }
 
+static bool look_at_pooled(struct worker *w)
+{
+    bool any = false;
+    LIST_EACH(it, &w->sessions)
+    {
+        struct session *s = container_of(it, struct session, node);
+        if (s->state == SESSION_POOLED) {
+            any = pooled_look(s) || any;
+        }
+    }
+    return any;
+}
+
 void session_on_look(struct deadline *d)
 {
     struct worker *w = container_of(d, struct worker, look_again);
     bool any = look_at_held(w);
+    any = look_at_pooled(w) || any;
     for (size_t i = 0; i < w->config->backend_count; i++) {
         any = look_at_queue(&w->backends[i]->queue) || any;
     }

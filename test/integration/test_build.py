@@ -57,8 +57,9 @@ def test_nothing_is_asked_of_apt_or_sudo_when_nothing_is_missing(home):
 
 
 def test_what_another_package_provides_is_there(home):
-    assert Machine(home).need("other", "given") == (0, "", "")
-    _status, said, _calls = Machine(home).need("give", "removed-too")
+    machine = Machine(home)
+    assert machine.need("other", "given") == (0, "", "")
+    _status, said, _calls = machine.need("give", "removed-too")
     assert "installing give removed-too" in said
 
 

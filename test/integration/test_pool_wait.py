@@ -285,3 +285,15 @@ def test_hundreds_of_pins_open_few_connections(place):
         assert client.pipeline([("MULTI",), ("INCR", "n"), ("EXEC",)])[0] == "OK"
         assert other.call("GET", "n") is not None
     assert place.backend()["pool_opened"] - before <= 10
+
+
+def test_who_leaves_behind_more_than_is_read_is_not_waited_for_either(place):
+    """What stands behind a command that blocks is not read without bound, so nor is the end."""
+    client, = clients(place, 1)
+    assert client.call("BLPOP", "nothing", "0.01") is None  # a connection is there from now on
+    client.send("BLPOP", "nothing", "0")
+    for _ in range(400):
+        client.send("SET", "k", "x" * 100)
+    until(lambda: "cmd=blpop" in place.servers[0].ok("CLIENT", "LIST"), "it to be blocked")
+    client.close()
+    until(lambda: "cmd=blpop" not in place.servers[0].ok("CLIENT", "LIST"), "its end to be seen")
