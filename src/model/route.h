@@ -6,7 +6,7 @@
 #include "model/balance.h"
 #include "model/topology.h"
 
-#define ROUTE_TRIED_MAX 16
+#define ROUTE_TRIED_MAX 12
 
 /* One thread's memory for one backend. */
 struct balance_state {
