@@ -98,7 +98,7 @@ struct pooled {
     bool resubscribe;  /* on another link, before anything else */
     bool ending;       /* after QUIT: closes when all is answered */
     uint8_t tries;     /* how often links were lost when its first command was to be answered */
-    uint8_t tracking;  /* how many of TRACKING, NO-EVICT, NO-TOUCH are on */
+    uint8_t tracking;  /* which of TRACKING, NO-EVICT, NO-TOUCH are on, a bit each */
     uint8_t cursor_at; /* which word of a SCAN or its kin is the cursor */
     bool resetting;    /* RESET is in flight: what comes next finds a new connection */
     uint16_t cursor_server; /* + 1: where its cursors are; 0 = none */
