@@ -12,8 +12,10 @@
 
 static bool parse_rename_name(struct parse *p, char *name)
 {
-    /* What the probe of include/router_proto.h asks the names of. */
-    static const char *const commands[] = {"AUTH", "INFO", "QUIT"};
+    /* What the probe of include/router_proto.h asks the names of, and what pools ask themselves. */
+    static const char *const commands[] = {"AUTH",       "INFO",       "QUIT", "HELLO",
+                                           "SELECT",     "COMMAND",    "PING", "SUBSCRIBE",
+                                           "PSUBSCRIBE", "SSUBSCRIBE", "RESET"};
     for (char *c = name; *c != '\0'; c++) {
         *c = (char)toupper((unsigned char)*c);
     }
@@ -25,7 +27,7 @@ static bool parse_rename_name(struct parse *p, char *name)
         nearest_try(&near, commands[i]);
     }
     char suggestion[SUGGESTION_MAX];
-    parse_error(p, name, ": the probe uses AUTH, INFO and QUIT only%s",
+    parse_error(p, name, ": the router asks nothing by that name%s",
                 nearest_words(&near, suggestion));
     return false;
 }

@@ -217,3 +217,13 @@ def renamed_work(place):
                 "OK", None, "OK", str(n)]
             assert code(other.call("OPEN_x", "nobody", "wrong")) == "WRONGPASS"
         assert some.call("GET", "k") == "4"
+
+
+def test_the_router_itself_asks_by_the_names_it_is_told(home):
+    """It chooses the database again on a connection that it opens itself."""
+    server = home.keep(Redis(home.directory("a"), "a", rename=RENAMED)).start()
+    place = Pooled(home, server, mode=TRANSACTION, probe_command="SELECT=" + RENAMED["SELECT"])
+    with Resp(place.address, 5 * SLOW) as client:
+        assert client.pipeline([("USE_x", "3"), ("SET", "three", "3")]) == ["OK", "OK"]
+        assert server.ok("CLIENT", "KILL", "TYPE", "normal") > 0
+        assert client.call("GET", "three") == "3"

@@ -29,8 +29,8 @@ static void unknown_words_come_with_a_suggestion(void **state)
         {FILE_WITH("", "server = two 10.0.0.1:1 wieght=2\n"),
          "r.ini:7: bad value \"wieght=2\" for \"server\", did you mean \"weight\"?\n"},
         {FILE_WITH("", "probe_command = INF=X\n"),
-         "r.ini:7: bad value \"INF\" for \"probe_command\": the probe uses AUTH, INFO and QUIT "
-         "only, did you mean \"INFO\"?\n"},
+         "r.ini:7: bad value \"INF\" for \"probe_command\": the router asks nothing by that name, "
+         "did you mean \"INFO\"?\n"},
         {"[frontend f]\nbind = :1\nbackend = reddis\n"
          "[backend redis]\nprotocol = tcp\nserver = a 10.0.0.1:1\n",
          "r.ini:3: there is no [backend reddis], did you mean \"redis\"?\n"},
