@@ -340,6 +340,9 @@ void backend_observe(void *context, size_t server, const struct observation *o)
         note_change(b, s, o);
     }
     s->told = *o;
+    if (o->greeting.version[0] != '\0') {
+        s->greeting = o->greeting;
+    }
     s->suspect =
         s->suspect && o->asked <= s->suspected; /* it was asked before: that says nothing */
     if (o->reach != REACH_ANSWERED) {

@@ -76,6 +76,7 @@ struct server_control {
     struct observation told;  /* the newest, as the server told it */
     struct observation seen;  /* the same, as the election read it beside those of the others */
     struct observation word;  /* Patroni's newest on this server */
+    struct greeting greeting; /* MySQL: the newest that a probe read */
     struct follower follower; /* what it has of the primary's writes */
     uint64_t link_lost;       /* stamp of the answer that told so; see fence.c */
     struct server_fence fence;

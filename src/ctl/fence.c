@@ -214,13 +214,15 @@ static void compose_roles(struct backend_control *b, struct topology_backend *ou
     if (old_one_out) {
         /* A replica that was promoted keeps its readers, but not a byte goes to it yet. */
         bool readers = s->role == ROLE_REPLICA && s->access >= ACCESS_QUIET;
-        out->servers[elected] = readers ? (struct topology_server){ROLE_REPLICA, ACCESS_PAUSE}
-                                        : (struct topology_server){ROLE_UNKNOWN, ACCESS_NONE};
+        out->servers[elected] =
+            readers ? (struct topology_server){.role = ROLE_REPLICA, .access = ACCESS_PAUSE}
+                    : (struct topology_server){.role = ROLE_UNKNOWN, .access = ACCESS_NONE};
         explain(s, "elected; waits until the old primary is fenced");
         return;
     }
     out->primary = elected;
-    out->servers[elected] = (struct topology_server){ROLE_PRIMARY, primary_access(b)};
+    out->servers[elected] =
+        (struct topology_server){.role = ROLE_PRIMARY, .access = primary_access(b)};
     s->fence = (struct server_fence){.exposed = true};
     explain(s, b->verdict.reason);
 }
@@ -232,7 +234,7 @@ static void compose_plain(struct backend_control *b, struct topology_backend *ou
     for (size_t i = 0; i < b->config->servers.count; i++) {
         struct server_control *s = &b->servers[i];
         out->servers[i] = (struct topology_server){
-            ROLE_UNKNOWN, s->up && !s->suspect ? ACCESS_OPEN : ACCESS_QUIET};
+            .role = ROLE_UNKNOWN, .access = s->up && !s->suspect ? ACCESS_OPEN : ACCESS_QUIET};
         explain(s, s->up ? "" : s->seen.reach == REACH_UNASKED ? "not asked yet" : s->seen.why);
     }
 }
@@ -264,6 +266,14 @@ static void stand_still(const struct backend_control *b, struct topology_backend
     }
 }
 
+/* Whatever else a server is: how it greets stays true. */
+static void compose_greetings(const struct backend_control *b, struct topology_backend *out)
+{
+    for (size_t i = 0; i < b->config->servers.count; i++) {
+        out->servers[i].greeting = b->servers[i].greeting;
+    }
+}
+
 /* Publishing -------------------------------------------------------------------------------- */
 
 static bool same_backend(const struct topology_backend *a, const struct topology_backend *b,
@@ -274,7 +284,8 @@ static bool same_backend(const struct topology_backend *a, const struct topology
     }
     for (size_t i = 0; i < count; i++) {
         if (a->servers[i].role != b->servers[i].role ||
-            a->servers[i].access != b->servers[i].access) {
+            a->servers[i].access != b->servers[i].access ||
+            !greeting_equal(&a->servers[i].greeting, &b->servers[i].greeting)) {
             return false;
         }
     }
@@ -364,6 +375,7 @@ static void compose(struct control *c, struct topology *t)
         keep_out(b, &t->backends[i]);
         drill_compose(b, &t->backends[i]);
         stand_still(b, &t->backends[i]);
+        compose_greetings(b, &t->backends[i]);
         note_fence(b, was_fencing);
         note_pause(b, t);
     }

@@ -3,7 +3,9 @@
 #ifndef ROUTER_MODEL_GREETING_H
 #define ROUTER_MODEL_GREETING_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define GREETING_VERSION_MAX 64
 #define GREETING_PLUGIN_MAX  64
@@ -17,5 +19,12 @@ struct greeting {
     uint32_t extended; /* MariaDB's, 0 of others */
     uint8_t charset;   /* its default collation */
 };
+
+static inline bool greeting_equal(const struct greeting *a, const struct greeting *b)
+{
+    return a->capabilities == b->capabilities && a->extended == b->extended &&
+           a->charset == b->charset && strcmp(a->version, b->version) == 0 &&
+           strcmp(a->plugin, b->plugin) == 0;
+}
 
 #endif

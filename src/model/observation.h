@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/gtid.h"
+#include "model/greeting.h"
 
 #define REPLID_MAX    48 /* Redis run_id, master_replid: 40 hex digits; a UUID: 36; and NUL */
 #define WHY_MAX       160
@@ -104,7 +105,8 @@ struct observation {
     int64_t behind_ms;   /* how far a replica says that it is behind; -1 = it does not say */
     enum word authority; /* Patroni: has the leader's lock; Group Replication: the majority is with
                           * it */
-    enum word readable;  /* Patroni: may be read as a replica */
+    struct greeting greeting; /* MySQL: how this connection began, however the probe ended */
+    enum word readable;       /* Patroni: may be read as a replica */
 
     uint64_t asked;    /* when the question was sent and when the answer was complete, on the */
     uint64_t answered; /* control thread's one counter: a < b means before */

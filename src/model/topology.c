@@ -42,6 +42,37 @@ void topology_unref(struct topology *t)
     }
 }
 
+/* Removed ones are not asked: whatever they could do, nobody comes to them any more. */
+static const struct greeting *greeting_of(const struct topology *t, size_t backend, size_t server)
+{
+    const struct greeting *g = &t->backends[backend].servers[server].greeting;
+    bool known = g->version[0] != '\0' && !t->config->backends[backend].servers.items[server].gone;
+    return known ? g : NULL;
+}
+
+bool topology_greeting(const struct topology *t, size_t backend, struct greeting *out)
+{
+    const struct greeting *model = NULL;
+    uint32_t capabilities = UINT32_MAX;
+    uint32_t extended = UINT32_MAX;
+    for (size_t i = 0; i < t->config->backends[backend].servers.count; i++) {
+        const struct greeting *g = greeting_of(t, backend, i);
+        if (g == NULL) {
+            continue;
+        }
+        model = model == NULL || t->backends[backend].primary == (int)i ? g : model;
+        capabilities &= g->capabilities;
+        extended &= g->extended;
+    }
+    if (model == NULL) {
+        return false;
+    }
+    *out = *model;
+    out->capabilities = capabilities;
+    out->extended = extended;
+    return true;
+}
+
 /* A table of `count` counters of `size` bytes each, of which the first ones are there. */
 static void *extend(void *const *old, size_t old_count, size_t count, size_t size)
 {

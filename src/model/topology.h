@@ -11,6 +11,7 @@
 
 #include "base/macros.h"
 #include "model/config.h"
+#include "model/greeting.h"
 
 enum role { ROLE_UNKNOWN, ROLE_PRIMARY, ROLE_REPLICA };
 
@@ -26,6 +27,7 @@ enum access {
 struct topology_server {
     enum role role;
     enum access access;
+    struct greeting greeting; /* MySQL: the last one that a probe read, also of one that is down */
 };
 
 struct topology_backend {
@@ -45,6 +47,11 @@ struct topology {
 struct topology *topology_new(const struct config *config);
 struct topology *topology_ref(struct topology *t);
 void topology_unref(struct topology *t);
+
+/* How a router greets that stands before all servers of a backend: as its primary (of which
+ * nothing is known: as the first one), with what all of them can do. False: it is not known of any.
+ */
+bool topology_greeting(const struct topology *t, size_t backend, struct greeting *out);
 
 /* Counters shared by all threads, each with one purpose. */
 struct shared_server {

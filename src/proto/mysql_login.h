@@ -5,6 +5,7 @@
 #ifndef ROUTER_PROTO_MYSQL_LOGIN_H
 #define ROUTER_PROTO_MYSQL_LOGIN_H
 
+#include "model/greeting.h"
 #include "model/observation.h"
 #include "proto/mysql_packet.h"
 #include "proto/mysql_words.h"
@@ -38,6 +39,7 @@ struct mysql_login {
     enum mysql_plugin plugin; /* whose turn it is */
     char foreign[48];         /* the last one that we could not do; empty = none */
     uint32_t capabilities;    /* of both sides */
+    struct greeting greeting; /* the server's; without a version: it was not read yet */
     unsigned char nonce[MYSQL_NONCE];
     unsigned char sequence; /* of the next packet, whoever sends it */
     unsigned packets;       /* taken so far */

@@ -271,6 +271,7 @@ static enum probe_step mysql_feed(void *state, const char *data, size_t len,
         step = take_all(d, data, len, result, &w);
     }
     d->over = step == PROBE_STEP_DONE || step == PROBE_STEP_FAIL;
+    result->greeting = d->login.greeting; /* also of a login that fails */
     if (step == PROBE_STEP_FAIL) {
         w.len = 0;
     }

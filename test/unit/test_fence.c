@@ -389,6 +389,37 @@ static void test_workers_are_told_until_when_a_replica_has_all_writes(void **sta
     assert_int_equal(caught_up(w, 2), 4000);
 }
 
+static const char *published_version(const struct world *w, int server)
+{
+    return w->seen[0]->backends[0].servers[server].greeting.version;
+}
+
+static void greet(struct world *w, size_t server, enum reach reach, const char *version)
+{
+    struct observation o = {.reach = reach, .failures = 1};
+    strcpy(o.greeting.version, version);
+    backend_observe(w->control.backends[0], server, &o);
+    deliver(w);
+}
+
+/* Also of a server that lets the probe in no more, and until a newer one is known. */
+static void test_how_a_server_greets_is_published(void **state)
+{
+    struct world *w = *state;
+    elect(w, VERDICT_PRIMARY, 0);
+    assert_string_equal(published_version(w, 0), "");
+    greet(w, 0, REACH_DENIED, "8.4.1");
+    assert_string_equal(published_version(w, 0), "8.4.1");
+    assert_string_equal(published_version(w, 1), "");
+    uint64_t generation = w->seen[0]->generation;
+    greet(w, 0, REACH_DENIED, "8.4.1");
+    assert_int_equal(w->seen[0]->generation, generation);
+    greet(w, 0, REACH_REFUSED, "");
+    assert_string_equal(published_version(w, 0), "8.4.1");
+    greet(w, 0, REACH_DENIED, "9.7.0");
+    assert_string_equal(published_version(w, 0), "9.7.0");
+}
+
 #define WITH_WORLD(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -405,6 +436,7 @@ int main(void)
         WITH_WORLD(test_who_is_taken_out_or_has_no_weight_gets_nobody_new),
         WITH_WORLD(test_last_word_is_read_after_all_workers_paused),
         WITH_WORLD(test_suspect_primary_gets_no_new_sessions),
+        WITH_WORLD(test_how_a_server_greets_is_published),
         WITH_WORLD(test_workers_are_told_until_when_a_replica_has_all_writes),
         cmocka_unit_test(test_lag_counts_from_when_the_primary_passed_the_replica),
     };

@@ -72,6 +72,11 @@ static void a_replica_of_mariadb_is_understood(void **state)
     assert_true(o.gtids.known);
     assert_int_equal(o.gtids.count, 1);
     assert_int_equal(o.claim, CLAIM_NONE);
+    assert_string_equal(o.greeting.version, "5.5.5-10.11.19-MariaDB-0+deb12u1-log");
+    assert_string_equal(o.greeting.plugin, "mysql_native_password");
+    assert_int_equal(o.greeting.capabilities, 0x81fff7fe);
+    assert_int_equal(o.greeting.extended, 0x1d);
+    assert_int_equal(o.greeting.charset, 8);
 }
 
 static void a_node_of_galera_is_understood(void **state)

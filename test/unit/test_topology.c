@@ -48,6 +48,40 @@ static void backends_have_their_own_servers(void **state)
     fixture_free(config);
 }
 
+static void greets(struct topology *t, size_t server, const char *version, uint32_t capabilities)
+{
+    struct greeting *g = &t->backends[0].servers[server].greeting;
+    *g = (struct greeting){.capabilities = capabilities, .extended = capabilities >> 8};
+    strcpy(g->version, version);
+}
+
+static void a_backend_greets_as_its_primary_with_what_all_can_do(void **state)
+{
+    (void)state;
+    struct config *config = fixture_config(SERVERS);
+    struct topology *t = topology_new(config);
+    struct greeting g;
+    assert_false(topology_greeting(t, 0, &g));
+    greets(t, 1, "8.4.1", 0x7ff);
+    greets(t, 2, "9.7.0", 0x3f7);
+    assert_true(topology_greeting(t, 0, &g)); /* nothing is known of the first one */
+    assert_string_equal(g.version, "8.4.1");
+    assert_int_equal(g.capabilities, 0x3f7);
+    assert_int_equal(g.extended, 0x3);
+    t->backends[0].primary = 2;
+    assert_true(topology_greeting(t, 0, &g));
+    assert_string_equal(g.version, "9.7.0");
+    assert_int_equal(g.capabilities, 0x3f7);
+    t->backends[0].primary = 0;
+    assert_true(topology_greeting(t, 0, &g));
+    assert_string_equal(g.version, "8.4.1");
+    config->backends[0].servers.items[1].gone = true;
+    assert_true(topology_greeting(t, 0, &g));
+    assert_string_equal(g.version, "9.7.0");
+    topology_unref(t);
+    fixture_free(config);
+}
+
 static void *ref_and_unref(void *arg)
 {
     struct topology *t = arg;
@@ -212,6 +246,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_topology_lets_nobody_in),
         cmocka_unit_test(backends_have_their_own_servers),
+        cmocka_unit_test(a_backend_greets_as_its_primary_with_what_all_can_do),
         cmocka_unit_test(the_last_reference_frees_it),
         cmocka_unit_test(shared_counters_have_cache_lines_of_their_own),
         cmocka_unit_test(a_cap_is_the_last_place),
