@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -397,7 +398,7 @@ static const char *published_version(const struct world *w, int server)
 static void greet(struct world *w, size_t server, enum reach reach, const char *version)
 {
     struct observation o = {.reach = reach, .failures = 1};
-    strcpy(o.greeting.version, version);
+    snprintf(o.greeting.version, sizeof o.greeting.version, "%s", version);
     backend_observe(w->control.backends[0], server, &o);
     deliver(w);
 }

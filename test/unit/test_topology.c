@@ -1,6 +1,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -52,7 +53,7 @@ static void greets(struct topology *t, size_t server, const char *version, uint3
 {
     struct greeting *g = &t->backends[0].servers[server].greeting;
     *g = (struct greeting){.capabilities = capabilities, .extended = capabilities >> 8};
-    strcpy(g->version, version);
+    snprintf(g->version, sizeof g->version, "%s", version);
 }
 
 static void a_backend_greets_as_its_primary_with_what_all_can_do(void **state)
