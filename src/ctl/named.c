@@ -100,7 +100,7 @@ static void put(struct backend_config *b, const struct planned_server *p)
     s->port = d->port;
     s->discovered = p->discovered;
     s->weight = d->weight;
-    s->max_connections = d->max_connections;
+    s->said_max_connections = d->max_connections;
     s->own_max_connections = d->own_max_connections;
     s->backup = d->backup;
 }

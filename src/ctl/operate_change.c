@@ -60,7 +60,7 @@ int operate_server_cap(struct backend_control *b, size_t server, unsigned cap, c
     struct control *c = b->control;
     struct config *next = config_derive(c->config);
     struct server_config *s = server_of(next, b, server);
-    s->max_connections = cap;
+    s->said_max_connections = cap;
     s->own_max_connections = true;
     int rc = control_apply(c, next, why);
     if (rc == 0) {

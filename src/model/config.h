@@ -137,8 +137,10 @@ struct server_config {
     size_t discovered; /* 1 + which of the backend's discovers found it; 0: a line of its own */
     unsigned weight;   /* 1..256, by the operator's word also 0 */
     unsigned weight_in_file;  /* where the operator has set another one; else 0 */
-    unsigned max_connections; /* 0 = none; the backend's value where the line has none */
-    bool own_max_connections; /* the line has one */
+    unsigned max_connections; /* never more; 0 = no cap: what is said, and what its pool may have */
+    unsigned said_max_connections; /* server_max_connections of its line, or else the backend's; 0 =
+                                    * none */
+    bool own_max_connections;      /* the line has one */
     bool backup;
     size_t id;            /* over all backends, 0..config.server_count-1 */
     size_t rank;          /* its place in the file, among the servers of its backend */

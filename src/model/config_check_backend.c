@@ -178,17 +178,41 @@ static void check_tls(const struct config *c, const struct backend_config *b,
     }
 }
 
-/* Where a session begins in the clear, TLS is between client and server. */
+/* A frontend that leads to the backend and relays what it does not look at. */
+static const struct frontend_config *find_without_pool(const struct config *c,
+                                                       const struct backend_config *b)
+{
+    const struct frontend_config *found = NULL;
+    for (size_t i = 0; i < c->frontend_count && found == NULL; i++) {
+        const struct frontend_config *f = &c->frontends[i];
+        size_t at;
+        bool leads = f->backend_name != NULL && config_find_backend(c, f->backend_name, &at) &&
+                     at == b->index;
+        if (leads && f->pool_mode == POOL_NONE &&
+            config_sound(c, SECTION_FRONTEND, i, "pool_mode")) {
+            found = f;
+        }
+    }
+    return found;
+}
+
+/* Where a session begins in the clear and is relayed as it is, TLS is between client and server.
+ */
 static void check_session_tls(const struct config *c, const struct backend_config *b,
                               struct config_errors *errors)
 {
     const struct origin_setting *key = origin_find(c->origin, SECTION_BACKEND, b->index, "tls_key");
     bool inside = b->protocol != NULL && b->protocol->login != NULL;
+    const struct frontend_config *f = NULL;
     if (b->tls && inside && b->protocol->upgrade == NULL) {
+        f = find_without_pool(c, b);
+    }
+    if (f != NULL) {
         config_error(errors, origin_find(c->origin, SECTION_BACKEND, b->index, "tls")->line,
-                     "tls = yes is not possible with protocol = %s: its TLS is between client and "
-                     "server, and passed on as it is (probe_tls is for the probes)",
-                     b->protocol->name);
+                     "tls = yes with protocol = %s needs a \"pool_mode\" in each frontend of the "
+                     "backend, and [frontend %s] has pool_mode = none: there TLS is between client "
+                     "and server, and passed on as it is (probe_tls is for the probes)",
+                     b->protocol->name, f->name);
     }
     if (b->tls_key != NULL && b->tls_cert == NULL &&
         config_sound(c, SECTION_BACKEND, b->index, "tls_cert")) {
@@ -246,7 +270,7 @@ static void finish_servers(struct config *c, struct backend_config *b)
         struct server_config *s = &b->servers.items[i];
         s->id = c->server_count++;
         if (!s->own_max_connections) {
-            s->max_connections = b->server_max_connections;
+            s->said_max_connections = b->server_max_connections;
         }
     }
     for (size_t i = 0; i < b->discovers.count; i++) {
@@ -275,4 +299,5 @@ void config_check_backends(struct config *c, struct config_errors *errors)
         }
         finish_servers(c, b);
     }
+    config_cap_servers(c);
 }

@@ -38,27 +38,31 @@ static bool all_sound(const struct config *c, const struct frontend_config *f, c
 
 /* A client whose server speaks first, or that asks in the clear whether there is TLS, does not
  * begin with a TLS hello. */
-static void check_protocol(const struct frontend_config *f, const struct backend_config *b,
-                           unsigned tls_line, unsigned sni_line, struct config_errors *errors)
+static void check_protocol(const struct config *c, const struct frontend_config *f,
+                           const struct backend_config *b, unsigned tls_line, unsigned sni_line,
+                           struct config_errors *errors)
 {
     if (b->protocol == NULL) {
         return;
     }
     bool inside = b->protocol->login != NULL;
+    bool relayed =
+        f->pool_mode == POOL_NONE && config_sound(c, SECTION_FRONTEND, f->index, "pool_mode");
     if (f->tls == TLS_MODE_REQUIRED && !inside) {
         config_error(errors, tls_line,
                      "tls = required is for protocols that upgrade to TLS inside: with protocol = "
                      "%s of [backend %s] write \"tls = yes\", which lets in no client without TLS",
                      b->protocol->name, b->name);
-    } else if (f->tls != TLS_MODE_NO && inside && b->protocol->upgrade == NULL) {
-        config_error(errors, tls_line,
-                     "\"tls\" is not possible with protocol = %s of [backend %s]: its TLS is "
-                     "between client and server, and passed on as it is",
-                     b->protocol->name, b->name);
     } else if (f->sni.count > 0 && inside) {
         config_error(errors, sni_line,
                      "\"sni\" is not possible with protocol = %s of [backend %s]: its clients do "
                      "not begin with a TLS hello",
+                     b->protocol->name, b->name);
+    } else if (f->tls != TLS_MODE_NO && inside && b->protocol->upgrade == NULL && relayed) {
+        config_error(errors, tls_line,
+                     "\"tls\" with protocol = %s of [backend %s] needs \"pool_mode = session\" or "
+                     "\"transaction\": with none, TLS is between client and server, and passed on "
+                     "as it is",
                      b->protocol->name, b->name);
     }
 }
@@ -113,7 +117,7 @@ static void resolve_name(const struct config *c, const struct frontend_config *f
         const struct backend_config *b = &c->backends[rule->backend];
         unsigned line = item_line(c, f, "sni", item);
         routes[rule->backend] = config_resolve_route(c, f, b, line, errors);
-        check_protocol(f, b, line, line, errors);
+        check_protocol(c, f, b, line, line, errors);
     }
     rule->route = routes[rule->backend];
 }
@@ -157,7 +161,7 @@ void config_check_edge(const struct config *c, struct frontend_config *f, bool f
                        struct config_errors *errors)
 {
     if (found) {
-        check_protocol(f, &c->backends[f->backend], key_line(c, f, "tls"), key_line(c, f, "sni"),
+        check_protocol(c, f, &c->backends[f->backend], key_line(c, f, "tls"), key_line(c, f, "sni"),
                        errors);
     }
     resolve_names(c, f, found, errors);

@@ -1,4 +1,5 @@
-/* Pool modes: which frontends may have one, and the backends they lead to. */
+/* Pool modes: which frontends may have one, the backends they lead to, and what the size of a pool
+ * means for the caps of servers. */
 #include <string.h>
 
 #include "model/config_internal.h"
@@ -9,21 +10,49 @@ static unsigned key_line(const struct config *c, const struct frontend_config *f
     return s != NULL ? s->line : 0;
 }
 
+static bool has_protocol(const struct backend_config *b, const char *name)
+{
+    return b->protocol != NULL && strcmp(b->protocol->name, name) == 0;
+}
+
+/* MySQL's clients are greeted before there is a server for them. */
+static void check_greeting(const struct frontend_config *f, const struct backend_config *b,
+                           unsigned line, struct config_errors *errors)
+{
+    if (b->probe != PROBE_AUTO || b->http_check.method != NULL) {
+        config_error(errors, line,
+                     "pool_mode = %s needs \"probe = auto\"%s of [backend %s]: the router greets "
+                     "clients with what the probe has read",
+                     config_pool_words[f->pool_mode],
+                     b->probe == PROBE_AUTO ? " without \"http_check\"" : "", b->name);
+    }
+}
+
 /* The router reads what clients of a pool say, and so does the next client's server connection. */
-static void check_backend(const struct frontend_config *f, const struct backend_config *b,
-                          unsigned line, struct config_errors *errors)
+static void check_backend(const struct config *c, const struct frontend_config *f,
+                          const struct backend_config *b, struct config_errors *errors)
 {
     const char *mode = config_pool_words[f->pool_mode];
-    if (b->protocol != NULL && strcmp(b->protocol->name, "redis") != 0) {
+    unsigned line = key_line(c, f, "pool_mode");
+    bool mysql = has_protocol(b, "mysql");
+    if (b->protocol != NULL && !mysql && !has_protocol(b, "redis")) {
         config_error(errors, line,
-                     "pool_mode = %s needs protocol = redis, and [backend %s] has protocol = %s: "
-                     "write \"pool_mode = none\"",
+                     "pool_mode = %s needs protocol = redis or mysql, and [backend %s] has "
+                     "protocol = %s: write \"pool_mode = none\"",
                      mode, b->name, b->protocol->name);
     } else if (b->send_proxy != SEND_PROXY_NO) {
         config_error(errors, line,
                      "pool_mode = %s is not possible with \"send_proxy\" of [backend %s]: a pooled "
                      "connection is not one client's",
                      mode, b->name);
+    } else if (mysql && f->route == ROUTE_SPLIT) {
+        config_error(errors, key_line(c, f, "route"),
+                     "route = split needs protocol = redis, and [backend %s] has protocol = mysql: "
+                     "only of Redis' commands does the router know which ones read",
+                     b->name);
+    } else if (mysql && config_sound(c, SECTION_BACKEND, b->index, "probe") &&
+               config_sound(c, SECTION_BACKEND, b->index, "http_check")) {
+        check_greeting(f, b, line, errors);
     }
 }
 
@@ -63,7 +92,31 @@ void config_check_pool(const struct config *c, const struct frontend_config *f, 
     }
     for (size_t i = 0; i < c->backend_count; i++) {
         if (!origin_section(c->origin, SECTION_BACKEND, i)->repeated && leads_to(c, f, i, found)) {
-            check_backend(f, &c->backends[i], line, errors);
+            check_backend(c, f, &c->backends[i], errors);
+        }
+    }
+}
+
+/* Caps -------------------------------------------------------------------------------------- */
+
+bool config_lends(const struct config *c, const struct backend_config *b)
+{
+    return has_protocol(b, "mysql") && config_pools_backend(c, b->index);
+}
+
+unsigned config_server_cap(const struct config *c, const struct backend_config *b, unsigned said)
+{
+    bool smaller = b->pool_size > 0 && (said == 0 || b->pool_size < said);
+    return smaller && config_lends(c, b) ? b->pool_size : said;
+}
+
+void config_cap_servers(struct config *c)
+{
+    for (size_t i = 0; i < c->backend_count; i++) {
+        struct backend_config *b = &c->backends[i];
+        for (size_t j = 0; j < b->servers.count; j++) {
+            struct server_config *s = &b->servers.items[j];
+            s->max_connections = config_server_cap(c, b, s->said_max_connections);
         }
     }
 }

@@ -182,14 +182,29 @@ static void print_shared(const struct backend_config *b, FILE *out)
     }
 }
 
+/* Where a pool lends what there is, its size bounds all of it. */
+static void print_lent(const struct config *c, const struct backend_config *b, unsigned said,
+                       FILE *out)
+{
+    unsigned cap = config_server_cap(c, b, said);
+    if (cap == 0) {
+        fputs("no limit (pool_size = auto, server_max_connections = none)", out);
+    } else {
+        fprintf(out, "%u (%s)", cap, cap != said ? "pool_size" : "server_max_connections");
+    }
+}
+
 static void print_most(const struct config *c, const struct backend_config *b,
                        unsigned max_connections, FILE *out)
 {
     const char *why;
     struct crowd crowd = crowd_of(c, b->index);
     uint64_t others = most_by_others(b, &crowd, &why);
+    bool lends = config_lends(c, b);
     if (crowd.frontends == 0) {
         fputs("0 (no frontend uses it)", out);
+    } else if (lends) {
+        print_lent(c, b, max_connections, out);
     } else if (max_connections > 0 && (others == 0 || max_connections <= others)) {
         fprintf(out, "%u (server_max_connections)", max_connections);
     } else if (others > 0) {
@@ -197,7 +212,7 @@ static void print_most(const struct config *c, const struct backend_config *b,
     } else {
         fputs(why, out);
     }
-    if (crowd.modes[POOL_TRANSACTION]) {
+    if (crowd.modes[POOL_TRANSACTION] && !lends) {
         print_shared(b, out);
     }
     fputs(b->probe == PROBE_OFF ? "\n" : ", and 1 for the probe\n", out);
@@ -220,7 +235,7 @@ void config_dump(const struct config *config, FILE *out)
         const struct backend_config *b = &config->backends[i];
         for (size_t j = 0; j < b->servers.count; j++) {
             fprintf(out, ";   %s/%s: ", b->name, b->servers.items[j].name);
-            print_most(config, b, b->servers.items[j].max_connections, out);
+            print_most(config, b, b->servers.items[j].said_max_connections, out);
         }
         for (size_t j = 0; j < b->discovers.count; j++) {
             fprintf(out, ";   %s, each that %s finds: ", b->name, b->discovers.items[j].text);

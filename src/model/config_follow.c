@@ -100,7 +100,7 @@ struct server_config *config_add_server(struct backend_config *b, const char *na
     *s = (struct server_config){
         .address = *at,
         .weight = 1,
-        .max_connections = b->server_max_connections,
+        .said_max_connections = b->server_max_connections,
         .id = NOWHERE,
         .rank = count > 0 ? s[-1].rank + 1 : 0,
     };
@@ -478,6 +478,7 @@ void config_follow(struct config *next, struct config *running, const struct con
             set_backends(&f, &next->frontends[i]);
         }
     }
+    config_cap_servers(next);
     free(f.backend_at);
     free(f.id_taken);
 }

@@ -35,8 +35,8 @@ struct config *config_derive(struct config *running);
  * to it what is gone. */
 void config_follow(struct config *next, struct config *running, const struct config_usage *usage);
 
-/* Edits of a configuration that nobody uses yet. Of the server, weight, max_connections, backup may
- * be written to directly. */
+/* Edits of a configuration that nobody uses yet. Of the server, weight, said_max_connections,
+ * backup may be written to directly. */
 /* The server of that name gets another address, as a new server (the old one will be gone). */
 void config_set_address(struct server_config *s, const struct address *at, const char *text);
 /* Adds a server to a backend; the texts are copied. Returns it, borrowed until the next edit. */

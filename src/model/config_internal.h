@@ -271,6 +271,13 @@ void config_check_edge(const struct config *c, struct frontend_config *f, bool f
  * config_check_edge(); `found` as there. */
 void config_check_pool(const struct config *c, const struct frontend_config *f, bool found,
                        struct config_errors *errors);
+/* The most connections that a server of the backend may get, where `said` is its
+ * server_max_connections; 0 = no cap. */
+unsigned config_server_cap(const struct config *c, const struct backend_config *b, unsigned said);
+/* Writes it into the servers of a whole configuration, whenever it is a new one. */
+void config_cap_servers(struct config *c);
+/* Its pools lend whole server connections, which are all that it has. */
+bool config_lends(const struct config *c, const struct backend_config *b);
 void config_check_admin(struct config *c, struct config_errors *errors);
 /* The keys of one account. */
 struct account {

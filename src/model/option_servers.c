@@ -126,8 +126,8 @@ static bool parse_server_words(struct parse *p, struct server_config *s)
     char *rest = p->value;
     char *name = parse_next_word(&rest);
     char *address = parse_next_word(&rest);
-    const struct server_words words = {&s->weight, &s->max_connections, &s->own_max_connections,
-                                       &s->backup};
+    const struct server_words words = {&s->weight, &s->said_max_connections,
+                                       &s->own_max_connections, &s->backup};
     struct place at = {0};
     if (name == NULL || address == NULL) {
         parse_expected(p, p->value);
@@ -164,7 +164,8 @@ void print_SERVER(struct text *out, const struct server_list *value, size_t item
 {
     const struct server_config *s = &value->items[item];
     text_add(out, "%s %s", s->name, s->address_text);
-    print_words(out, s->weight, s->own_max_connections ? &s->max_connections : NULL, s->backup);
+    print_words(out, s->weight, s->own_max_connections ? &s->said_max_connections : NULL,
+                s->backup);
 }
 
 void release_SERVER(struct server_list *value)

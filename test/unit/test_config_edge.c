@@ -183,21 +183,22 @@ static void tls_needs_certificates_and_a_key_for_each_or_none(void **state)
     config_free(load(EDGE("h", TLS "tls_cert = /b.pem\ntls_key = /a.key\ntls_key = /b.key\n")));
 }
 
+#define MYSQL_TLS                                                                                  \
+    "\"tls\" with protocol = mysql of [backend m] needs \"pool_mode = session\" or "               \
+    "\"transaction\": with none, TLS is between client and server, and passed on as it is\n"
+
 static void tls_of_mysql_is_passed_on_as_it_is(void **state)
 {
     static const struct mistake cases[] = {
-        {EDGE("m", TLS), "r.ini:4: \"tls\" is not possible with protocol = mysql of [backend m]: "
-                         "its TLS is between client and server, and passed on as it is\n"},
-        {EDGE("m", "tls = required\ntls_cert = /a.pem\n"),
-         "r.ini:4: \"tls\" is not possible with protocol = mysql of [backend m]: its TLS is "
-         "between "
-         "client and server, and passed on as it is\n"},
-        {EDGE("t", TLS "sni = a.b m\n"), "r.ini:6: \"tls\" is not possible with protocol = mysql "
-                                         "of [backend m]: its TLS is between "
-                                         "client and server, and passed on as it is\n"},
+        {EDGE("m", TLS), "r.ini:4: " MYSQL_TLS},
+        {EDGE("m", "tls = required\ntls_cert = /a.pem\n"), "r.ini:4: " MYSQL_TLS},
+        {EDGE("t", TLS "sni = a.b m\n"),
+         "r.ini:6: \"sni\" is not possible with protocol = mysql of [backend m]: its clients do "
+         "not begin with a TLS hello\n"},
         {BACKEND("mysql", "probe = connect\ntls = yes\n"),
-         "r.ini:9: tls = yes is not possible with protocol = mysql: its TLS is between client and "
-         "server, and passed on as it is (probe_tls is for the probes)\n"},
+         "r.ini:9: tls = yes with protocol = mysql needs a \"pool_mode\" in each frontend of the "
+         "backend, and [frontend f] has pool_mode = none: there TLS is between client and server, "
+         "and passed on as it is (probe_tls is for the probes)\n"},
     };
     (void)state;
     check(cases, ARRAY_LEN(cases));

@@ -270,6 +270,33 @@ static void what_is_derived_can_be_edited_and_lives_by_itself(void **state)
     config_free(next);
 }
 
+/* The pool's size bounds whatever an operator says, for as long as there is a pool. */
+static void caps_follow_the_pool_of_mysql(void **state)
+{
+    (void)state;
+    const char *pooled = F("f", "1", "a") "pool_mode = session\n[backend a]\nprotocol = mysql\n"
+                                          "probe_user = u\npool_size = 5\n" S("x", "1");
+    struct config *c = load(pooled);
+    assert_int_equal(server(c, 0, 0)->max_connections, 5);
+    struct config *next = config_derive(c);
+    next->backends[0].servers.items[0].said_max_connections = 3;
+    struct address at;
+    assert_int_equal(address_parse(&at, "10.0.0.7:7"), 0);
+    config_add_server(&next->backends[0], "z", &at, "10.0.0.7:7");
+    config_follow(next, c, &usage);
+    assert_int_equal(server(next, 0, 0)->max_connections, 3);
+    assert_int_equal(server(next, 0, 1)->max_connections, 5);
+    config_free(c);
+    c = config_derive(next);
+    c->backends[0].servers.items[0].said_max_connections = 0;
+    config_follow(c, next, &usage);
+    assert_int_equal(server(c, 0, 0)->max_connections, 5);
+    config_free(next);
+    follow(&c, F("f", "1", "a") "[backend a]\nprotocol = mysql\nprobe_user = u\n" S("x", "1"));
+    assert_int_equal(server(c, 0, 0)->max_connections, 0);
+    config_free(c);
+}
+
 /* Each generation holds the memory of those that it shares, and no more of them. */
 static void a_thousand_changes_keep_no_more_than_is_used(void **state)
 {
@@ -341,6 +368,7 @@ int main(void)
         TEST(a_place_whose_frontend_may_still_lead_there_is_kept),
         TEST(names_lead_where_they_led),
         TEST(what_is_derived_can_be_edited_and_lives_by_itself),
+        TEST(caps_follow_the_pool_of_mysql),
         TEST(a_thousand_changes_keep_no_more_than_is_used),
         TEST(what_a_reload_cannot_change_is_named),
         TEST(a_secret_that_changes_is_noticed),

@@ -145,7 +145,7 @@ static void a_split_route_needs_a_pool_and_roles(void **state)
 
 static void a_pool_needs_a_protocol_that_can_be_read(void **state)
 {
-    static const char *const protocols[] = {"tcp", "http", "mysql", "pgsql"};
+    static const char *const protocols[] = {"tcp", "http", "pgsql"};
     static const char *const modes[] = {"session", "transaction"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(protocols) * ARRAY_LEN(modes); i++) {
@@ -157,14 +157,14 @@ static void a_pool_needs_a_protocol_that_can_be_read(void **state)
                      "%s", "probe = connect\n"),
                  modes[i % 2], protocol);
         snprintf(expected, sizeof(expected),
-                 "r.ini:5: pool_mode = %s needs protocol = redis, and [backend o] has protocol = "
-                 "%s: write \"pool_mode = none\"\n",
+                 "r.ini:5: pool_mode = %s needs protocol = redis or mysql, and [backend o] has "
+                 "protocol = %s: write \"pool_mode = none\"\n",
                  modes[i % 2], protocol);
         assert_errors(text, expected);
     }
     assert_errors(
         FILE_WITH(TLS "pool_mode = session\nsni = a.b o\nsni = c.d o\n", OTHER("http", "")),
-        "r.ini:6: pool_mode = session needs protocol = redis, and [backend o] has "
+        "r.ini:6: pool_mode = session needs protocol = redis or mysql, and [backend o] has "
         "protocol = http: write \"pool_mode = none\"\n");
     /* A backend that the frontend does not lead to is none of its business. */
     config_free(load(FILE_WITH("pool_mode = session\n", OTHER("http", ""))));
@@ -188,6 +188,117 @@ static void a_pooled_connection_is_not_one_clients(void **state)
     check(cases, ARRAY_LEN(cases));
     config_free(load(FILE_WITH("", "send_proxy = v2\n")));
     config_free(load(FILE_WITH("pool_mode = session\naccept_proxy = yes\nallow = 10.0.0.1\n", "")));
+}
+
+#define ASKED "probe_user = router\n"
+#define MYSQL(frontend, backend)                                                                   \
+    "[frontend f]\nbind = :1\nbackend = m\n" frontend                                              \
+    "[backend m]\nprotocol = mysql\nserver = one 127.0.0.1:7009\n" backend
+
+/* Its clients are greeted with what the probe has read. */
+static void a_pool_of_mysql_needs_its_probe(void **state)
+{
+    static const struct mistake cases[] = {
+        {MYSQL("pool_mode = session\nroute = any\n", "probe = connect\n"),
+         "r.ini:4: pool_mode = session needs \"probe = auto\" of [backend m]: the router greets "
+         "clients with what the probe has read\n"},
+        {MYSQL("pool_mode = transaction\nroute = any\n", "probe = off\n"),
+         "r.ini:4: pool_mode = transaction needs \"probe = auto\" of [backend m]: the router "
+         "greets clients with what the probe has read\n"},
+        {MYSQL("pool_mode = session\nroute = any\n", "http_check = GET /\n"),
+         "r.ini:4: pool_mode = session needs \"probe = auto\" without \"http_check\" of [backend "
+         "m]: the router greets clients with what the probe has read\n"},
+        {MYSQL("pool_mode = session\nroute = any\n", "probe = of\n" ASKED),
+         "r.ini:9: bad value \"of\" for \"probe\", did you mean \"off\"?\n"},
+        {MYSQL("pool_mode = transaction\nroute = split\n", ASKED),
+         "r.ini:5: route = split needs protocol = redis, and [backend m] has protocol = mysql: "
+         "only of Redis' commands does the router know which ones read\n"},
+        {MYSQL("pool_mode = session\n", "send_proxy = v2\n" ASKED),
+         "r.ini:4: pool_mode = session is not possible with \"send_proxy\" of [backend m]: a "
+         "pooled connection is not one client's\n"},
+    };
+    (void)state;
+    check(cases, ARRAY_LEN(cases));
+    config_free(load(MYSQL("pool_mode = session\n", ASKED)));
+    config_free(load(MYSQL("pool_mode = transaction\nroute = replica\n", ASKED)));
+    config_free(load(MYSQL("route = any\n", "probe = connect\n")));
+}
+
+/* Without a pool the router does not read what MySQL's clients say: their TLS is the server's. */
+static void tls_of_mysql_needs_a_pool(void **state)
+{
+    static const struct mistake cases[] = {
+        {MYSQL("pool_mode = session\n[frontend g]\nbind = :2\nbackend = m\n", "tls = yes\n" ASKED),
+         "r.ini:11: tls = yes with protocol = mysql needs a \"pool_mode\" in each frontend of the "
+         "backend, and [frontend g] has pool_mode = none: there TLS is between client and server, "
+         "and passed on as it is (probe_tls is for the probes)\n"},
+        {MYSQL("pool_mode = session\ntls = required\n", ASKED),
+         "r.ini:5: \"tls\" needs \"tls_cert\", for example: tls_cert = /etc/router/hub.pem\n"},
+        {MYSQL("pool_mode = sesion\n" TLS, "tls = yes\n" ASKED),
+         "r.ini:4: bad value \"sesion\" for \"pool_mode\", did you mean \"session\"?\n"},
+    };
+    (void)state;
+    check(cases, ARRAY_LEN(cases));
+    config_free(load(MYSQL("pool_mode = session\n" TLS, ASKED)));
+    config_free(load(MYSQL("pool_mode = session\n", "tls = yes\n" ASKED)));
+    struct config *c = load(MYSQL("pool_mode = transaction\ntls = required\n"
+                                  "tls_cert = /etc/router/hub.pem\n",
+                                  "tls = yes\n" ASKED));
+    assert_int_equal(c->backends[0].probe_tls, PROBE_TLS_YES);
+    config_free(c);
+}
+
+/* What is lent is all that there is, and so the size of the pool is the cap of the server. */
+static void the_size_of_a_pool_of_mysql_caps_each_server(void **state)
+{
+    static const struct {
+        const char *mode;
+        const char *backend;
+        unsigned caps[2];
+        const char *most; /* of the first one */
+    } cases[] = {
+        {"session", "", {0, 7}, "no limit (pool_size = auto, server_max_connections = none)"},
+        {"session", "server_max_connections = 20\n", {20, 7}, "20 (server_max_connections)"},
+        {"session", "pool_size = 5\n", {5, 5}, "5 (pool_size)"},
+        {"transaction", "pool_size = 9\n", {9, 7}, "9 (pool_size)"},
+        {"transaction",
+         "pool_size = 9\nserver_max_connections = 8\n",
+         {8, 7},
+         "8 (server_max_connections)"},
+        {"session",
+         "pool_size = auto\nserver_max_connections = 8\n",
+         {8, 7},
+         "8 (server_max_connections)"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[512];
+        char line[256];
+        snprintf(text, sizeof(text),
+                 MYSQL("pool_mode = %s\n",
+                       "server = two 127.0.0.1:7010 server_max_connections=7\n" ASKED "%s"),
+                 cases[i].mode, cases[i].backend);
+        struct config *c = load(text);
+        char *first = dump(c);
+        const struct server_config *s = c->backends[0].servers.items;
+        assert_int_equal(s[0].max_connections, cases[i].caps[0]);
+        assert_int_equal(s[1].max_connections, cases[i].caps[1]);
+        snprintf(line, sizeof(line), "\n;   m/one: %s, and 1 for the probe\n", cases[i].most);
+        assert_has(first, line);
+        assert_has(first, "\nserver = one 127.0.0.1:7009   ");
+        assert_has(first, "\nserver = two 127.0.0.1:7010 server_max_connections=7 ");
+        config_free(c);
+        c = load(first);
+        char *second = dump(c);
+        assert_same(first, second);
+        config_free(c);
+        free(first);
+        free(second);
+    }
+    /* Redis' links that one client has for itself come on top of its pool. */
+    struct config *c = load(FILE_WITH("pool_mode = session\n", "pool_size = 5\n"));
+    assert_int_equal(c->backends[0].servers.items[0].max_connections, 0);
+    config_free(c);
 }
 
 static void the_dump_is_a_configuration_that_says_the_same(void **state)
@@ -279,6 +390,9 @@ int main(void)
         cmocka_unit_test(a_split_route_needs_a_pool_and_roles),
         cmocka_unit_test(a_pool_needs_a_protocol_that_can_be_read),
         cmocka_unit_test(a_pooled_connection_is_not_one_clients),
+        cmocka_unit_test(a_pool_of_mysql_needs_its_probe),
+        cmocka_unit_test(tls_of_mysql_needs_a_pool),
+        cmocka_unit_test(the_size_of_a_pool_of_mysql_caps_each_server),
         cmocka_unit_test(the_dump_is_a_configuration_that_says_the_same),
         cmocka_unit_test(the_dump_counts_connections_lent_for_a_stay),
         cmocka_unit_test(the_dump_counts_connections_that_are_shared),
