@@ -47,8 +47,10 @@ struct mysql_command {
     uint8_t sequence; /* of the packet that the stream is in */
     bool continues;   /* that packet is full: another one of the same command follows */
     bool file;        /* the client sends a file (mysql_command_file): packets up to an empty one */
+    bool inside;      /* of a command that was entered, or of a packet of a file */
+    bool uncounted;   /* the next packet may have any sequence number */
     uint32_t length;  /* of that packet's payload */
-    uint32_t left;    /* bytes of it that have not been seen */
+    uint32_t left;    /* bytes of it that have not been seen, or of it and its header */
 };
 
 enum mysql_command_event {
@@ -56,17 +58,17 @@ enum mysql_command_event {
     MYSQL_COMMAND_BEGIN, /* behind those *used begins a command: `code`, `length` and `continues`
                           * say which. Its header and code are there but not in *used: the caller
                           * says mysql_command_enter() to go on into it. */
-    MYSQL_COMMAND_PART, /* the rest behind *used, at most 4 bytes, is too little to tell what begins
-                         */
-    MYSQL_COMMAND_END,  /* *used ends the file: what follows are commands again */
-    MYSQL_COMMAND_BAD,  /* a packet out of sequence, or an empty command */
+    MYSQL_COMMAND_PART,  /* the rest behind *used, at most 4 bytes, is too little to tell what
+                          * begins: to be given again, with more behind it */
+    MYSQL_COMMAND_END,   /* *used ends the file: what follows are commands again */
+    MYSQL_COMMAND_BAD,   /* a packet out of sequence, or an empty command; *used says nothing */
 };
 
 /* Looks at `len` bytes; *used says how many belong to what began before. */
 enum mysql_command_event mysql_command_look(struct mysql_command *c, const char *data, size_t len,
                                             size_t *used);
 /* The command that MYSQL_COMMAND_BEGIN told of is to be seen as begun: look at the same bytes
- * again. */
+ * again. Until then it has not begun, however often it is looked at. */
 void mysql_command_enter(struct mysql_command *c);
 /* The server has asked for a file: what the client sends next is that. */
 void mysql_command_file(struct mysql_command *c);

@@ -11,16 +11,20 @@
 
 #define MYSQL_HEADER 4
 #define MYSQL_NONCE  20
+#define MYSQL_FULL   0xffffff /* the length of a packet that continues in the next */
 
 /* Capability flags that we use. */
 #define MYSQL_CAP_LONG_PASSWORD     0x00000001U /* MariaDB's servers clear it: "is not MySQL" */
 #define MYSQL_CAP_LONG_FLAG         0x00000004U
 #define MYSQL_CAP_CONNECT_WITH_DB   0x00000008U
+#define MYSQL_CAP_LOCAL_FILES       0x00000080U
 #define MYSQL_CAP_PROTOCOL_41       0x00000200U
 #define MYSQL_CAP_SSL               0x00000800U
 #define MYSQL_CAP_TRANSACTIONS      0x00002000U
 #define MYSQL_CAP_SECURE_CONNECTION 0x00008000U
 #define MYSQL_CAP_PLUGIN_AUTH       0x00080000U
+#define MYSQL_CAP_SESSION_TRACK     0x00800000U
+#define MYSQL_CAP_DEPRECATE_EOF     0x01000000U
 
 /* The first byte of a payload from a server. */
 #define MYSQL_OK    0x00

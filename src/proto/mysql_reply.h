@@ -19,19 +19,26 @@
 
 #define MYSQL_REPLY_KEPT 2048 /* bytes of a packet that matter as a whole */
 
+/* Starts zeroed. */
 struct mysql_reply {
     uint32_t capabilities; /* of the connection */
     uint8_t code;          /* enum mysql_com: of the command that it answers */
     uint8_t expects;       /* enum, see mysql_reply.c */
-    bool endless;          /* nobody can tell where it ends (a binlog dump, an unknown command) */
+    bool endless;          /* nobody can tell where it ends (a binlog dump, an unknown command),
+                            * unless it ends with an ERR */
     bool failed;           /* it ended with an ERR */
     bool has_rows;         /* a result set was among what it brought */
     bool cut;              /* more of the session's state has changed than is kept here */
     uint8_t sequence;      /* of the packet that the stream is in */
+    bool uncounted;        /* the next one may have any */
     uint16_t error;        /* of that ERR */
-    uint16_t status;       /* of the last OK or EOF; MYSQL_STATUS_* */
-    uint16_t warnings;
-    uint64_t affected;
+    /* MYSQL_STATUS_*, of the last OK or EOF, of this reply or of one before: an ERR has none, nor
+     * have the replies to COM_STATISTICS and, with DEPRECATE_EOF, to COM_STMT_PREPARE. What an ERR
+     * did to the session is not known: a deadlock has ended its transaction, and a procedure may
+     * have begun one before it failed. */
+    uint16_t status;
+    uint16_t warnings;     /* 0 if it has not said */
+    uint64_t affected;     /* of the last OK */
     uint64_t insert_id;    /* of the last OK that had one; 0: none had */
     uint32_t statement;    /* COM_STMT_PREPARE: its id */
     uint64_t columns_left; /* definitions that are to come */
@@ -44,7 +51,8 @@ struct mysql_reply {
     uint32_t kept_len;
     unsigned char kept[MYSQL_REPLY_KEPT];
     /* Of the OK packets of this reply: what they say of the session's state, one after another, as
-     * it stands there (Protocol::OK_Packet, session state information). */
+     * it stands there (Protocol::OK_Packet, session state information: a type, a length, so many
+     * bytes, and again). Only whole packets' worth. */
     uint32_t state_len;
     unsigned char state[MYSQL_REPLY_KEPT];
 };
@@ -54,11 +62,12 @@ enum mysql_reply_event {
     MYSQL_REPLY_END,  /* *used bytes end it */
     MYSQL_REPLY_FILE, /* *used bytes end the server's request for a file (LOCAL INFILE); it goes on
                        * when the client has sent it */
-    MYSQL_REPLY_BAD,  /* this is no answer to that command */
+    MYSQL_REPLY_BAD,  /* this is no answer to that command; *used says nothing */
 };
 
-/* The reply to a command of this code comes next. */
+/* The reply to a command of this code, one that is answered, comes next. */
 void mysql_reply_begin(struct mysql_reply *r, uint32_t capabilities, uint8_t code);
+/* Not to be called again after END and BAD before the next reply begins. */
 enum mysql_reply_event mysql_reply_look(struct mysql_reply *r, const char *data, size_t len,
                                         size_t *used);
 /* In no packet: what comes next is the first byte of one. */
