@@ -19,10 +19,12 @@
 uint32_t mysql_caps_offered(uint32_t server, bool tls);
 uint32_t mysql_caps_offered_extended(uint32_t server);
 /* Those of a client that change what passes on the wire, or how statements are carried out: a
- * server connection serves only clients with the same. */
-uint32_t mysql_caps_key(uint32_t client);
-/* With what we log in at a server for a client with this key. */
-uint32_t mysql_caps_login(uint32_t key);
+ * server connection serves only clients with the same. MariaDB's own are the upper half. */
+uint64_t mysql_caps_key(uint32_t capabilities, uint32_t extended);
+/* With what we log in at a server for a client with this key; CONNECT_WITH_DB among them, SSL not.
+ * The server must offer all of the key, and what of the rest it does not offer is left out. */
+uint32_t mysql_caps_login(uint64_t key);
+uint32_t mysql_caps_login_extended(uint64_t key);
 
 /* The server's side ------------------------------------------------------------------------- */
 
@@ -30,10 +32,10 @@ struct mysql_greeting {
     struct greeting says;
     uint32_t thread; /* the connection's id */
     uint16_t status;
-    unsigned char nonce[MYSQL_NONCE];
+    unsigned char nonce[MYSQL_NONCE]; /* of ours: without zeros, which end it for some clients */
 };
 
-/* False: it is none, or of another version of the protocol. */
+/* False: it is none, or that of a server from before 5.5.7, which knows no plugins. */
 bool mysql_read_greeting(struct mysql_greeting *g, const void *payload, size_t len);
 /* A whole packet, sequence number 0. */
 void mysql_write_greeting(struct mysql_writer *w, const struct mysql_greeting *g);
@@ -54,22 +56,26 @@ struct mysql_request {
 
 enum mysql_request_kind {
     MYSQL_REQUEST_LOGIN,
-    MYSQL_REQUEST_TLS, /* `capabilities` only; the handshake of TLS follows */
+    MYSQL_REQUEST_TLS, /* capabilities, extended and charset only; the handshake of TLS follows */
     MYSQL_REQUEST_OLD, /* a client from before 4.1, or without PLUGIN_AUTH: cannot be served */
-    MYSQL_REQUEST_BAD,
+    MYSQL_REQUEST_BAD, /* as bad: a user or database above 255 bytes, attributes above 64 KB */
 };
 
-/* The first packet of a client, or the one that follows under TLS. What it claims beyond `offered`
- * is not believed: such bits are cleared before they are used. */
+/* The first packet of a client, or the one that follows under TLS (where `offered` is best without
+ * SSL). What it claims beyond `offered` is not believed: such bits are cleared before they are
+ * used; LONG_PASSWORD, which only says whose client it is, stays as it came. */
 enum mysql_request_kind mysql_read_login(struct mysql_request *r, uint32_t offered,
                                          uint32_t offered_extended, const void *payload,
                                          size_t len);
-/* The payload, its first byte (0x11) included, of a client with these capabilities. */
+/* The payload, its first byte (0x11) included, of a client with these capabilities; `extended` is
+ * left 0. */
 bool mysql_read_change_user(struct mysql_request *r, uint32_t capabilities, const void *payload,
                             size_t len);
 
 /* Whole packets. Logins and changes of user carry the request's user, database, charset and
- * attributes, no token, and MYSQL_NO_PLUGIN. */
+ * attributes, no token, and MYSQL_NO_PLUGIN. Changes of user are for connections that have logged
+ * in with mysql_caps_login(). A login has a charset of one byte: one above 255 becomes 0, the
+ * server's default. A request for TLS has sequence number 1. */
 void mysql_write_tls_request(struct mysql_writer *w, uint32_t capabilities, uint32_t extended,
                              uint16_t charset);
 void mysql_write_login(struct mysql_writer *w, unsigned char sequence, uint32_t capabilities,
@@ -77,8 +83,9 @@ void mysql_write_login(struct mysql_writer *w, unsigned char sequence, uint32_t 
 void mysql_write_change_user(struct mysql_writer *w, const struct mysql_request *r);
 /* Bytes that a writer needs for either of them. */
 size_t mysql_request_size(const struct mysql_request *r);
-/* An ERR packet; `words` plain ASCII. */
+/* An ERR packet; `words` plain ASCII. `state`: five letters; NULL: none, as in place of the
+ * greeting. */
 void mysql_write_error(struct mysql_writer *w, unsigned char sequence, unsigned code,
-                       const char state[5], const char *words);
+                       const char *state, const char *words);
 
 #endif

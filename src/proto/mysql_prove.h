@@ -22,9 +22,17 @@
 
 struct mysql_key;
 
+/* How a side is connected. A unix socket is secure to all but sha256_password. */
+enum mysql_leg {
+    MYSQL_LEG_OPEN = 0,
+    MYSQL_LEG_TLS = 1,
+    MYSQL_LEG_SOCKET = 2,
+};
+
 enum mysql_prove_step {
     MYSQL_PROVE_SERVER, /* waits for the server's next packet */
-    MYSQL_PROVE_CLIENT, /* waits for the client's */
+    MYSQL_PROVE_CLIENT, /* waits for the client's; the server may still say ERR, and go on with a
+                         * plugin that we do not know: its packets are taken here too */
     MYSQL_PROVE_OK,     /* the server's OK was written for the client */
     MYSQL_PROVE_DENIED, /* its ERR was */
     MYSQL_PROVE_BAD,    /* `why`; nothing was written */
@@ -33,13 +41,13 @@ enum mysql_prove_step {
 /* Plain data, without pointers to anything owned. */
 struct mysql_prove {
     const struct mysql_key *key; /* borrowed; NULL = we have none to show */
-    bool client_secure;
-    bool server_secure;
+    enum mysql_leg client_leg;
+    enum mysql_leg server_leg;
     unsigned char client_sequence; /* of the next packet on that side, whoever sends it */
     unsigned char server_sequence;
     unsigned char nonce[MYSQL_NONCE];
-    uint8_t plugin;  /* whose turn it is: one of those two, or another */
-    uint8_t expects; /* enum: what the next packet is, see mysql_prove.c */
+    uint8_t plugin;  /* whose turn it is, see mysql_prove.c */
+    uint8_t expects; /* what the next packet is, see there */
     uint8_t rounds;
     size_t secret_len; /* a password that waits for the server's key; wiped as soon as it left */
     unsigned char secret[MYSQL_PROVE_SECRET_MAX];
@@ -48,11 +56,12 @@ struct mysql_prove {
 /* The login (or COM_CHANGE_USER) has been sent. Each sequence number is that of the next packet on
  * that side. */
 void mysql_prove_begin(struct mysql_prove *p, unsigned char client_sequence,
-                       unsigned char server_sequence, bool client_secure, bool server_secure,
-                       const struct mysql_key *key);
+                       unsigned char server_sequence, enum mysql_leg client_leg,
+                       enum mysql_leg server_leg, const struct mysql_key *key);
 /* One packet that came. What is to be sent to either side is written, as whole packets, to the
  * writers, of which each has room for the payload and MYSQL_KEY_MAX bytes more. With
- * MYSQL_PROVE_BAD `why` says in plain words what was wrong, and with whom. */
+ * MYSQL_PROVE_BAD `why` says in plain words what was wrong, and with whom; the other steps leave it
+ * alone. What was read and what is written may be a password: the caller wipes both. */
 enum mysql_prove_step mysql_prove_server(struct mysql_prove *p, unsigned char sequence,
                                          const void *payload, size_t len,
                                          struct mysql_writer *client, struct mysql_writer *server,
@@ -61,9 +70,10 @@ enum mysql_prove_step mysql_prove_client(struct mysql_prove *p, unsigned char se
                                          const void *payload, size_t len,
                                          struct mysql_writer *client, struct mysql_writer *server,
                                          const char **why);
-/* The client has gone: answers the server in its place so that its login comes to an end that is
- * not held against our address. Takes the server's packets in place of mysql_prove_server(); also
- * right when the client owes an answer (payload = NULL, at once). OK or DENIED end it. */
+/* The client has gone, or was refused: answers the server in its place, wrongly, so that its login
+ * comes to an end that is not held against our address. Takes the server's packets in place of
+ * mysql_prove_server(); first of all, at once, with payload = NULL, for the answer that the client
+ * may owe. OK (an account without a password), DENIED or BAD end it, else it is SERVER. */
 enum mysql_prove_step mysql_prove_abandoned(struct mysql_prove *p, unsigned char sequence,
                                             const void *payload, size_t len,
                                             struct mysql_writer *server);

@@ -1,0 +1,180 @@
+/* A client proves itself to a server through us: the packets of real plugins, the four cases of TLS
+ * with the arithmetic done for real at both ends, and peers that lie. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "prove_fixture.h"
+
+static struct prove_server_key server_key;
+
+static int make_keys(void **state)
+{
+    (void)state;
+    server_key_make(&server_key, 2048);
+    return 0;
+}
+
+static int drop_keys(void **state)
+{
+    (void)state;
+    EVP_PKEY_free(server_key.pair);
+    return 0;
+}
+
+static const enum mysql_leg legs[] = {MYSQL_LEG_OPEN, MYSQL_LEG_TLS, MYSQL_LEG_SOCKET};
+
+#define LEG_PAIRS (ARRAY_LEN(legs) * ARRAY_LEN(legs))
+
+static struct prove_play *play_of_pair(size_t pair)
+{
+    return play_new(legs[pair / ARRAY_LEN(legs)], legs[pair % ARRAY_LEN(legs)]);
+}
+
+/* The server's last word reaches the client, and is the last. */
+static void assert_ends_well(struct prove_play *play)
+{
+    assert_int_equal(play->step, MYSQL_PROVE_SERVER);
+    server_says(play, ok_packet, sizeof ok_packet);
+    assert_int_equal(play->step, MYSQL_PROVE_OK);
+    assert_sent(play->client, ok_packet, sizeof ok_packet);
+    server_says(play, ok_packet, sizeof ok_packet);
+    assert_int_equal(play->step, MYSQL_PROVE_BAD);
+    play_free(play);
+}
+
+/* Passed on as it came ------------------------------------------------------------------------ */
+
+/* A plugin that needs one proof, whatever the legs are. */
+static void prove_once(const char *plugin, size_t proof_len)
+{
+    unsigned char proof[64];
+    memset(proof, 0xab, sizeof proof);
+    for (size_t i = 0; i < LEG_PAIRS; i++) {
+        struct prove_play *play = play_of_pair(i);
+        server_switches(play, plugin);
+        assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
+        assert_int_equal(play->client.len, 1 + strlen(plugin) + 1 + sizeof NONCE);
+        assert_memory_equal(play->client.bytes + 1, plugin, strlen(plugin) + 1);
+        assert_memory_equal(play->client.bytes + strlen(plugin) + 2, NONCE, sizeof NONCE);
+        client_says(play, proof, proof_len);
+        assert_sent(play->server, proof, proof_len);
+        assert_ends_well(play);
+    }
+}
+
+static void a_proof_passes_unchanged_between_all_legs(void **state)
+{
+    (void)state;
+    prove_once(NATIVE, MYSQL_NATIVE_LEN);
+    prove_once(NATIVE, 0); /* no password */
+    prove_once(ED25519, 64);
+    prove_once(SHA2, 1); /* no password */
+}
+
+static void the_fast_way_of_caching_sha2_needs_one_proof(void **state)
+{
+    (void)state;
+    unsigned char proof[MYSQL_SHA2_LEN];
+    mysql_crypt_sha2(proof, PASSWORD, (const unsigned char *)NONCE);
+    for (size_t i = 0; i < LEG_PAIRS; i++) {
+        struct prove_play *play = play_of_pair(i);
+        server_switches(play, SHA2);
+        client_says(play, proof, sizeof proof);
+        assert_sent(play->server, proof, sizeof proof);
+        server_says(play, "\001\003", 2);
+        assert_sent(play->client, "\001\003", 2);
+        assert_ends_well(play);
+    }
+}
+
+/* The password itself ------------------------------------------------------------------------- */
+
+static struct prove_play *asked_for_the_password(enum mysql_leg client, enum mysql_leg server)
+{
+    struct prove_play *play = play_new(client, server);
+    server_switches(play, SHA2);
+    client_says(play, "01234567890123456789012345678901", MYSQL_SHA2_LEN);
+    server_says(play, "\001\004", 2);
+    assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
+    assert_sent(play->client, "\001\004", 2);
+    return play;
+}
+
+static void between_open_legs_the_servers_key_is_shown_to_the_client(void **state)
+{
+    (void)state;
+    struct prove_play *play = asked_for_the_password(MYSQL_LEG_OPEN, MYSQL_LEG_OPEN);
+    client_says(play, "\002", 1);
+    assert_int_equal(play->step, MYSQL_PROVE_SERVER);
+    assert_sent(play->server, "\002", 1);
+    server_says(play, server_key.packet, server_key.len);
+    assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
+    assert_sent(play->client, server_key.packet, server_key.len);
+    client_encrypts(play, play->client.bytes, play->client.len);
+    assert_string_equal(server_decrypts(server_key.pair, play->server.bytes, play->server.len),
+                        PASSWORD);
+    assert_ends_well(play);
+}
+
+static void between_secure_legs_the_password_passes_in_the_clear(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct prove_play *play = asked_for_the_password(legs[1 + i / 2], legs[1 + i % 2]);
+        client_says(play, PASSWORD, sizeof PASSWORD);
+        assert_sent(play->server, PASSWORD, sizeof PASSWORD);
+        assert_ends_well(play);
+    }
+}
+
+static void a_password_told_on_a_secure_leg_is_encrypted_for_an_open_one(void **state)
+{
+    (void)state;
+    for (size_t i = 1; i < ARRAY_LEN(legs); i++) {
+        struct prove_play *play = asked_for_the_password(legs[i], MYSQL_LEG_OPEN);
+        client_says(play, PASSWORD, sizeof PASSWORD);
+        assert_int_equal(play->step, MYSQL_PROVE_SERVER);
+        assert_int_equal(play->client.len, NOTHING_SENT);
+        assert_sent(play->server, "\002", 1);
+        server_says(play, server_key.packet, server_key.len);
+        assert_int_equal(play->client.len, NOTHING_SENT);
+        assert_string_equal(server_decrypts(server_key.pair, play->server.bytes, play->server.len),
+                            PASSWORD);
+        assert_null(memmem(&play->p, sizeof play->p, PASSWORD, strlen(PASSWORD)));
+        assert_ends_well(play);
+    }
+}
+
+static void a_client_on_an_open_leg_is_shown_our_key_where_the_servers_is_secure(void **state)
+{
+    (void)state;
+    for (size_t i = 1; i < ARRAY_LEN(legs); i++) {
+        struct prove_play *play = asked_for_the_password(MYSQL_LEG_OPEN, legs[i]);
+        client_says(play, "\002", 1);
+        assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
+        assert_int_equal(play->server.len, NOTHING_SENT);
+        struct mysql_text pem = mysql_key_public(mysql_key_shared());
+        assert_int_equal(play->client.len, 1 + pem.len);
+        assert_int_equal(play->client.bytes[0], 1);
+        client_encrypts(play, play->client.bytes, play->client.len);
+        assert_sent(play->server, PASSWORD, sizeof PASSWORD);
+        assert_ends_well(play);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_proof_passes_unchanged_between_all_legs),
+        cmocka_unit_test(the_fast_way_of_caching_sha2_needs_one_proof),
+        cmocka_unit_test(between_open_legs_the_servers_key_is_shown_to_the_client),
+        cmocka_unit_test(between_secure_legs_the_password_passes_in_the_clear),
+        cmocka_unit_test(a_password_told_on_a_secure_leg_is_encrypted_for_an_open_one),
+        cmocka_unit_test(a_client_on_an_open_leg_is_shown_our_key_where_the_servers_is_secure),
+    };
+    return cmocka_run_group_tests(tests, make_keys, drop_keys);
+}
