@@ -214,6 +214,10 @@ struct proto {
     /* NULL: TLS begins with the connection, or the protocol's own is relayed as it is. */
     const struct tls_upgrade *upgrade;
 
+    /* TLS begins inside the protocol, when the server has greeted: only who speaks that, a pool or
+     * a probe, can begin it. */
+    bool tls_greeted;
+
     /* Without `login`: writes the refusal in the client's language, at most `size` bytes, and
      * returns the length; 0: just close. `words` is plain ASCII without line ends. */
     size_t (*refuse)(enum refusal why, const char *words, char *out, size_t size);

@@ -5,6 +5,8 @@
 
 #include "base/macros.h"
 #include "core/account.h"
+#include "core/mysql_client.h"
+#include "core/mysql_link.h"
 #include "core/session.h"
 #include "core/upstream.h"
 
@@ -45,7 +47,9 @@ void session_connect_failed(struct session *s, int status)
 static void connected(struct session *s)
 {
     deadline_arm(&s->worker->tune, &s->server->tune);
-    if (s->login != NULL) {
+    if (s->pooling == POOLING_MYSQL) {
+        mysql_link_connected(s);
+    } else if (s->login != NULL) {
         login_begin(s);
     } else {
         relay_begin(s);
@@ -116,7 +120,8 @@ static const struct conn_ops connect_ops = {
 
 static struct server_link *link_new(struct session *s, size_t server)
 {
-    struct server_link *link = calloc(1, sizeof *link);
+    struct server_link *link =
+        s->pooling == POOLING_MYSQL ? mysql_link_new(s) : calloc(1, sizeof *link);
     if (link == NULL) {
         return NULL;
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/macros.h"
+#include "core/mysql_client.h"
 #include "core/session.h"
 #include "model/sni.h"
 #include "net/proxy_header.h"
@@ -18,6 +19,7 @@ struct edge {
     bool asking;             /* the client has not said yet whether it wants TLS */
     bool declined_tls;       /* it asked, and was told that there is none */
     bool declined_other;
+    bool late; /* the session has begun: only its handshake is missing */
     struct tls_hello hello;
 };
 
@@ -39,9 +41,15 @@ static bool answers_upgrades(const struct config *c, const struct frontend_confi
     return b->protocol->upgrade != NULL && (f->tls != TLS_MODE_NO || b->tls);
 }
 
+/* Before anything of the protocol. */
+static bool begins_tls(const struct config *c, const struct frontend_config *f)
+{
+    return f->tls != TLS_MODE_NO && !c->backends[f->backend].protocol->tls_greeted;
+}
+
 bool edge_wanted(const struct config *c, const struct frontend_config *f)
 {
-    return f->accept_proxy || f->tls != TLS_MODE_NO || f->sni.count > 0 || answers_upgrades(c, f);
+    return f->accept_proxy || begins_tls(c, f) || f->sni.count > 0 || answers_upgrades(c, f);
 }
 
 static void tell(struct worker *w, const struct frontend_config *f, const struct address *from,
@@ -200,8 +208,13 @@ static void over(struct session *s)
 {
     enum admission_verdict verdict = (enum admission_verdict)s->edge->verdict;
     const char *words = s->edge->words;
+    bool late = s->edge->late;
     session_arm(s, NULL);
     edge_free(s);
+    if (late) {
+        mysql_client_secured(s);
+        return;
+    }
     if (s->ahead_len >= SESSION_AHEAD_MAX) {
         conn_pause(&s->client, PAUSE_WAITING);
     }
@@ -335,7 +348,8 @@ static void look_ahead(struct session *s)
 
 static void after_proxy(struct session *s)
 {
-    if (s->edge->asking || s->frontend->tls != TLS_MODE_NO || s->frontend->sni.count > 0) {
+    if (s->edge->asking || begins_tls(s->worker->config, s->frontend) ||
+        s->frontend->sni.count > 0) {
         session_set(s, SESSION_HELLO);
         look_ahead(s);
     } else {
@@ -418,6 +432,20 @@ void edge_begin(struct session *s, enum admission_verdict verdict, const char *w
     }
     session_set(s, s->frontend->accept_proxy ? SESSION_PROXY : SESSION_HELLO);
     session_arm(s, &frontend_of(s)->handshake);
+}
+
+void edge_upgrade(struct session *s)
+{
+    struct edge *e = calloc(1, sizeof *e);
+    if (e == NULL) {
+        session_kill(s, END_MEMORY);
+        return;
+    }
+    *e = (struct edge){.session = s, .verdict = ADMITTED, .late = true};
+    list_init(&e->node);
+    s->edge = e;
+    session_arm(s, &frontend_of(s)->handshake);
+    join_turns(s);
 }
 
 /* What the client's socket tells ------------------------------------------------------------- */

@@ -39,6 +39,9 @@ struct origin {
 bool edge_wanted(const struct config *c, const struct frontend_config *f);
 /* Begins it for a client with this verdict of admission. */
 void edge_begin(struct session *s, enum admission_verdict verdict, const char *words);
+/* A session that has begun, and whose client wants TLS now (proto.tls_greeted):
+ * mysql_client_secured() follows. What it has sent of its handshake is in s->ahead. */
+void edge_upgrade(struct session *s);
 void edge_client_data(struct session *s, const char *data, size_t len);
 void edge_client_eof(struct session *s);
 void edge_client_secured(struct session *s);

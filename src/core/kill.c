@@ -1,6 +1,7 @@
 #include "core/kill.h"
 
 #include "base/macros.h"
+#include "core/mysql_link.h"
 #include "core/pooled.h"
 #include "core/session.h"
 #include "net/mailbox.h"
@@ -104,6 +105,9 @@ void kill_sessions(struct message *message, void *worker)
         kill_by_number(w, m);
     } else {
         more = (kill_on_server(w, m) || kill_pooled(w, m)) && !w->stopping;
+    }
+    if (m->server != MESSAGE_ONE_SESSION) {
+        mysql_pool_close_idle(w, m->server);
     }
     if (more) {
         mailbox_post(&w->loop.mailbox, &m->message);

@@ -7,6 +7,7 @@
 
 #include "base/macros.h"
 #include "base/mem.h"
+#include "core/mysql_client.h"
 #include "core/session.h"
 
 static const struct login_dialogue *dialogue_of(const struct session *s)
@@ -190,6 +191,10 @@ void login_client_eof(struct session *s)
 void login_on_late(struct deadline *d)
 {
     struct session *s = container_of(d, struct session, deadline);
+    if (s->pooling == POOLING_MYSQL) {
+        mysql_client_late(s);
+        return;
+    }
     s->cause = is_held(s) ? END_SERVER_LATE : END_CLIENT_LATE;
     if (is_held(s)) {
         session_refuse(s, REFUSED_TIMEOUT, "the server was paused for too long in its login");

@@ -4,6 +4,7 @@
 
 #include "base/macros.h"
 #include "base/mem.h"
+#include "core/mysql_link.h"
 #include "core/pool.h"
 #include "core/session.h"
 #include "core/worker.h"
@@ -71,6 +72,11 @@ static struct worker_backend *backend_new(struct worker *w)
     deadline_list_init(&wb->link_doom, &w->loop, LINK_DOOM_MS, link_on_doom);
     deadline_list_init(&wb->retry, &w->loop, POOL_RETRY_MS, pool_on_kick);
     deadline_init(&wb->again);
+    deadline_list_init(&wb->mysql_clean, &w->loop, MYSQL_CLEAN_MS, mysql_pool_on_clean);
+    deadline_list_init(&wb->mysql_idle, &w->loop, 0, mysql_pool_on_idle);
+    deadline_list_init(&wb->mysql_late, &w->loop, 0, mysql_link_on_late);
+    list_init(&wb->mysql_greetless);
+    list_init(&wb->mysql_waiting);
     list_init(&wb->held);
     balance_state_init(&wb->balance, uv_hrtime() + w->index);
     return wb;
@@ -83,6 +89,8 @@ static struct worker_server *server_new(void)
     list_init(&ws->finishers);
     list_init(&ws->pools);
     list_init(&ws->pool_links);
+    list_init(&ws->mysql_links);
+    list_init(&ws->mysql_idle);
     return ws;
 }
 
@@ -116,6 +124,8 @@ static void set_backend(struct worker *w, size_t i, struct tls_context *tls)
     deadline_list_change(&wb->drain, b->on_demotion.drain_ms);
     deadline_list_change(&wb->link_connect, b->connect_timeout);
     deadline_list_change(&wb->link_idle, b->pool_idle_timeout);
+    deadline_list_change(&wb->mysql_idle, b->pool_idle_timeout);
+    deadline_list_change(&wb->mysql_late, b->connect_timeout);
     if (wb->password == NULL && b->probe_password != NULL) {
         wb->password = xstrdup(b->probe_password);
     }

@@ -5,6 +5,7 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/credential.h"
+#include "core/mysql_link.h"
 #include "core/pool.h"
 #include "core/pooled.h"
 #include "core/session.h"
@@ -134,6 +135,7 @@ void pools_reconsider(struct worker *w)
     for (size_t i = 0; i < w->backend_count; i++) {
         pool_kick(w, i);
     }
+    mysql_pool_reconsider(w);
 }
 
 /* By the operator's word ------------------------------------------------------------------------
@@ -160,6 +162,7 @@ void pools_adopt(struct worker *w)
             l->config = &w->config->backends[l->pool->backend].servers.items[l->pool->server];
         }
     }
+    mysql_pool_adopt(w);
 }
 
 /* What it knows is the other one's; unless links of that are still there, which ask. */
@@ -200,6 +203,7 @@ void pools_spare(struct worker *w, size_t backend)
     if (!list_empty(&w->backends[backend]->held)) {
         return;
     }
+    mysql_pool_spare(w, backend);
     for (size_t i = 0; i < b->servers.count; i++) {
         struct pool_link *l = least_used(w->servers[b->servers.items[i].id]);
         if (l != NULL) {
@@ -226,6 +230,7 @@ void pools_stop(struct worker *w)
         }
         deadline_disarm(&wb->retry, &wb->again);
     }
+    mysql_pool_stop(w);
 }
 
 /* The end of a turn ------------------------------------------------------------------------- */

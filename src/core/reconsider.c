@@ -32,9 +32,9 @@ static void hold(struct session *s, bool held)
         conn_resume(&s->client, PAUSE_HOLD);
         conn_resume(&s->server->conn, PAUSE_HOLD);
     }
-    if (s->state == SESSION_LOGIN) {
+    if (s->state == SESSION_LOGIN && s->login != NULL) {
         login_held(s);
-    } else {
+    } else if (s->state != SESSION_LOGIN) {
         rest(s, held);
     }
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/macros.h"
+#include "core/mysql_client.h"
 #include "core/session.h"
 
 #define REFUSAL_MAX 512
@@ -133,7 +134,11 @@ static void begin(struct session *s, enum refusal why, const char *words)
         return;
     }
     char text[REFUSAL_MAX];
-    say(s, text, mute ? 0 : proto->refuse(why, words, text, sizeof text));
+    if (s->pooling == POOLING_MYSQL) {
+        say(s, text, mysql_client_refusal(s, why, words, text, sizeof text));
+    } else {
+        say(s, text, mute ? 0 : proto->refuse(why, words, text, sizeof text));
+    }
     if (s->state == SESSION_REFUSE) {
         said(s);
     }

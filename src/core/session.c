@@ -10,6 +10,8 @@
 
 #include "base/macros.h"
 #include "core/account.h"
+#include "core/mysql_client.h"
+#include "core/mysql_link.h"
 #include "core/pooled.h"
 #include "core/show_sessions.h"
 
@@ -25,12 +27,13 @@ static const unsigned successors[] = {
     [SESSION_PROXY] = TO(SESSION_HELLO) | ADMITS,
     [SESSION_HELLO] = TO(SESSION_SHAKE) | ADMITS,
     [SESSION_SHAKE] = ADMITS,
-    [SESSION_OPENING] = TO(SESSION_WAIT) | TO(SESSION_CONNECT) | TO(SESSION_CANCEL) | ENDS,
-    [SESSION_WAIT] = TO(SESSION_CONNECT) | ENDS,
+    [SESSION_OPENING] = TO(SESSION_SHAKE) | TO(SESSION_WAIT) | TO(SESSION_CONNECT) |
+                        TO(SESSION_LOGIN) | TO(SESSION_CANCEL) | ENDS,
+    [SESSION_WAIT] = TO(SESSION_CONNECT) | TO(SESSION_LOGIN) | ENDS,
     [SESSION_CONNECT] =
         TO(SESSION_CONNECT) | TO(SESSION_WAIT) | TO(SESSION_LOGIN) | TO(SESSION_RELAY) | ENDS,
     [SESSION_LOGIN] = TO(SESSION_WAIT) | TO(SESSION_RELAY) | TO(SESSION_CANCEL) | ENDS,
-    [SESSION_RELAY] = TO(SESSION_CLOSE),
+    [SESSION_RELAY] = TO(SESSION_LOGIN) | TO(SESSION_CLOSE),
     [SESSION_POOLED] = TO(SESSION_CLOSE),
     [SESSION_CANCEL] = TO(SESSION_CLOSE),
     [SESSION_REFUSE] = TO(SESSION_CANCEL) | TO(SESSION_CLOSE),
@@ -124,6 +127,10 @@ void session_drop_server(struct session *s, bool reset)
         cancel_table_remove(s->worker->cancels, s->cancel);
         s->cancel = NULL;
     }
+    if (s->pooling == POOLING_MYSQL) {
+        mysql_client_drop(s, link, reset);
+        return;
+    }
     if (finisher_adopt(s, link, (TO(s->state) & ENDS) != 0)) {
         return;
     }
@@ -146,7 +153,7 @@ void session_close(struct session *s, enum session_end why)
     account_end(s);
     session_log_end(s);
     session_stop_waiting(s);
-    if (s->pooled != NULL) {
+    if (s->pooling == POOLING_REDIS && s->pooled != NULL) {
         pooled_leave(s->pooled);
     }
     cancel_forget(s);
@@ -184,15 +191,26 @@ void session_shut_down(struct session *s)
 
 /* The client's socket: what arrives goes to the part that is responsible in this state ------ */
 
+/* What the client of a pool of MySQL says there is for the pool. */
+static bool is_of_mysql(const struct session *s)
+{
+    const unsigned states = TO(SESSION_OPENING) | TO(SESSION_LOGIN) | TO(SESSION_RELAY);
+    return s->pooling == POOLING_MYSQL && (TO(s->state) & states) != 0;
+}
+
 static void on_client_data(struct conn *c, const char *data, size_t len)
 {
     struct session *s = container_of(c, struct session, client);
-    if (LIKELY(s->state == SESSION_RELAY)) {
+    if (LIKELY(s->state == SESSION_RELAY && s->pooling == POOLING_NONE)) {
         relay_client_data(s, data, len);
         return;
     }
     if (LIKELY(s->state == SESSION_POOLED)) {
         pooled_client_data(s, data, len);
+        return;
+    }
+    if (is_of_mysql(s)) {
+        mysql_client_data(s, data, len);
         return;
     }
     switch ((enum session_state)s->state) {
@@ -225,7 +243,9 @@ static void on_client_data(struct conn *c, const char *data, size_t len)
 static void on_client_eof(struct conn *c)
 {
     struct session *s = container_of(c, struct session, client);
-    if (s->state == SESSION_RELAY) {
+    if (is_of_mysql(s)) {
+        mysql_client_eof(s);
+    } else if (s->state == SESSION_RELAY) {
         relay_client_eof(s);
     } else if (s->state == SESSION_POOLED) {
         pooled_client_eof(s);
@@ -279,6 +299,7 @@ static void on_client_closed(struct conn *c)
     list_remove(&s->node);
     shared_release(&w->shared->backends[s->backend->index]->users);
     login_free(s);
+    mysql_client_free(s);
     free(s->origin);
     free(s->ahead);
     free(s->note);
@@ -332,7 +353,10 @@ static struct session *session_new(struct worker *w, const struct frontend_confi
 static void begin(struct session *s)
 {
     const struct login_dialogue *login = s->backend->protocol->login;
-    if (s->frontend->pool_mode != POOL_NONE) {
+    if (s->frontend->pool_mode != POOL_NONE && s->backend->protocol->tls_greeted) {
+        mysql_client_begin(s);
+    } else if (s->frontend->pool_mode != POOL_NONE) {
+        s->pooling = POOLING_REDIS;
         pooled_begin(s);
     } else if (login != NULL && login->first != NULL) {
         login_open(s);
@@ -392,7 +416,7 @@ void session_accept(struct worker *w, const struct frontend_config *f, int fd,
 
 /* Finding a server -------------------------------------------------------------------------- */
 
-static void fill_request(const struct session *s, struct route_request *r)
+void session_fill_request(const struct session *s, struct route_request *r)
 {
     *r = (struct route_request){
         .backend = s->backend->index,
@@ -410,7 +434,7 @@ void session_route(struct session *s)
     struct shared_backend *shared = w->shared->backends[s->backend->index];
     struct route_request request;
     size_t server;
-    fill_request(s, &request);
+    session_fill_request(s, &request);
     /* Whoever waits was first; a session that already had a server has had its turn. */
     bool behind = s->attempts == 0 && atomic_load(&shared->waiting[request.route]) > 0;
     if (!behind && route_pick(w->topology, w->shared, &w->backends[s->backend->index]->balance,

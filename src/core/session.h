@@ -72,6 +72,9 @@ enum session_end {
     END_KILLED, /* by the operator */
 };
 
+/* What a session with pool_mode has beside what all have. */
+enum session_pooling { POOLING_NONE, POOLING_REDIS, POOLING_MYSQL };
+
 /* The connection to a server. Its own block of memory, so that a failed connect can close while the
  * next one begins, and so that a refused session does not pay for it. */
 struct server_link {
@@ -111,11 +114,14 @@ struct session {
     struct waiter *waiter;       /* lent to control */
     struct login *login;         /* owned: until it is over, or a refusal is said */
     struct cancel_entry *cancel; /* owned: in worker.cancels, while it has a server */
-    struct pooled *pooled;       /* owned by itself: with pool_mode; leaves when the session ends */
-    struct edge *edge;           /* owned: while it is at the client's edge */
-    struct origin *origin;       /* owned: of a PROXY header, for send_proxy; NULL = the socket's */
-    struct session_note *note;   /* owned: for its line in the log; NULL = it has none */
-    char *ahead;                 /* owned: what the client sent and nobody took yet */
+    union {
+        struct pooled *pooled; /* POOLING_REDIS: owned by itself; leaves when the session ends */
+        struct mysql_client *mysql; /* POOLING_MYSQL: owned */
+    };
+    struct edge *edge;         /* owned: while it is at the client's edge */
+    struct origin *origin;     /* owned: of a PROXY header, for send_proxy; NULL = the socket's */
+    struct session_note *note; /* owned: for its line in the log; NULL = it has none */
+    char *ahead;               /* owned: what the client sent and nobody took yet */
     struct admission admission;
     struct session_times times;
     uint64_t bytes_in;
@@ -126,12 +132,13 @@ struct session {
     uint16_t tried[ROUTE_TRIED_MAX];
     uint8_t tried_count;
     uint8_t attempts;
-    uint8_t route;  /* enum route: by session_side(), the frontend's or of its rule for the name */
-    bool settling;  /* has waited for its server, and is not logged in there yet */
-    bool connected; /* a server was ready for it, be it lost since */
-    bool admitted;  /* it is counted among the frontend's and the backend's sessions */
-    uint8_t state;  /* enum session_state, changed by session_set() only */
-    uint8_t end;    /* enum session_end, set with SESSION_REFUSE or SESSION_CLOSE */
+    uint8_t route;   /* enum route: by session_side(), the frontend's or of its rule for the name */
+    uint8_t pooling; /* enum session_pooling */
+    bool settling;   /* has waited for its server, and is not logged in there yet */
+    bool connected;  /* a server was ready for it, be it lost since */
+    bool admitted;   /* it is counted among the frontend's and the backend's sessions */
+    uint8_t state;   /* enum session_state, changed by session_set() only */
+    uint8_t end;     /* enum session_end, set with SESSION_REFUSE or SESSION_CLOSE */
     uint8_t ended_in; /* enum session_state before that */
     uint8_t cause;    /* enum session_end: what a refusal that is to come is for; END_DONE = what it
                        * says */
@@ -180,6 +187,8 @@ void session_use_backend(struct session *s, size_t backend);
 void session_admit(struct session *s, enum admission_verdict verdict, const char *words);
 /* Picks a server and connects, or joins the queue. */
 void session_route(struct session *s);
+/* What it asks of the topology. */
+void session_fill_request(const struct session *s, struct route_request *r);
 /* Takes the server's connection away, closed or reset, and gives its place back; or leaves both to
  * a finisher, where a login must not break off. */
 void session_drop_server(struct session *s, bool reset);

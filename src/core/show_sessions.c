@@ -18,7 +18,7 @@ static const char *const state_words[] = {
  * nowhere. */
 static size_t server_of(const struct session *s)
 {
-    if (s->pooled == NULL) {
+    if (s->pooling != POOLING_REDIS) {
         return s->server != NULL ? s->server->index : MESSAGE_ANY;
     }
     const struct pool_link *l = s->pooled->link;
@@ -28,7 +28,7 @@ static size_t server_of(const struct session *s)
 static bool server_is_secured(const struct session *s)
 {
     const struct conn *c = s->server != NULL ? &s->server->conn
-                           : s->pooled != NULL && server_of(s) != MESSAGE_ANY
+                           : s->pooling == POOLING_REDIS && server_of(s) != MESSAGE_ANY
                                ? &s->pooled->link->conn
                                : NULL;
     return c != NULL && conn_is_secured(c);
@@ -60,7 +60,7 @@ static void fill_row(const struct session *s, struct session_row *row)
         .client_tls = conn_is_secured(&s->client),
         .server_tls = server_is_secured(s),
         .held = (s->client.pauses & PAUSE_HOLD) != 0,
-        .pooled = s->pooled != NULL,
+        .pooled = s->pooling == POOLING_REDIS,
         .expires = s->timer != NULL && deadline_is_armed(&s->deadline),
     };
     if (row->expires && s->deadline.due_ms > now_ms) {

@@ -24,7 +24,7 @@ static size_t build_header(enum send_proxy wanted, const struct session *s,
     return proxy_header_build(out, version, known ? &socket.from : NULL, &socket.to);
 }
 
-static int secure(struct worker *w, size_t backend, size_t server, struct conn *c)
+int upstream_secure(struct worker *w, size_t backend, size_t server, struct conn *c)
 {
     const struct server_config *config = config_of(w, backend, server);
     char host[ADDRESS_NAME_MAX];
@@ -48,12 +48,12 @@ int upstream_begin(struct worker *w, size_t backend, size_t server, struct conn 
             return rc;
         }
     }
-    if (!b->tls) {
+    if (!b->tls || b->protocol->tls_greeted) {
         return UPSTREAM_READY;
     }
     const struct tls_upgrade *upgrade = b->protocol->upgrade;
     if (upgrade == NULL) {
-        return secure(w, backend, server, c);
+        return upstream_secure(w, backend, server, c);
     }
     int rc = conn_write(c, upgrade->request, upgrade->request_len);
     return rc == 0 ? UPSTREAM_PENDING : rc;
@@ -65,7 +65,7 @@ int upstream_data(struct worker *w, size_t backend, size_t server, struct conn *
 {
     const struct tls_upgrade *upgrade = w->config->backends[backend].protocol->upgrade;
     bool agreed = upgrade != NULL && c->tls == NULL && len == 1 && data[0] == upgrade->yes;
-    return agreed ? secure(w, backend, server, c) : UV_EPROTONOSUPPORT;
+    return agreed ? upstream_secure(w, backend, server, c) : UV_EPROTONOSUPPORT;
 }
 
 void upstream_secured(struct worker *w, size_t backend, size_t server, const struct conn *c)

@@ -21,6 +21,8 @@ int upstream_begin(struct worker *w, size_t backend, size_t server, struct conn 
 /* The server's answer to whether TLS may begin (struct tls_upgrade). UPSTREAM_PENDING or UV_*. */
 int upstream_data(struct worker *w, size_t backend, size_t server, struct conn *c, const char *data,
                   size_t len);
+/* Begins TLS where the protocol does so later (proto.tls_greeted). UPSTREAM_PENDING or UV_*. */
+int upstream_secure(struct worker *w, size_t backend, size_t server, struct conn *c);
 /* The handshake is over: counts it. */
 void upstream_secured(struct worker *w, size_t backend, size_t server, const struct conn *c);
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "core/mysql_client.h"
+#include "core/mysql_link.h"
 #include "core/pooled.h"
 #include "core/session.h"
 
@@ -25,6 +27,7 @@ static void on_granted(struct message *m, void *worker)
     s->waiter = NULL;
     free(waiter);
     w->waiters--;
+    mysql_pool_unwait(s);
     s->settling = true;
     session_connect(s, server);
 }
@@ -124,6 +127,7 @@ void session_wait(struct session *s)
     session_set(s, SESSION_WAIT);
     session_arm(s, &w->backends[s->backend->index]->queue);
     post_waiter(s, waiter);
+    mysql_pool_wait(s);
     if ((s->client.pauses & PAUSE_WAITING) != 0) {
         deadline_arm(&w->look, &w->look_again);
     }
@@ -134,6 +138,7 @@ void session_stop_waiting(struct session *s)
 {
     struct waiter *waiter = s->waiter;
     if (waiter != NULL) {
+        mysql_pool_unwait(s);
         s->waiter = NULL;
         waiter->session = NULL;
         mailbox_post(s->worker->control, &waiter->cancel);

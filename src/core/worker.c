@@ -7,6 +7,8 @@
 #include "core/adopt.h"
 #include "core/kill.h"
 #include "core/listeners.h"
+#include "core/mysql_client.h"
+#include "core/mysql_link.h"
 #include "core/parts.h"
 #include "core/pool_seen.h"
 #include "core/pooled.h"
@@ -205,6 +207,8 @@ static void init_deadlines(struct worker *w)
     deadline_list_init(&w->finish, &w->loop, FINISH_MS, finisher_on_late);
     deadline_list_init(&w->finish_soon, &w->loop, FINISH_SOON_MS, finisher_on_late);
     deadline_list_init(&w->cancel, &w->loop, CANCEL_MS, cancel_on_late);
+    deadline_list_init(&w->mysql_slow, &w->loop, MYSQL_SLOW_MS, mysql_client_on_slow);
+    deadline_list_init(&w->mysql_abandoned, &w->loop, FINISH_MS, mysql_link_on_late);
     deadline_list_init(&w->tune, &w->loop, TUNE_MS, session_on_tune);
     deadline_list_init(&w->settle, &w->loop, SETTLE_MS, session_on_settle);
     deadline_list_init(&w->accept_rest, &w->loop, ACCEPT_REST_MS, listeners_on_again);
@@ -229,7 +233,6 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
         .config = c,
         .shared = setup->shared,
         .clients = setup->clients,
-        .guard = setup->guard,
         .cancels = setup->cancels,
         .control = setup->control,
         .tell = setup->tell,

@@ -17,8 +17,6 @@
 #include "net/tls.h"
 #include "net/tls_tickets.h"
 
-struct login_guard;
-
 #define WORKER_KEY_BYTES 32
 #define ACCEPT_REST_MS   100 /* without descriptors */
 
@@ -46,6 +44,12 @@ struct worker_backend {
     struct deadline_list link_doom;    /* those to a server that is the primary no more */
     struct deadline_list retry;        /* when `held` are asked again, whatever happens */
     struct deadline again;
+    struct deadline_list mysql_clean; /* idle ones that may hold what a client left */
+    struct deadline_list mysql_idle;  /* idle ones, by pool_idle_timeout */
+    struct deadline_list mysql_late;  /* those that are being cleaned */
+    struct list mysql_greetless;      /* struct mysql_client.node: it is not known how to greet */
+    struct list mysql_waiting;        /* the same: they stand in the queue */
+    unsigned mysql_waiting_count;
     struct list held;        /* of struct pooled.held: clients that wait for a link */
     struct waiter *place;    /* lent to control: a link waits for a server that has room */
     bool kicked;             /* `held` are to be asked at the end of this turn */
@@ -61,6 +65,8 @@ struct worker_server {
     struct tls_resume resume;      /* the last TLS session, to be resumed */
     struct list pools;             /* of struct pool.node */
     struct list pool_links;        /* of struct pool_link.node */
+    struct list mysql_links;       /* struct mysql_link.node: all */
+    struct list mysql_idle;        /* struct mysql_link.at */
     struct redis_catalog *catalog; /* owned; NULL until a link is opened */
     unsigned shared_links;         /* of those, how many are shared, or will be */
     unsigned places;               /* claimed for links that are not opened yet */
@@ -75,10 +81,9 @@ struct worker {
     uv_thread_t thread;
     unsigned index;
     unsigned worker_count;
-    const struct config *config; /* borrowed, like the next six */
+    const struct config *config; /* borrowed, like the next five */
     struct shared *shared;
     struct client_table *clients; /* NULL if no frontend limits by address */
-    struct login_guard *guard;    /* never another one */
     struct cancel_table *cancels; /* NULL if no protocol has requests to cancel */
     struct mailbox *control;
     const struct control_inbox *tell;
@@ -119,7 +124,9 @@ struct worker {
     struct deadline_list finish;      /* logins that clients left behind */
     struct deadline_list finish_soon; /* the same, when the router is to end */
     struct deadline_list cancel;      /* requests to cancel */
-    struct deadline_list accept_rest; /* a listener without descriptors tries again */
+    struct deadline_list mysql_slow;  /* logins from where others have failed */
+    struct deadline_list mysql_abandoned; /* logins of pooled clients that have gone */
+    struct deadline_list accept_rest;     /* a listener without descriptors tries again */
     struct deadline accept_again;
     struct deadline_list turn; /* turns for handshakes, while somebody waits for one */
     struct deadline_list look; /* waiting clients that are not read are looked at */
@@ -141,7 +148,6 @@ struct worker_setup {
     const struct config *config;
     struct shared *shared;
     struct client_table *clients;
-    struct login_guard *guard;
     struct cancel_table *cancels;
     struct mailbox *control;
     const struct control_inbox *tell;

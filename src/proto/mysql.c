@@ -36,5 +36,6 @@ const struct proto proto_mysql = {
     .has_roles = true,
     .dialogue = &mysql_probe,
     .login = &mysql_login,
+    .tls_greeted = true,
     .doubts = mysql_doubts,
 };

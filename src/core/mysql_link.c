@@ -1,0 +1,434 @@
+/* The life of a connection. The happy path: core/connect.c has claimed its place and connected; the
+ * server greets, TLS begins if it is to, the client's login is sent and its proof relayed
+ * (mysql_proof.c); it serves that client, and the next ones after a COM_CHANGE_USER. Failure modes:
+ * the server refuses it, in its greeting's place: the client hears it in the server's words; the
+ * client leaves in the midst of a login: that is brought to its end in its place, because servers
+ * count those that break off against our address (max_connect_errors); the server says something
+ * that nobody asked for, or ends: it is closed. */
+#include "core/mysql_link.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/mem.h"
+#include "core/account.h"
+#include "core/finisher.h"
+#include "core/mysql_client.h"
+#include "core/upstream.h"
+#include "proto/mysql_crypt.h"
+
+#define SMALL_PACKET 1024 /* a greeting, the answer to a reset */
+#define GONE         "router_client_has_gone"
+
+static struct worker_server *server_of(const struct mysql_link *l)
+{
+    return l->worker->servers[l->base.config->id];
+}
+
+static struct mysql_link *of(struct conn *c)
+{
+    return container_of(container_of(c, struct server_link, conn), struct mysql_link, base);
+}
+
+void mysql_link_arm(struct mysql_link *l, struct deadline_list *list)
+{
+    if (l->timer != NULL && l->timer != list) {
+        deadline_disarm(l->timer, &l->deadline);
+    }
+    l->timer = list;
+    if (list != NULL) {
+        deadline_arm(list, &l->deadline);
+    }
+}
+
+struct server_link *mysql_link_new(struct session *s)
+{
+    struct mysql_link *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return NULL;
+    }
+    l->worker = s->worker;
+    l->backend = s->backend->index;
+    l->number = ++s->worker->link_numbers;
+    l->since_ms = loop_now_ms(&s->worker->loop);
+    list_init(&l->node);
+    list_init(&l->at);
+    deadline_init(&l->deadline);
+    return &l->base;
+}
+
+/* The end ------------------------------------------------------------------------------------- */
+
+static void forget_proof(struct mysql_link *l)
+{
+    if (l->prove != NULL) {
+        mysql_prove_forget(l->prove);
+        free(l->prove);
+        l->prove = NULL;
+    }
+}
+
+void mysql_link_close(struct mysql_link *l)
+{
+    if (l->state == MYSQL_LINK_CLOSED) {
+        return;
+    }
+    if (l->state == MYSQL_LINK_ABANDONED) {
+        server_of(l)->finishing--;
+    }
+    mysql_link_arm(l, NULL);
+    list_remove(&l->at);
+    list_remove(&l->node);
+    l->state = MYSQL_LINK_CLOSED;
+    forget_proof(l);
+    mysql_inbox_free(&l->inbox);
+    conn_close(&l->base.conn);
+    worker_release_place(l->worker, l->backend, l->base.index);
+}
+
+static void on_closed(struct conn *c)
+{
+    struct mysql_link *l = of(c);
+    struct worker *w = l->worker;
+    free(l->user);
+    free(l);
+    w->links--;
+    worker_maybe_stop(w);
+}
+
+/* A login that nobody waits for -------------------------------------------------------------- */
+
+static void send_or_close(struct mysql_link *l, const struct mysql_writer *w)
+{
+    if (w->full || (w->len > 0 && conn_write(&l->base.conn, (const char *)w->data, w->len) != 0)) {
+        mysql_link_close(l);
+    }
+}
+
+/* Somebody who does not exist is refused, whatever the server asks first. */
+static void log_in_as_nobody(struct mysql_link *l)
+{
+    unsigned char packet[256];
+    struct mysql_writer w = {.data = packet, .size = sizeof packet};
+    struct mysql_request nobody = {.charset = 45, .user = {GONE, sizeof GONE - 1}};
+    uint32_t caps = mysql_caps_login(0) & l->capabilities;
+    l->prove = calloc(1, sizeof *l->prove);
+    if (l->prove == NULL) {
+        mysql_link_close(l);
+        return;
+    }
+    mysql_write_login(&w, l->sequence, caps, &nobody);
+    mysql_prove_begin(l->prove, 0, (unsigned char)(l->sequence + 1), MYSQL_LEG_TLS, MYSQL_LEG_TLS,
+                      NULL);
+    send_or_close(l, &w);
+}
+
+static void answer_in_its_place(struct mysql_link *l, const void *payload, size_t len)
+{
+    size_t size = MYSQL_KEY_MAX;
+    unsigned char *out = malloc(size);
+    struct mysql_writer w = {.data = out, .size = size};
+    if (out == NULL) {
+        mysql_link_close(l);
+        return;
+    }
+    unsigned char sequence = payload != NULL ? mysql_inbox_sequence(&l->inbox) : 0;
+    enum mysql_prove_step step = mysql_prove_abandoned(l->prove, sequence, payload, len, &w);
+    if (step == MYSQL_PROVE_SERVER || step == MYSQL_PROVE_CLIENT) {
+        send_or_close(l, &w);
+    } else {
+        mysql_link_close(l);
+    }
+    free(out);
+}
+
+void mysql_link_on_late(struct deadline *d)
+{
+    struct mysql_link *l = container_of(d, struct mysql_link, deadline);
+    l->timer = NULL;
+    mysql_link_close(l);
+}
+
+static void read_small(struct mysql_link *l, const char *data, size_t len,
+                       void (*on_packet)(struct mysql_link *l))
+{
+    while (len > 0) {
+        size_t max = l->state == MYSQL_LINK_ABANDONED ? MYSQL_PROVE_PACKET_MAX : SMALL_PACKET;
+        enum mysql_inbox_state got = mysql_inbox_take(&l->inbox, max, &data, &len);
+        if (got == MYSQL_INBOX_PART) {
+            return;
+        }
+        if (got != MYSQL_INBOX_WHOLE) {
+            mysql_link_close(l);
+            return;
+        }
+        enum mysql_link_state state = (enum mysql_link_state)l->state;
+        on_packet(l);
+        if (l->state != state) { /* what follows is somebody else's, or nobody's */
+            return;
+        }
+    }
+}
+
+/* The beginning ------------------------------------------------------------------------------- */
+
+static void log_in(struct mysql_link *l)
+{
+    if (l->base.session != NULL) {
+        l->state = MYSQL_LINK_LENT;
+        mysql_proof_begin(l->base.session, l);
+    } else {
+        log_in_as_nobody(l);
+    }
+}
+
+static void fail(struct mysql_link *l, int status)
+{
+    l->tainted = true;
+    if (l->base.session != NULL && l->state != MYSQL_LINK_LENT) {
+        session_connect_failed(l->base.session, status);
+    } else if (l->base.session != NULL) {
+        session_kill(l->base.session, END_SERVER);
+    } else {
+        mysql_link_close(l);
+    }
+}
+
+static void begin_tls(struct mysql_link *l)
+{
+    unsigned char packet[64];
+    struct mysql_writer w = {.data = packet, .size = sizeof packet};
+    uint32_t caps = mysql_caps_login(l->key) & l->capabilities;
+    mysql_write_tls_request(&w, caps | MYSQL_CAP_SSL, mysql_caps_login_extended(l->key), 45);
+    l->sequence++;
+    l->state = l->base.session != NULL ? MYSQL_LINK_SECURE : l->state;
+    int rc = conn_write(&l->base.conn, (const char *)packet, w.len);
+    if (rc == 0) {
+        rc = upstream_secure(l->worker, l->backend, l->base.index, &l->base.conn);
+    }
+    if (rc < 0) {
+        fail(l, rc);
+    }
+}
+
+/* In place of a greeting: too many connections, or the host is blocked. */
+static void turned_away(struct mysql_link *l)
+{
+    struct mysql_error error;
+    struct session *s = l->base.session;
+    if (s == NULL || !mysql_read_error(&error, l->inbox.payload, l->inbox.length)) {
+        fail(l, UV_EPROTO);
+        return;
+    }
+    l->tainted = true; /* there is no login that would have to end */
+    account_failed(s, true);
+    worker_doubt(l->worker, l->backend, l->base.index);
+    mysql_client_deny(s, REFUSED_CONNECT, &error);
+}
+
+static void on_greeting(struct mysql_link *l)
+{
+    struct mysql_greeting g;
+    if (l->inbox.length > 0 && l->inbox.payload[0] == MYSQL_ERROR) {
+        turned_away(l);
+        return;
+    }
+    if (!mysql_read_greeting(&g, l->inbox.payload, l->inbox.length)) {
+        l->tainted = true;
+        fail(l, UV_EPROTONOSUPPORT);
+        return;
+    }
+    const struct backend_config *b = &l->worker->config->backends[l->backend];
+    l->thread = g.thread;
+    l->capabilities = g.says.capabilities;
+    l->sequence = (unsigned char)(mysql_inbox_sequence(&l->inbox) + 1);
+    if (!b->tls) {
+        log_in(l);
+    } else if ((g.says.capabilities & MYSQL_CAP_SSL) != 0) {
+        begin_tls(l);
+    } else {
+        fail(l, UV_EPROTONOSUPPORT);
+    }
+}
+
+static void begin(struct mysql_link *l)
+{
+    struct worker *w = l->worker;
+    l->base.conn.ops = &mysql_link_ops;
+    w->links++;
+    list_append(&server_of(l)->mysql_links, &l->node);
+}
+
+void mysql_link_connected(struct session *s)
+{
+    struct mysql_link *l = mysql_link_of(s);
+    deadline_arm(&s->worker->tune, &l->base.tune);
+    l->key = s->mysql->key;
+    l->state = MYSQL_LINK_GREETING;
+    begin(l);
+}
+
+/* Its session has gone while it connected. */
+static void on_connected(struct conn *c)
+{
+    struct mysql_link *l = of(c);
+    int rc = upstream_begin(l->worker, l->backend, l->base.index, c, NULL);
+    if (rc != UPSTREAM_READY) {
+        mysql_link_close(l);
+    }
+}
+
+static void on_secured(struct conn *c)
+{
+    struct mysql_link *l = of(c);
+    upstream_secured(l->worker, l->backend, l->base.index, c);
+    log_in(l);
+}
+
+/* What the server sends ----------------------------------------------------------------------- */
+
+static void on_cleaned(struct mysql_link *l)
+{
+    bool good = l->inbox.length > 0 && l->inbox.payload[0] == MYSQL_OK;
+    if (!good) {
+        mysql_link_close(l);
+        return;
+    }
+    l->dirty = false;
+    mysql_pool_take(l);
+}
+
+static void on_abandoned(struct mysql_link *l)
+{
+    if (l->prove == NULL) {
+        on_greeting(l);
+    } else {
+        answer_in_its_place(l, l->inbox.payload, l->inbox.length);
+    }
+}
+
+static void on_data(struct conn *c, const char *data, size_t len)
+{
+    struct mysql_link *l = of(c);
+    switch ((enum mysql_link_state)l->state) {
+    case MYSQL_LINK_LENT:
+        if (LIKELY(l->base.session->state == SESSION_RELAY)) {
+            mysql_relay_server(l, data, len);
+        } else {
+            mysql_proof_server(l, data, len);
+        }
+        break;
+    case MYSQL_LINK_GREETING:
+        read_small(l, data, len, on_greeting);
+        break;
+    case MYSQL_LINK_CLEAN:
+        read_small(l, data, len, on_cleaned);
+        break;
+    case MYSQL_LINK_ABANDONED:
+        read_small(l, data, len, on_abandoned);
+        break;
+    case MYSQL_LINK_CONNECT:
+    case MYSQL_LINK_SECURE:
+    case MYSQL_LINK_IDLE: /* nobody has asked for anything; usually it says why it closes */
+        fail(l, UV_EPROTO);
+        break;
+    case MYSQL_LINK_CLOSED:
+        break;
+    }
+}
+
+static void on_error(struct conn *c, int status)
+{
+    struct mysql_link *l = of(c);
+    if (l->state == MYSQL_LINK_LENT && l->base.session->state == SESSION_RELAY) {
+        relay_server_ops.on_error(c, status);
+    } else {
+        fail(l, status);
+    }
+}
+
+static void on_eof(struct conn *c)
+{
+    struct mysql_link *l = of(c);
+    if (l->state == MYSQL_LINK_LENT && l->base.session->state == SESSION_RELAY) {
+        l->tainted = true;
+        relay_server_ops.on_eof(c);
+    } else {
+        fail(l, UV_EOF);
+    }
+}
+
+static void on_drained(struct conn *c)
+{
+    struct mysql_link *l = of(c);
+    if (l->base.session != NULL && l->state == MYSQL_LINK_LENT) {
+        relay_server_ops.on_drained(c);
+    }
+}
+
+const struct conn_ops mysql_link_ops = {
+    .on_connected = on_connected,
+    .on_secured = on_secured,
+    .on_data = on_data,
+    .on_eof = on_eof,
+    .on_drained = on_drained,
+    .on_error = on_error,
+    .on_closed = on_closed,
+};
+
+/* Coming back --------------------------------------------------------------------------------- */
+
+/* Its client has gone in the midst of the login. */
+static void abandon(struct mysql_link *l, const struct mysql_prove *prove)
+{
+    struct worker_server *ws = server_of(l);
+    if (ws->finishing >= FINISHERS_MAX || l->worker->stopping) {
+        mysql_link_close(l);
+        return;
+    }
+    ws->finishing++;
+    l->state = MYSQL_LINK_ABANDONED;
+    conn_resume(&l->base.conn, PAUSE_PEER_FULL | PAUSE_HOLD);
+    mysql_link_arm(l, &l->worker->mysql_abandoned);
+    if (prove == NULL) {
+        return;
+    }
+    l->prove = malloc(sizeof *l->prove);
+    if (l->prove == NULL) {
+        mysql_link_close(l);
+        return;
+    }
+    *l->prove = *prove;
+    answer_in_its_place(l, NULL, 0);
+}
+
+void mysql_link_let_go(struct mysql_link *l, const struct mysql_prove *prove, bool keep)
+{
+    switch ((enum mysql_link_state)l->state) {
+    case MYSQL_LINK_CONNECT:
+        begin(l);
+        abandon(l, NULL);
+        break;
+    case MYSQL_LINK_GREETING:
+    case MYSQL_LINK_SECURE:
+        if (l->tainted) {
+            mysql_link_close(l);
+        } else {
+            abandon(l, NULL);
+        }
+        break;
+    case MYSQL_LINK_LENT:
+        if (prove != NULL && !l->tainted) {
+            abandon(l, prove);
+        } else if (keep && prove == NULL && !l->tainted) {
+            mysql_pool_take(l);
+        } else {
+            mysql_link_close(l);
+        }
+        break;
+    default:
+        mysql_link_close(l);
+        break;
+    }
+}

@@ -1,0 +1,101 @@
+/* A connection to a MySQL server that is lent to one client after another. While it is lent it is
+ * its session's struct server_link, so that fence, hold, drain and kill know nothing of pools.
+ *
+ *   CONNECT -> GREETING (-> SECURE) -> LENT <-> IDLE <-> CLEAN
+ *                                       '----> ABANDONED
+ * and from each to CLOSED.
+ *
+ * Its place at the server is claimed from before the connect to its close, also while it is idle.
+ */
+#ifndef ROUTER_CORE_MYSQL_LINK_H
+#define ROUTER_CORE_MYSQL_LINK_H
+
+#include "core/session.h"
+#include "proto/mysql_handshake.h"
+#include "proto/mysql_prove.h"
+#include "proto/mysql_reply.h"
+
+#define MYSQL_FLYING_MAX 16  /* commands under way of one client; it is not read beyond */
+#define MYSQL_CLEAN_MS   100 /* what a client left behind is cleaned up after this, at the latest */
+#define MYSQL_USER_MAX   256
+
+enum mysql_link_state {
+    MYSQL_LINK_CONNECT,  /* waits for the server to take the connect */
+    MYSQL_LINK_GREETING, /* waits for its greeting */
+    MYSQL_LINK_SECURE,   /* waits for TLS */
+    MYSQL_LINK_LENT,     /* its session logs in there, or uses it */
+    MYSQL_LINK_IDLE,
+    MYSQL_LINK_CLEAN,     /* waits for the answer to COM_RESET_CONNECTION */
+    MYSQL_LINK_ABANDONED, /* its client went in the midst of a login, which has to come to an end */
+    MYSQL_LINK_CLOSED,
+};
+
+struct mysql_link {
+    struct server_link base; /* first: core/connect.c knows no more of it */
+    struct worker *worker;
+    size_t backend;
+    struct list node; /* in worker_server.mysql_links: all of them, from MYSQL_LINK_GREETING on */
+    struct list at;   /* in worker_server.mysql_idle, the one that came back last first */
+    struct deadline deadline;
+    struct deadline_list *timer; /* where that is armed */
+    uint8_t state;               /* enum mysql_link_state */
+    bool used;                   /* a client has been logged in there */
+    bool dirty;                  /* that left something behind, as far as is known */
+    bool urgent;                 /* a transaction is open there, and holds locks */
+    bool writes;                 /* it was lent to who may only be on the primary */
+    bool tainted;                /* it cannot be told what the server says: it is not lent again */
+    uint32_t number;             /* of the worker's links: how it is known outside */
+    uint32_t thread;             /* the server's id of this connection */
+    uint64_t key;                /* with what it is logged in, mysql_caps_key() */
+    uint32_t capabilities;       /* of both sides */
+    uint8_t sequence;            /* of our next packet in the login */
+    uint64_t since_ms;
+    uint64_t used_ms;
+    uint64_t leases;
+    char *user; /* owned: who is logged in there; NULL = nobody */
+    size_t user_len;
+    struct mysql_inbox inbox;         /* packets of the login, and the answer to a reset */
+    struct mysql_prove *prove;        /* owned: of an abandoned login */
+    uint8_t flying[MYSQL_FLYING_MAX]; /* commands that are not answered, a ring */
+    uint8_t first, count;
+    struct mysql_reply reply; /* to the first of them */
+};
+
+static inline struct mysql_link *mysql_link_of(struct session *s)
+{
+    return s->server != NULL ? container_of(s->server, struct mysql_link, base) : NULL;
+}
+
+/* For core/connect.c, in place of a plain server_link. NULL: out of memory. */
+struct server_link *mysql_link_new(struct session *s);
+/* The server has taken the connect: goes on until the login may begin (mysql_proof_begin). */
+void mysql_link_connected(struct session *s);
+void mysql_link_close(struct mysql_link *l); /* it is nobody's */
+void mysql_link_on_late(struct deadline *d);
+/* Its session lets go of it: brought to the end of its login (`prove`: how far that is; NULL: it is
+ * over, or has not begun), kept for the next one, or closed. */
+void mysql_link_let_go(struct mysql_link *l, const struct mysql_prove *prove, bool keep);
+void mysql_link_arm(struct mysql_link *l, struct deadline_list *list); /* NULL: disarm */
+extern const struct conn_ops mysql_link_ops;
+
+/* mysql_pool.c */
+/* The idle connection that fits, lent to it; NULL: there is none. */
+struct mysql_link *mysql_pool_lend(struct session *s, size_t server);
+/* One that is nobody's now: to who waits for one, or idle. */
+void mysql_pool_take(struct mysql_link *l);
+/* Finds it a connection: an idle one, a new one, or the queue. */
+void mysql_pool_route(struct session *s);
+void mysql_pool_wait(struct session *s); /* it stands in the queue */
+void mysql_pool_unwait(struct session *s);
+void mysql_pool_on_clean(struct deadline *d);
+void mysql_pool_on_idle(struct deadline *d);
+/* It may be lent to somebody, some time. */
+bool mysql_pool_may_stay(const struct mysql_link *l);
+/* As pools_*() of core/pool.h. */
+void mysql_pool_reconsider(struct worker *w);
+void mysql_pool_adopt(struct worker *w);
+void mysql_pool_stop(struct worker *w);
+void mysql_pool_spare(struct worker *w, size_t backend);
+void mysql_pool_close_idle(struct worker *w, size_t server_id);
+
+#endif

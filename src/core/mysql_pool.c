@@ -1,0 +1,335 @@
+/* Which connection serves whom: the idle ones of each server, who waits, and when they are cleaned
+ * and closed. There is no knowing a password, so none is opened but for a client that logs in; and
+ * any idle one serves any account, if both sides speak alike (mysql_caps_key). */
+#include <stdlib.h>
+
+#include "base/macros.h"
+#include "core/account.h"
+#include "core/mysql_client.h"
+#include "core/mysql_link.h"
+#include "core/pool.h"
+
+static struct worker_server *server_of(const struct mysql_link *l)
+{
+    return l->worker->servers[l->base.config->id];
+}
+
+static struct worker_backend *backend_of(const struct mysql_link *l)
+{
+    return l->worker->backends[l->backend];
+}
+
+static const struct backend_config *config_of(const struct mysql_link *l)
+{
+    return &l->worker->config->backends[l->backend];
+}
+
+/* Lending ------------------------------------------------------------------------------------- */
+
+static void lend(struct mysql_link *l, struct session *s)
+{
+    list_remove(&l->at);
+    mysql_link_arm(l, NULL);
+    l->state = MYSQL_LINK_LENT;
+    l->writes = l->writes || s->route != ROUTE_REPLICA;
+    l->base.session = s;
+    s->server = &l->base;
+    list_append(&server_of(l)->links, &l->base.node);
+    session_log_sent(s, l->base.index);
+    if (s->state == SESSION_OPENING) { /* who waited is counted when that ends */
+        account_ready(s);
+    }
+    mysql_proof_begin(s, l);
+}
+
+/* The one that came back last is the one that is warm. */
+static struct mysql_link *find_idle(struct worker *w, size_t id, uint64_t key)
+{
+    LIST_EACH(it, &w->servers[id]->mysql_idle)
+    {
+        struct mysql_link *l = container_of(it, struct mysql_link, at);
+        if (l->key == key) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+static bool lend_idle(struct session *s)
+{
+    struct worker *w = s->worker;
+    size_t server;
+    struct route_request request;
+    session_fill_request(s, &request);
+    if (route_choose(w->topology, w->shared, &w->backends[s->backend->index]->balance, &request,
+                     &server) != ROUTE_FOUND) {
+        return false;
+    }
+    struct mysql_link *l = find_idle(w, s->backend->servers.items[server].id, s->mysql->key);
+    if (l != NULL) {
+        account_chosen(s, server);
+        lend(l, s);
+    }
+    return l != NULL;
+}
+
+static bool is_full(const struct worker *w, const struct server_config *s)
+{
+    return s->max_connections > 0 &&
+           atomic_load(&w->shared->servers[s->id]->connections) >= s->max_connections;
+}
+
+/* Idle ones of which this client can have none give their places up. */
+static void make_room(struct worker *w, const struct backend_config *b)
+{
+    for (size_t i = 0; i < b->servers.count; i++) {
+        struct list *idle = &w->servers[b->servers.items[i].id]->mysql_idle;
+        if (is_full(w, &b->servers.items[i]) && !list_empty(idle)) {
+            mysql_link_close(container_of(idle->prev, struct mysql_link, at));
+        }
+    }
+}
+
+void mysql_pool_route(struct session *s)
+{
+    if (!lend_idle(s)) {
+        make_room(s->worker, s->backend);
+        session_route(s);
+    }
+}
+
+/* Waiting ------------------------------------------------------------------------------------- */
+
+static bool any_is_full(const struct worker *w, const struct backend_config *b)
+{
+    for (size_t i = 0; i < b->servers.count; i++) {
+        if (is_full(w, &b->servers.items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Other workers may have what nobody uses there. */
+void mysql_pool_wait(struct session *s)
+{
+    struct worker_backend *wb = s->worker->backends[s->backend->index];
+    if (s->pooling != POOLING_MYSQL) {
+        return;
+    }
+    s->mysql->step = MYSQL_STEP_ROUTE;
+    list_remove(&s->mysql->node);
+    list_append(&wb->mysql_waiting, &s->mysql->node);
+    wb->mysql_waiting_count++;
+    if (any_is_full(s->worker, s->backend)) {
+        pool_ask_others(s->worker, s->backend->index);
+    }
+}
+
+void mysql_pool_unwait(struct session *s)
+{
+    if (s->pooling == POOLING_MYSQL && !list_empty(&s->mysql->node) &&
+        s->mysql->step == MYSQL_STEP_ROUTE) {
+        list_remove(&s->mysql->node);
+        s->worker->backends[s->backend->index]->mysql_waiting_count--;
+    }
+}
+
+static bool wait_elsewhere(const struct mysql_link *l)
+{
+    unsigned all = atomic_load(&l->worker->shared->backends[l->backend]->waiting[ROUTE_AUTO]);
+    return all > backend_of(l)->mysql_waiting_count;
+}
+
+/* While clients of other workers wait, no worker keeps more than its share for its own. */
+static bool is_over_share(const struct mysql_link *l)
+{
+    unsigned count = 0;
+    unsigned share = l->base.config->max_connections / l->worker->worker_count;
+    LIST_EACH(it, &server_of(l)->mysql_links)
+    {
+        count++;
+    }
+    return count > share;
+}
+
+static bool fits(const struct mysql_link *l, const struct session *s)
+{
+    return s->mysql->key == l->key &&
+           route_allows(l->worker->topology, l->backend, l->base.index, (enum route)s->route);
+}
+
+static struct session *find_waiting(const struct mysql_link *l)
+{
+    LIST_EACH(it, &backend_of(l)->mysql_waiting)
+    {
+        struct session *s = container_of(it, struct mysql_client, node)->session;
+        if (fits(l, s)) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static bool is_open(const struct mysql_link *l)
+{
+    const struct topology_backend *t = &l->worker->topology->backends[l->backend];
+    return t->servers[l->base.index].access == ACCESS_OPEN;
+}
+
+/* Idle ---------------------------------------------------------------------------------------- */
+
+static bool is_old(const struct mysql_link *l)
+{
+    return loop_now_ms(&l->worker->loop) - l->since_ms >= config_of(l)->pool_max_age;
+}
+
+static void clean(struct mysql_link *l)
+{
+    static const char packet[] = {1, 0, 0, 0, MYSQL_COM_RESET_CONNECTION};
+    list_remove(&l->at);
+    l->state = MYSQL_LINK_CLEAN;
+    mysql_link_arm(l, &backend_of(l)->mysql_late);
+    metric_add(&l->worker->metrics.backends[l->backend]->at[BACKEND_POOL_CLEANED], 1);
+    if (conn_write(&l->base.conn, packet, sizeof packet) != 0) {
+        mysql_link_close(l);
+    }
+}
+
+static void make_idle(struct mysql_link *l)
+{
+    l->state = MYSQL_LINK_IDLE;
+    list_prepend(&server_of(l)->mysql_idle, &l->at);
+    mysql_link_arm(l, l->dirty ? &backend_of(l)->mysql_clean : &backend_of(l)->mysql_idle);
+}
+
+void mysql_pool_take(struct mysql_link *l)
+{
+    struct session *s = is_open(l) ? find_waiting(l) : NULL;
+    bool full = is_full(l->worker, l->base.config);
+    l->used_ms = loop_now_ms(&l->worker->loop);
+    if (is_old(l) || l->worker->stopping || !mysql_pool_may_stay(l) ||
+        (full && wait_elsewhere(l) && (s == NULL || is_over_share(l)))) {
+        mysql_link_close(l);
+    } else if (s != NULL) {
+        mysql_pool_unwait(s);
+        session_stop_waiting(s);
+        session_arm(s, NULL);
+        lend(l, s);
+    } else if (l->urgent) {
+        clean(l);
+    } else {
+        make_idle(l);
+    }
+}
+
+void mysql_pool_on_clean(struct deadline *d)
+{
+    struct mysql_link *l = container_of(d, struct mysql_link, deadline);
+    l->timer = NULL;
+    clean(l);
+}
+
+static size_t count(const struct list *head)
+{
+    size_t n = 0;
+    LIST_EACH(it, head)
+    {
+        n++;
+    }
+    return n;
+}
+
+/* pool_min_idle is of all workers together; each keeps its part. */
+void mysql_pool_on_idle(struct deadline *d)
+{
+    struct mysql_link *l = container_of(d, struct mysql_link, deadline);
+    unsigned workers = l->worker->worker_count;
+    l->timer = NULL;
+    if (!is_old(l) &&
+        count(&server_of(l)->mysql_idle) <= (config_of(l)->pool_min_idle + workers - 1) / workers) {
+        mysql_link_arm(l, &backend_of(l)->mysql_idle);
+    } else {
+        mysql_link_close(l);
+    }
+}
+
+/* What changes around them -------------------------------------------------------------------- */
+
+bool mysql_pool_may_stay(const struct mysql_link *l)
+{
+    return route_allows(l->worker->topology, l->backend, l->base.index,
+                        l->writes ? ROUTE_PRIMARY : ROUTE_ANY);
+}
+
+typedef bool (*link_test)(const struct mysql_link *l);
+
+static bool is_unused(const struct mysql_link *l)
+{
+    return l->state == MYSQL_LINK_IDLE || l->state == MYSQL_LINK_CLEAN;
+}
+
+static bool may_not_stay(const struct mysql_link *l)
+{
+    return is_unused(l) && !mysql_pool_may_stay(l);
+}
+
+static bool is_nobodys(const struct mysql_link *l)
+{
+    return l->base.session == NULL;
+}
+
+/* Closing one closes no other. */
+static void close_all(struct worker_server *ws, link_test which)
+{
+    struct list *next;
+    for (struct list *it = ws->mysql_links.next; it != &ws->mysql_links; it = next) {
+        struct mysql_link *l = container_of(it, struct mysql_link, node);
+        next = it->next;
+        if (which(l)) {
+            mysql_link_close(l);
+        }
+    }
+}
+
+void mysql_pool_reconsider(struct worker *w)
+{
+    for (size_t i = 0; i < w->server_count; i++) {
+        close_all(w->servers[i], may_not_stay);
+    }
+    mysql_client_greet_held(w);
+}
+
+void mysql_pool_adopt(struct worker *w)
+{
+    for (size_t i = 0; i < w->server_count; i++) {
+        LIST_EACH(it, &w->servers[i]->mysql_links)
+        {
+            struct mysql_link *l = container_of(it, struct mysql_link, node);
+            l->base.config = &config_of(l)->servers.items[l->base.index];
+        }
+    }
+}
+
+void mysql_pool_stop(struct worker *w)
+{
+    for (size_t i = 0; i < w->server_count; i++) {
+        close_all(w->servers[i], is_nobodys);
+    }
+}
+
+void mysql_pool_spare(struct worker *w, size_t backend)
+{
+    const struct backend_config *b = &w->config->backends[backend];
+    for (size_t i = 0; i < b->servers.count; i++) {
+        struct list *idle = &w->servers[b->servers.items[i].id]->mysql_idle;
+        if (!list_empty(idle)) {
+            mysql_link_close(container_of(idle->prev, struct mysql_link, at));
+        }
+    }
+}
+
+void mysql_pool_close_idle(struct worker *w, size_t server_id)
+{
+    close_all(w->servers[server_id], is_unused);
+}

@@ -1,0 +1,304 @@
+/* The login of a pooled client at its server: what both say passes through struct mysql_prove, one
+ * packet at a time, until the server has decided. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/macros.h"
+#include "base/mem.h"
+#include "core/account.h"
+#include "core/mysql_client.h"
+#include "core/mysql_link.h"
+#include "proto/mysql_crypt.h"
+#include "proto/mysql_key.h"
+
+static struct worker_backend *backend_of(const struct session *s)
+{
+    return s->worker->backends[s->backend->index];
+}
+
+void mysql_proof_free(struct mysql_client *c)
+{
+    struct mysql_proof *p = c->proof;
+    if (p != NULL) {
+        mysql_prove_forget(&p->prove);
+        mysql_inbox_free(&p->inbox);
+        wipe(p, sizeof *p + p->len);
+        free(p);
+        c->proof = NULL;
+    }
+}
+
+struct mysql_proof *mysql_proof_new(struct session *s, const char *payload, size_t len)
+{
+    struct mysql_proof *p = calloc(1, sizeof *p + len);
+    if (p == NULL) {
+        session_kill(s, END_MEMORY);
+        return NULL;
+    }
+    memcpy(p->payload, payload, len);
+    p->len = len;
+    mysql_proof_free(s->mysql);
+    s->mysql->proof = p;
+    return p;
+}
+
+/* Sending ------------------------------------------------------------------------------------- */
+
+/* What one packet may lead to, on both sides. */
+struct answers {
+    struct mysql_writer client;
+    struct mysql_writer server;
+    unsigned char *data; /* owned */
+    size_t size;
+};
+
+static bool answers_new(struct answers *a, size_t len)
+{
+    size_t room = len + MYSQL_KEY_MAX + 64;
+    unsigned char *data = malloc(2 * room);
+    *a = (struct answers){
+        .client = {.data = data, .size = room},
+        .server = {.data = data != NULL ? data + room : NULL, .size = room},
+        .data = data,
+        .size = 2 * room,
+    };
+    return data != NULL;
+}
+
+static void answers_free(struct answers *a)
+{
+    wipe(a->data, a->size);
+    free(a->data);
+}
+
+static bool to_client(struct session *s, const struct mysql_writer *w)
+{
+    s->bytes_out += w->len;
+    return !w->full && (w->len == 0 || conn_write(&s->client, (const char *)w->data, w->len) == 0);
+}
+
+static bool to_server(struct mysql_link *l, const struct mysql_writer *w)
+{
+    return !w->full &&
+           (w->len == 0 || conn_write(&l->base.conn, (const char *)w->data, w->len) == 0);
+}
+
+/* The steps ----------------------------------------------------------------------------------- */
+
+static void count_login(const struct session *s, const struct mysql_link *l)
+{
+    _Atomic uint64_t *backend = s->worker->metrics.backends[s->backend->index]->at;
+    metric_add(&backend[l->leases > 0 ? BACKEND_LOGINS_CHANGED : BACKEND_LOGINS_FRESH], 1);
+    metric_add(&backend[BACKEND_POOL_LEASES], 1);
+    metric_add(&backend[BACKEND_POOL_REUSED], l->leases > 0);
+}
+
+static bool note_user(struct mysql_link *l, struct mysql_text user)
+{
+    free(l->user);
+    l->user_len = user.len < MYSQL_USER_MAX ? user.len : MYSQL_USER_MAX;
+    l->user = malloc(l->user_len + 1);
+    if (l->user == NULL) {
+        return false;
+    }
+    memcpy(l->user, user.data, l->user_len);
+    l->user[l->user_len] = '\0';
+    return true;
+}
+
+static void logged_in(struct session *s, struct mysql_link *l)
+{
+    struct mysql_client *c = s->mysql;
+    count_login(s, l);
+    login_guard_succeeded(s->worker->guard, &s->admission.key, c->user_hash,
+                          loop_now_ms(&s->worker->loop));
+    if (!note_user(l, c->proof->request.user)) {
+        session_kill(s, END_MEMORY);
+        return;
+    }
+    l->leases++;
+    mysql_proof_free(c);
+    c->step = MYSQL_STEP_ON;
+    mysql_relay_begin(s);
+}
+
+/* The client has read it by now; nothing is kept of a connection on which somebody failed, because
+ * MariaDB would go on serving whoever was there before. */
+static void denied(struct session *s, struct mysql_link *l)
+{
+    metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_LOGINS_DENIED], 1);
+    mysql_client_failed(s, LOGIN_FAILED_DENIED);
+    l->tainted = true;
+    s->mysql->said = true;
+    session_refuse(s, REFUSED_LOGIN, "");
+}
+
+static void act(struct session *s, struct mysql_link *l, enum mysql_prove_step step,
+                const struct answers *a, const char *why, bool by_server)
+{
+    if (step == MYSQL_PROVE_BAD) {
+        l->tainted = by_server;
+        mysql_client_failed(s, by_server ? LOGIN_FAILED_DENIED : LOGIN_FAILED_BROKEN);
+        session_refuse(s, REFUSED_LOGIN, why);
+    } else if (!to_server(l, &a->server)) {
+        l->tainted = true;
+        session_kill(s, END_SERVER);
+    } else if (!to_client(s, &a->client)) {
+        session_kill(s, END_CLIENT);
+    } else if (step == MYSQL_PROVE_OK) {
+        logged_in(s, l);
+    } else if (step == MYSQL_PROVE_DENIED) {
+        denied(s, l);
+    } else {
+        session_arm(s, &backend_of(s)->login);
+    }
+}
+
+/* One packet of either side. False: there is no more to do here. */
+static bool take(struct session *s, struct mysql_link *l, struct mysql_inbox *in, bool by_server)
+{
+    struct mysql_proof *p = s->mysql->proof;
+    struct answers a;
+    const char *why = "";
+    if (!answers_new(&a, in->length)) {
+        session_kill(s, END_MEMORY);
+        return false;
+    }
+    enum mysql_prove_step step = (by_server ? mysql_prove_server : mysql_prove_client)(
+        &p->prove, mysql_inbox_sequence(in), in->payload, in->length, &a.client, &a.server, &why);
+    wipe(in->payload, in->length); /* it may be a password */
+    s->mysql->sequence = p->prove.client_sequence;
+    act(s, l, step, &a, why, by_server);
+    answers_free(&a);
+    return s->state == SESSION_LOGIN;
+}
+
+static void too_long(struct session *s, struct mysql_link *l, bool by_server)
+{
+    l->tainted = by_server;
+    s->mysql->refusal_code = 1153; /* ER_NET_PACKET_TOO_LARGE */
+    session_refuse(s, REFUSED_LOGIN, "a packet of the login is too long");
+}
+
+/* Beginning ----------------------------------------------------------------------------------- */
+
+static enum mysql_leg leg_of(const struct conn *c)
+{
+    struct address own;
+    if (conn_is_secured(c)) {
+        return MYSQL_LEG_TLS;
+    }
+    bool socket = conn_own(c, &own) && own.sa.any.sa_family == AF_UNIX;
+    return socket ? MYSQL_LEG_SOCKET : MYSQL_LEG_OPEN;
+}
+
+/* A server that was exchanged since the client was greeted may lack what the client was offered. */
+static bool can_all(const struct session *s, const struct mysql_link *l)
+{
+    uint32_t key = (uint32_t)s->mysql->key;
+    return (key & ~l->capabilities) == 0;
+}
+
+static void send_login(struct session *s, struct mysql_link *l)
+{
+    struct mysql_proof *p = s->mysql->proof;
+    struct answers a;
+    unsigned char sequence = l->leases > 0 ? 0 : l->sequence;
+    if (!answers_new(&a, mysql_request_size(&p->request))) {
+        session_kill(s, END_MEMORY);
+        return;
+    }
+    if (l->leases > 0) {
+        mysql_write_change_user(&a.server, &p->request);
+    } else {
+        l->capabilities &= mysql_caps_login(s->mysql->key);
+        uint32_t tls = conn_is_secured(&l->base.conn) ? MYSQL_CAP_SSL : 0;
+        mysql_write_login(&a.server, sequence, l->capabilities | tls, &p->request);
+    }
+    enum mysql_leg client = leg_of(&s->client);
+    enum mysql_leg server = leg_of(&l->base.conn);
+    bool shows_key = client != MYSQL_LEG_TLS && server != MYSQL_LEG_OPEN;
+    mysql_prove_begin(&p->prove, s->mysql->sequence, (unsigned char)(sequence + 1), client, server,
+                      shows_key ? mysql_key_shared() : NULL);
+    if (!to_server(l, &a.server)) {
+        l->tainted = true;
+        session_kill(s, END_SERVER);
+    }
+    answers_free(&a);
+}
+
+void mysql_proof_again(struct session *s, const char *payload, size_t len)
+{
+    struct mysql_proof *p = mysql_proof_new(s, payload, len);
+    if (p == NULL) {
+        return;
+    }
+    session_taken(s, s->ahead_len);
+    if (!mysql_read_change_user(&p->request, s->mysql->capabilities, p->payload, p->len)) {
+        session_kill(s, END_CLIENT);
+        return;
+    }
+    s->mysql->sequence = 1;
+    s->mysql->user_hash = hash_bytes(p->request.user.data, p->request.user.len);
+    mysql_proof_begin(s, mysql_link_of(s));
+}
+
+void mysql_proof_begin(struct session *s, struct mysql_link *l)
+{
+    s->mysql->step = MYSQL_STEP_PROVE;
+    session_set(s, SESSION_LOGIN);
+    session_settled(s, l->base.index);
+    session_arm(s, &backend_of(s)->login);
+    if (!can_all(s, l)) {
+        session_refuse(s, REFUSED_CONNECT, "the server cannot do what it could when you came");
+        return;
+    }
+    send_login(s, l);
+    if (s->state == SESSION_LOGIN) {
+        conn_resume(&s->client, PAUSE_WAITING);
+    }
+}
+
+/* What comes ---------------------------------------------------------------------------------- */
+
+void mysql_proof_server(struct mysql_link *l, const char *data, size_t len)
+{
+    struct session *s = l->base.session;
+    while (len > 0) {
+        enum mysql_inbox_state got =
+            mysql_inbox_take(&l->inbox, MYSQL_PROVE_PACKET_MAX, &data, &len);
+        if (got == MYSQL_INBOX_PART) {
+            return;
+        }
+        if (got != MYSQL_INBOX_WHOLE) {
+            too_long(s, l, true);
+            return;
+        }
+        if (!take(s, l, &l->inbox, true)) {
+            if (s->state == SESSION_RELAY && len > 0) {
+                mysql_relay_server(l, data, len);
+            }
+            return;
+        }
+    }
+}
+
+void mysql_proof_client(struct session *s, const char *data, size_t len)
+{
+    struct mysql_link *l = mysql_link_of(s);
+    while (len > 0) {
+        enum mysql_inbox_state got =
+            mysql_inbox_take(&s->mysql->proof->inbox, MYSQL_PROVE_PACKET_MAX, &data, &len);
+        if (got == MYSQL_INBOX_PART) {
+            return;
+        }
+        if (got != MYSQL_INBOX_WHOLE) {
+            too_long(s, l, false);
+            return;
+        }
+        if (!take(s, l, &s->mysql->proof->inbox, false)) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,234 @@
+/* A pooled client that is logged in: its bytes pass as they are (core/relay.c), while commands and
+ * replies are told apart, so that it is known when nothing is under way. What the client may not
+ * have carried out as it is, is taken out: its leaving, and becoming somebody else. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "core/mysql_client.h"
+#include "core/mysql_link.h"
+
+#define CHANGE_MAX (SESSION_AHEAD_MAX - MYSQL_HEADER) /* bytes of a COM_CHANGE_USER */
+
+bool mysql_relay_is_at_rest(const struct session *s, const struct mysql_link *l)
+{
+    const struct mysql_client *c = s->mysql;
+    return c->step == MYSQL_STEP_ON && l->count == 0 && s->ahead_len == 0 && !l->tainted &&
+           mysql_command_is_whole(&c->command) && conn_queued(&l->base.conn) == 0;
+}
+
+/* Commands ------------------------------------------------------------------------------------ */
+
+/* The reply to it comes behind those to the others. */
+static void fly(struct mysql_link *l, uint8_t code)
+{
+    if (!mysql_command_is_answered(code)) {
+        return;
+    }
+    if (l->count == 0) {
+        mysql_reply_begin(&l->reply, l->capabilities, code);
+    }
+    l->flying[(l->first + l->count) % MYSQL_FLYING_MAX] = code;
+    l->count++;
+    l->dirty = true;
+}
+
+enum verdict {
+    PASS, /* it goes to the server */
+    WAIT, /* more of it, or that others are answered */
+    GONE, /* it was taken, the session may have ended */
+};
+
+static enum verdict become_another(struct session *s, const struct mysql_link *l, const char *data,
+                                   size_t len)
+{
+    size_t length = s->mysql->command.length;
+    if (length > CHANGE_MAX) {
+        session_kill(s, END_CLIENT);
+        return GONE;
+    }
+    if (l->count > 0 || len < MYSQL_HEADER + length) {
+        return WAIT;
+    }
+    if (len > MYSQL_HEADER + length) { /* what follows is said by nobody yet */
+        session_kill(s, END_CLIENT);
+        return GONE;
+    }
+    mysql_proof_again(s, data + MYSQL_HEADER, length);
+    return GONE;
+}
+
+/* `data` is where the command begins, with all there is of it. */
+static enum verdict judge(struct session *s, struct mysql_link *l, const char *data, size_t len)
+{
+    uint8_t code = s->mysql->command.code;
+    if (code == MYSQL_COM_QUIT) {
+        session_taken(s, s->ahead_len);
+        session_close(s, END_DONE);
+        return GONE;
+    }
+    if (l->count == MYSQL_FLYING_MAX) {
+        return WAIT;
+    }
+    if (code == MYSQL_COM_CHANGE_USER) {
+        return become_another(s, l, data, len);
+    }
+    fly(l, code);
+    mysql_command_enter(&s->mysql->command);
+    return PASS;
+}
+
+/* False: the session has ended. */
+static bool pass(struct session *s, const char *data, size_t len)
+{
+    if (len > 0) {
+        relay_client_data(s, data, len);
+    }
+    return s->state == SESSION_RELAY;
+}
+
+/* What the server does not get as it is. */
+static bool is_for_us(uint8_t code)
+{
+    return code == MYSQL_COM_QUIT || code == MYSQL_COM_CHANGE_USER;
+}
+
+/* Looks at what there is, passes on what may go, and says how much that was. SIZE_MAX: the session
+ * needs none of it any more. */
+static size_t look(struct session *s, struct mysql_link *l, const char *data, size_t len)
+{
+    struct mysql_command *c = &s->mysql->command;
+    enum mysql_command_event event = MYSQL_COMMAND_END;
+    size_t at = 0;
+    size_t passed = 0;
+    while (at < len && event != MYSQL_COMMAND_MORE && event != MYSQL_COMMAND_PART) {
+        size_t used = 0;
+        event = mysql_command_look(c, data + at, len - at, &used);
+        at += used;
+        if (event == MYSQL_COMMAND_BAD) {
+            session_kill(s, END_CLIENT);
+            return SIZE_MAX;
+        }
+        if (event != MYSQL_COMMAND_BEGIN) {
+            continue;
+        }
+        if (is_for_us(c->code) && !pass(s, data + passed, at - passed)) {
+            return SIZE_MAX;
+        }
+        passed = is_for_us(c->code) ? at : passed;
+        enum verdict verdict = judge(s, l, data + at, len - at);
+        if (verdict == GONE) {
+            return SIZE_MAX;
+        }
+        if (verdict == WAIT) {
+            break;
+        }
+    }
+    return pass(s, data + passed, at - passed) ? at : SIZE_MAX;
+}
+
+/* What cannot go yet is kept. */
+static void look_at_ahead(struct session *s)
+{
+    struct mysql_link *l = mysql_link_of(s);
+    size_t used = look(s, l, s->ahead, s->ahead_len);
+    if (used == SIZE_MAX) {
+        return;
+    }
+    if (used > 0) {
+        session_taken(s, used);
+    }
+    if (s->ahead_len >= SESSION_AHEAD_MAX) {
+        conn_pause(&s->client, PAUSE_WAITING);
+    } else {
+        conn_resume(&s->client, PAUSE_WAITING);
+    }
+}
+
+void mysql_relay_client(struct session *s, const char *data, size_t len)
+{
+    struct mysql_link *l = mysql_link_of(s);
+    if (UNLIKELY(s->ahead_len > 0)) {
+        if (session_keep(s, data, len)) {
+            look_at_ahead(s);
+        }
+        return;
+    }
+    size_t used = look(s, l, data, len);
+    if (used < len && session_keep(s, data + used, len - used) &&
+        s->ahead_len >= SESSION_AHEAD_MAX) {
+        conn_pause(&s->client, PAUSE_WAITING);
+    }
+}
+
+/* Replies ------------------------------------------------------------------------------------- */
+
+static void answered(struct mysql_link *l)
+{
+    l->urgent = (l->reply.status & MYSQL_STATUS_IN_TRANS) != 0;
+    l->first = (uint8_t)((l->first + 1) % MYSQL_FLYING_MAX);
+    l->count--;
+    if (l->count > 0) {
+        mysql_reply_begin(&l->reply, l->capabilities, l->flying[l->first]);
+    }
+}
+
+/* What nobody asked for passes as the rest does: a server says so why it closes. But then it is not
+ * known where it ends. */
+static void watch(struct session *s, struct mysql_link *l, const char *data, size_t len)
+{
+    while (len > 0 && !l->tainted) {
+        size_t used = 0;
+        if (l->count == 0) {
+            l->tainted = true;
+            return;
+        }
+        switch (mysql_reply_look(&l->reply, data, len, &used)) {
+        case MYSQL_REPLY_MORE:
+            return;
+        case MYSQL_REPLY_END:
+            answered(l);
+            break;
+        case MYSQL_REPLY_FILE:
+            mysql_command_file(&s->mysql->command);
+            break;
+        case MYSQL_REPLY_BAD:
+            l->tainted = true;
+            return;
+        }
+        data += used;
+        len -= used;
+    }
+}
+
+void mysql_relay_server(struct mysql_link *l, const char *data, size_t len)
+{
+    struct session *s = l->base.session;
+    watch(s, l, data, len);
+    relay_server_ops.on_data(&l->base.conn, data, len);
+    if (UNLIKELY(s->ahead_len > 0) && s->state == SESSION_RELAY) {
+        look_at_ahead(s);
+    }
+    if (UNLIKELY(s->client.eof) && s->state == SESSION_RELAY && mysql_relay_is_at_rest(s, l)) {
+        session_close(s, END_DONE);
+    }
+}
+
+/* Beginning, and beginning again -------------------------------------------------------------- */
+
+void mysql_relay_begin(struct session *s)
+{
+    struct mysql_link *l = mysql_link_of(s);
+    s->mysql->command = (struct mysql_command){0};
+    l->count = 0;
+    l->urgent = false;
+    l->dirty = true;
+    session_set(s, SESSION_RELAY);
+    session_arm(s, &s->worker->frontends[s->frontend->index]->idle);
+    if (s->ahead_len > 0) {
+        look_at_ahead(s);
+    }
+    if (s->state == SESSION_RELAY && s->client.eof) {
+        mysql_client_eof(s);
+    }
+}
