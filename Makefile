@@ -16,9 +16,11 @@ CHECK_PACKAGES := python3 python3-pytest libcmocka-dev redis-server redis-tools 
     chromium mariadb-server mariadb-client galera-4 rsync python3-pymysql python3-cryptography \
     postgresql-15 patroni etcd-server python3-psycopg2 openssl ca-certificates debootstrap nginx \
     libnginx-mod-stream iproute2 faketime prometheus systemd lintian mmdebstrap dpkg-dev binutils \
-    python3-yaml keepalived nutcracker python3-redis php-cli php-redis nodejs npm
+    python3-yaml keepalived nutcracker sysbench python3-redis php-cli php-redis nodejs npm
 BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream strace openssl
 POOL_PACKAGES := python3 redis-server haproxy nutcracker strace
+MYSQL_PACKAGES := python3 python3-pytest python3-pymysql python3-cryptography mariadb-server \
+    debootstrap haproxy sysbench openssl
 FAILOVER_PACKAGES := python3 python3-pytest python3-pymysql python3-psycopg2 python3-yaml \
     redis-server haproxy mariadb-server postgresql-15 patroni etcd-server
 DEB_PACKAGES := dpkg-dev binutils
@@ -162,6 +164,12 @@ bench-pool:
 	@$(SUBMAKE) all
 	@$(PYTHON) bench/run.py --pool
 
+# MySQL pooling, beside a proxy that does not pool and no proxy.
+bench-mysql:
+	@.ci/need 'make bench-mysql' $(BUILD_PACKAGES) $(MYSQL_PACKAGES)
+	@$(SUBMAKE) all
+	@$(PYTHON) bench/mysql.py
+
 # What a failover costs clients: ONLY="redis mariadb pgsql", ROUNDS=3.
 bench-failover:
 	@.ci/need 'make bench-failover' $(BUILD_PACKAGES) $(FAILOVER_PACKAGES)
@@ -275,6 +283,6 @@ clean:
 	rm -rf build
 
 -include $(OBJECTS:.o=.d) $(ROUTERCTL_OBJECTS:.o=.d) $(UNIT:=.d) $(FUZZ:=.d) $(BUILD)/man/gen.d
-.PHONY: all unit man demo needs check bench bench-tls bench-pool bench-failover bench-metrics bench-reload lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
+.PHONY: all unit man demo needs check bench bench-tls bench-pool bench-mysql bench-failover bench-metrics bench-reload lint lint-house lint-format lint-cppcheck lint-tidy lint-man \
     format fuzz fuzz-run install deb clean $(FUZZ_RUNS) $(TIDY)
 .DELETE_ON_ERROR:

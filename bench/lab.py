@@ -18,13 +18,16 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = {"relay": ("relay.c", "secure.c"), "multiplex": ("multiplex.c",),
-            "load": ("load.c", "load_client.c", "secure.c")}
+            "load": ("load.c", "load_client.c", "secure.c", "watch.c"),
+            "mysql_load": ("mysql_load.c", "mysql_client.c", "mysql_login.c", "secure.c",
+                           "watch.c")}
 LIBRARIES = ["-lssl", "-lcrypto"]
 COMPILE = ["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow",
            "-Wstrict-prototypes", "-Wmissing-prototypes", "-Werror"]
 LOAD_OPTIONS = {"mode": "-m", "connections": "-c", "requests": "-n", "warmup": "-w", "depth": "-d",
                 "key": "-k", "length": "-l", "tls": "-t", "certificate": "-s", "handshake": "-H"}
 START_SECONDS = 15
+LOAD_SECONDS = 120
 KEYS = {"ecdsa": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
         "rsa": ["-newkey", "rsa:2048"]}
 VALUES = {"small": 100, "large": 1 << 20}
@@ -253,21 +256,26 @@ class Lab:
         return sum(f" laddr={address}:{self.redis_port} " in line and " cmd=info " not in line
                    and " cmd=client|list " not in line for line in listed.splitlines())
 
+    def run(self, name, argv):
+        """A load to its end, and what it printed."""
+        process = self.start(name, argv, stdout=subprocess.PIPE)
+        try:
+            out, _ = process.popen.communicate(timeout=LOAD_SECONDS)
+        except subprocess.TimeoutExpired as late:
+            raise BenchError(f"the {name} did not end in {LOAD_SECONDS} s") from late
+        finally:
+            self.stop(process)
+        out = out.decode("utf-8", "replace")
+        if process.popen.returncode:
+            raise BenchError(process.last_words() or out[-400:])
+        return out
+
     def load(self, address, port, watch, **options):
         """Runs bench/load once and returns what it printed."""
         argv = self.load_argv(address, port, options)
         for pid in watch:
             argv += ["-W", str(pid)]
-        process = self.start("load", argv, stdout=subprocess.PIPE)
-        try:
-            out, _ = process.popen.communicate(timeout=120)
-        except subprocess.TimeoutExpired as late:
-            raise BenchError("the load did not end in 120 s") from late
-        finally:
-            self.stop(process)
-        if process.popen.returncode:
-            raise BenchError(process.last_words())
-        return json.loads(out)
+        return json.loads(self.run("load", argv))
 
     def load_argv(self, address, port, options):
         argv = [self.program("load"), "-a", address, "-p", str(port)]

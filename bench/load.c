@@ -5,9 +5,9 @@
  * with the kind of key (-s ecdsa, -s rsa) that were asked for.
  *
  * It also reads the CPU clocks of the processes it is told to watch, at the moment the measured
- * part begins (after the warm-up) and ends, so that starting and stopping is not in the figure. A
- * process's CPU clock counts nanoseconds over all its threads, past and present. And it tells what
- * half of all measured requests, and 99 of 100, took at most; of those sent at once it times all.
+ * part begins (after the warm-up) and ends, so that starting and stopping is not in the figure. And
+ * it tells what half of all measured requests, and 99 of 100, took at most; of those sent at once
+ * it times all.
  *
  * Modes:
  *   get    connections stay; each sends `depth` GETs at once and waits for all replies
@@ -27,14 +27,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-static void watch_process(struct load *l, pid_t pid)
-{
-    if (l->watched_count == WATCHED)
-        refuse("too many processes to watch");
-    if (clock_getcpuclockid(pid, &l->watched[l->watched_count++]))
-        refuse("no such process to watch");
-}
-
 /* One full handshake, whose ticket all connections begin with. */
 static void prime(struct load *l)
 {
@@ -53,7 +45,7 @@ static void prime(struct load *l)
     l->wanted = wanted;
     l->warmup = warmup;
     l->asked = l->done = l->full = 0;
-    l->took_count = 0;
+    l->watch.took_count = 0;
 }
 
 static void run(struct load *l)
@@ -65,35 +57,22 @@ static void run(struct load *l)
         prime(l);
     l->now = wall_ns();
     if (!l->warmup)
-        snapshot(l, l->at_start);
+        watch_start(&l->watch);
     long at_once =
         l->mode == MODE_IDLE && l->connections > IDLE_AT_ONCE ? IDLE_AT_ONCE : l->connections;
     for (long i = 0; i < at_once; i++)
         client_start(l, &l->clients[i]);
     serve(l);
-    snapshot(l, l->at_end);
-}
-
-static int by_size(const void *a, const void *b)
-{
-    uint32_t left = *(const uint32_t *)a;
-    uint32_t right = *(const uint32_t *)b;
-    return (left > right) - (left < right);
+    watch_end(&l->watch);
 }
 
 static void report(struct load *l, long requests)
 {
     size_t each = l->mode == MODE_SET ? l->value_len : l->reply_len / (size_t)l->depth;
-    qsort(l->took, l->took_count, sizeof(*l->took), by_size);
-    uint32_t half = l->took_count ? l->took[l->took_count / 2] : 0;
-    uint32_t most = l->took_count ? l->took[l->took_count * 99 / 100] : 0;
-    printf("{\"requests\": %ld, \"bytes\": %llu, \"full\": %ld, \"resumed\": %ld, "
-           "\"p50_ns\": %u, \"p99_ns\": %u, \"wall_ns\": %lld, \"cpu_ns\": [",
-           requests, (unsigned long long)requests * each, l->full, l->resumed, half, most,
-           (long long)(l->at_end[WATCHED] - l->at_start[WATCHED]));
-    for (int i = 0; i < l->watched_count; i++)
-        printf("%s%lld", i ? ", " : "", (long long)(l->at_end[i] - l->at_start[i]));
-    printf("]}\n");
+    printf("{\"requests\": %ld, \"bytes\": %llu, \"full\": %ld, \"resumed\": %ld, ", requests,
+           (unsigned long long)requests * each, l->full, l->resumed);
+    watch_print(&l->watch);
+    printf("}\n");
     fflush(stdout);
 }
 
@@ -159,7 +138,7 @@ static void prepare(struct load *l, const char *key, bool set)
 static void read_back(struct load *l, const char *key)
 {
     prepare(l, key, false);
-    l->took_size = l->took_count; /* this is not timed */
+    l->watch.took_size = l->watch.took_count; /* this is not timed */
     for (long i = 0; i < l->connections; i++)
         client_ask(l, &l->clients[i]);
     serve(l);
@@ -212,10 +191,9 @@ static void check(struct load *l)
         l->warmup = 0;
     }
     l->clients = calloc((size_t)l->connections, sizeof(*l->clients));
-    l->took_size = (size_t)(l->wanted / l->depth + l->connections);
-    l->took = calloc(l->took_size, sizeof(*l->took));
-    if (!l->clients || !l->took)
+    if (!l->clients)
         die("calloc");
+    watch_prepare(&l->watch, (size_t)(l->wanted / l->depth + l->connections));
     if (!l->asked_tls.version)
         return;
     l->tls = secure_client(&l->asked_tls);
@@ -250,7 +228,7 @@ static const char *parse(struct load *l, int argc, char **argv)
         else if (option == 'l')
             l->value_len = (size_t)number(optarg);
         else if (option == 'W')
-            watch_process(l, (pid_t)number(optarg));
+            watch_process(&l->watch, (pid_t)number(optarg));
         else if (option == '?')
             refuse("see the top of bench/load.c");
     }

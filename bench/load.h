@@ -4,14 +4,13 @@
 #define BENCH_LOAD_H
 
 #include "secure.h"
+#include "watch.h"
 
 #include <netinet/in.h>
-#include <time.h>
 
 enum {
     BUFFER = 256 * 1024,
     EVENTS = 256,
-    WATCHED = 8,
     SILENCE_MS = 30000,
     IDLE_AT_ONCE = 32,
     WRITE = 16 * 1024
@@ -52,10 +51,8 @@ struct load {
     long done;          /* replies */
     long done_at_start; /* of them, when measuring began */
     int64_t now;        /* when the last client was done, and so asks again */
-    uint32_t *took;     /* owned: ns from asking (cycle: from the connect) to the last reply */
-    size_t took_count;
-    size_t took_size;
-    char *request; /* owned: depth requests */
+    struct watch watch; /* ns from asking (cycle: from the connect) to the last reply */
+    char *request;      /* owned: depth requests */
     size_t request_len;
     char *reply; /* owned: their replies */
     size_t reply_len;
@@ -65,19 +62,8 @@ struct load {
     bool resume;
     long full; /* handshakes */
     long resumed;
-    clockid_t watched[WATCHED];
-    int watched_count;
-    int64_t at_start[WATCHED + 1]; /* the watched, the wall */
-    int64_t at_end[WATCHED + 1];
     char buffer[BUFFER];
 };
-
-_Noreturn void die(const char *what); /* errno says why */
-_Noreturn void refuse(const char *why);
-
-int64_t wall_ns(void);
-/* The clocks of those who are watched, and the wall's. */
-void snapshot(const struct load *l, int64_t *into);
 
 void load_tickets(const struct load *l); /* connections keep the tickets that they get */
 void client_start(struct load *l, struct client *c); /* connects and asks */

@@ -11,44 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-_Noreturn void die(const char *what)
-{
-    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-_Noreturn void refuse(const char *why)
-{
-    fprintf(stderr, "load: %s\n", why);
-    exit(1);
-}
-
 static _Noreturn void refuse_tls(const char *why)
 {
     char words[256];
     ERR_error_string_n(ERR_peek_error(), words, sizeof(words));
     fprintf(stderr, "load: %s: %s\n", why, words);
     exit(1);
-}
-
-static int64_t clock_ns(clockid_t id)
-{
-    struct timespec t;
-    if (clock_gettime(id, &t))
-        die("CPU clock of a watched process");
-    return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
-int64_t wall_ns(void)
-{
-    return clock_ns(CLOCK_MONOTONIC);
-}
-
-void snapshot(const struct load *l, int64_t *into)
-{
-    for (int i = 0; i < l->watched_count; i++)
-        into[i] = clock_ns(l->watched[i]);
-    into[WATCHED] = wall_ns();
 }
 
 static void client_watch(const struct load *l, struct client *c, int op, uint32_t events)
@@ -147,13 +115,6 @@ static void client_close(struct client *c)
     close(c->fd);
 }
 
-static void note_time(struct load *l, const struct client *c)
-{
-    int64_t took = l->now - c->asked_at;
-    if (l->took_count < l->took_size)
-        l->took[l->took_count++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
-}
-
 /* It counts, and asks again if more is wanted. */
 static void client_done(struct load *l, struct client *c)
 {
@@ -161,10 +122,10 @@ static void client_done(struct load *l, struct client *c)
     l->done += l->depth;
     l->now = wall_ns();
     if (before >= l->warmup)
-        note_time(l, c);
+        watch_took(&l->watch, l->now - c->asked_at);
     if (before < l->warmup && l->done >= l->warmup) {
         l->done_at_start = l->done;
-        snapshot(l, l->at_start);
+        watch_start(&l->watch);
     }
     c->state = CLIENT_RESTS;
     if (l->asked >= l->warmup + l->wanted)

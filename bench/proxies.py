@@ -173,11 +173,12 @@ def version(name):
     """Name and version, as the program says them."""
     argv = {"haproxy": ["haproxy", "-v"], "nginx": ["nginx", "-v"],
             "twemproxy": ["nutcracker", "-V"], "redis": ["redis-server", "--version"],
-            "openssl": ["openssl", "version"]}[name]
+            "openssl": ["openssl", "version"], "sysbench": ["sysbench", "--version"]}[name]
     try:
         out = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     except FileNotFoundError as missing:
         raise BenchError(f"{argv[0]} is missing: apt-get install haproxy nginx "
-                         "libnginx-mod-stream nutcracker redis-server openssl") from missing
+                         "libnginx-mod-stream nutcracker redis-server openssl "
+                         "sysbench") from missing
     words = out.stdout.decode("ascii", "replace").splitlines()[0].removeprefix("This is ")
     return re.split(r" - | sha=| \(Library", words)[0]

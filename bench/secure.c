@@ -44,7 +44,7 @@ SSL_CTX *secure_client(const struct secure_asked *asked)
     must(SSL_CTX_set_cipher_list(c, asked->rsa ? "ECDHE-RSA-AES128-GCM-SHA256"
                                                : "ECDHE-ECDSA-AES128-GCM-SHA256"),
          "ciphers");
-    must(SSL_CTX_set1_groups_list(c, "X25519:P-256"), "groups");
+    must(SSL_CTX_set1_groups_list(c, asked->nist ? "P-256" : "X25519:P-256"), "groups");
     must(
         SSL_CTX_set1_sigalgs_list(c, asked->rsa ? "rsa_pss_rsae_sha256" : "ecdsa_secp256r1_sha256"),
         "signatures");
@@ -130,7 +130,7 @@ void secure_verify(SSL *s, const struct secure_asked *asked, bool resumed)
     must(signature == (asked->rsa ? EVP_PKEY_RSA_PSS : EVP_PKEY_EC), "another kind of key");
     EVP_PKEY *share = NULL;
     must(SSL_get_peer_tmp_key(s, &share), "no key exchange");
-    must(EVP_PKEY_is_a(share, "X25519"), "another group than asked for");
+    must(EVP_PKEY_is_a(share, asked->nist ? "EC" : "X25519"), "another group than asked for");
     EVP_PKEY_free(share);
 }
 

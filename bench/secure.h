@@ -3,7 +3,8 @@
  * are plain OpenSSL objects; who made one frees it.
  *
  * The client decides the cipher, the group and the signature, so that all proxies do the same work:
- * AES-128-GCM, X25519, ECDSA with P-256 or RSA-PSS. Whatever else comes about is an error. */
+ * AES-128-GCM, X25519 or P-256, ECDSA with P-256 or RSA-PSS. Whatever else comes about is an error.
+ */
 #ifndef BENCH_SECURE_H
 #define BENCH_SECURE_H
 
@@ -16,6 +17,7 @@
 struct secure_asked {
     int version; /* TLS1_2_VERSION or TLS1_3_VERSION */
     bool rsa;
+    bool nist; /* P-256 for the key exchange, instead of X25519 */
 };
 
 /* All of these end the program with words on standard error when OpenSSL refuses. */
