@@ -121,6 +121,7 @@ static int init_worker(struct router *r, unsigned index, const unsigned char *ti
         .config = r->config,
         .shared = r->control.shared,
         .clients = r->control.clients,
+        .guard = r->control.guard,
         .cancels = r->control.cancels,
         .control = &r->control.loop.mailbox,
         .tell = &control_inbox,

@@ -233,6 +233,7 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
         .config = c,
         .shared = setup->shared,
         .clients = setup->clients,
+        .guard = setup->guard,
         .cancels = setup->cancels,
         .control = setup->control,
         .tell = setup->tell,

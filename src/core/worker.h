@@ -17,6 +17,8 @@
 #include "net/tls.h"
 #include "net/tls_tickets.h"
 
+struct login_guard;
+
 #define WORKER_KEY_BYTES 32
 #define ACCEPT_REST_MS   100 /* without descriptors */
 
@@ -81,9 +83,10 @@ struct worker {
     uv_thread_t thread;
     unsigned index;
     unsigned worker_count;
-    const struct config *config; /* borrowed, like the next five */
+    const struct config *config; /* borrowed, like the next six */
     struct shared *shared;
     struct client_table *clients; /* NULL if no frontend limits by address */
+    struct login_guard *guard;    /* never another one */
     struct cancel_table *cancels; /* NULL if no protocol has requests to cancel */
     struct mailbox *control;
     const struct control_inbox *tell;
@@ -148,6 +151,7 @@ struct worker_setup {
     const struct config *config;
     struct shared *shared;
     struct client_table *clients;
+    struct login_guard *guard;
     struct cancel_table *cancels;
     struct mailbox *control;
     const struct control_inbox *tell;

@@ -14,6 +14,7 @@
 #include "ctl/reporter.h"
 #include "model/cancel_table.h"
 #include "model/client_table.h"
+#include "model/login_guard.h"
 #include "model/secret.h"
 #include "net/mailbox.h"
 
@@ -217,6 +218,7 @@ static void on_files_look(uv_timer_t *timer)
 
 static void open_tables(struct control *c, const struct control_setup *setup)
 {
+    c->guard = login_guard_new();
     if (config_limits_by_address(c->config)) {
         c->clients = client_table_new(client_table_size(setup->sized.max_sessions));
     }
@@ -301,6 +303,7 @@ void control_release(struct control *c)
     free(c->backends);
     free(c->workers);
     client_table_free(c->clients);
+    login_guard_free(c->guard);
     cancel_table_free(c->cancels);
     shared_free(c->shared);
     sockets_release(&c->bound);

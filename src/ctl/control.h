@@ -165,6 +165,7 @@ struct control {
     bool reload_due;              /* a signal has asked for it */
     struct shared *shared;        /* owned */
     struct client_table *clients; /* owned; NULL if no frontend limits by address */
+    struct login_guard *guard;    /* owned */
     struct cancel_table *cancels; /* owned; NULL if no protocol has requests to cancel */
     struct sockets bound;
     unsigned refusing_max;

@@ -15,6 +15,7 @@
 
 #include "base/macros.h"
 #include "base/mem.h"
+#include "base/sip_hash.h"
 
 /* An address without a session is forgotten when about so many others have come since. What it did
  * counts for a second, so this is how many sessions a second a flood would have to begin. 3 MB. */
@@ -98,47 +99,11 @@ void client_table_free(struct client_table *t)
     free(t->block);
 }
 
-static uint64_t rotate(uint64_t x, unsigned bits)
-{
-    return x << bits | x >> (64 - bits);
-}
-
-static void sip_round(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = rotate(v[1], 13) ^ v[0];
-    v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] = rotate(v[0], 32);
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = rotate(v[1], 17) ^ v[2];
-    v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] = rotate(v[2], 32);
-}
-
-/* SipHash-2-4 (Aumasson, Bernstein 2012) of 24 bytes. Clients choose their addresses: with a
- * secret seed they cannot choose those that meet in one bucket. */
+/* Clients choose their addresses, but not where they meet. */
 static uint64_t hash(const struct client_table *t, size_t frontend, const struct client_key *key)
 {
-    const uint64_t words[] = {key->high, key->low, frontend, UINT64_C(24) << 56};
-    uint64_t v[4] = {
-        t->seed[0] ^ UINT64_C(0x736f6d6570736575),
-        t->seed[1] ^ UINT64_C(0x646f72616e646f6d),
-        t->seed[0] ^ UINT64_C(0x6c7967656e657261),
-        t->seed[1] ^ UINT64_C(0x7465646279746573),
-    };
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        v[3] ^= words[i];
-        sip_round(v);
-        sip_round(v);
-        v[0] ^= words[i];
-    }
-    v[2] ^= 0xff;
-    for (int i = 0; i < 4; i++) {
-        sip_round(v);
-    }
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    const uint64_t words[] = {key->high, key->low, frontend};
+    return sip_hash(t->seed, words, sizeof words);
 }
 
 static struct entry *at_link(struct shard *s, uint32_t link)

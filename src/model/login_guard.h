@@ -1,18 +1,56 @@
-/* Addresses from which logins fail are slowed. (The table itself is being written; nobody is slowed
- * yet.) */
+/* Who fails to log in, and how long the next login from there is to wait for that: one table for
+ * all workers, of a size that no number of clients can change. For protocols whose clients the
+ * router answers before a server does (pool_mode of MySQL), so that those who never log in, or try
+ * passwords, are slowed before they cost a server connection. Any thread may call these.
+ *
+ * An address has a bucket that its failures fill and time empties. All clients of a sidecar have
+ * the same address: so a user that logged in from there lately has a bucket of its own, and only
+ * its own failures fill it; each success takes one of them back. */
 #ifndef ROUTER_MODEL_LOGIN_GUARD_H
 #define ROUTER_MODEL_LOGIN_GUARD_H
 
-/* How a login came to nothing. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+
+#define LOGIN_GUARD_DELAY_MAX_MS 5000
+#define LOGIN_GUARD_NOBODY       0 /* the user of a client that named none */
+
+struct login_guard;
+
 enum login_failure {
-    LOGIN_FAILED_LEFT,   /* the client went in the midst of it */
-    LOGIN_FAILED_LATE,   /* it did not go on */
-    LOGIN_FAILED_DENIED, /* the server refused it */
-    LOGIN_FAILED_BROKEN, /* it broke the protocol */
+    LOGIN_NEVER,  /* left, or was too late, before it named a user; counts a quarter: whoever looks
+                   * whether the port is open does that */
+    LOGIN_DENIED, /* the server said no */
+    LOGIN_BROKEN, /* it does not speak the protocol */
+    LOGIN_FAILURES,
 };
 
-#define login_guard_delay(g, key, hash, now)       ((uint64_t)((void)(now), 0))
-#define login_guard_failed(g, key, hash, now, how) ((void)(how))
-#define login_guard_succeeded(g, key, hash, now)   ((void)0)
+struct login_guard *login_guard_new(void);    /* never NULL: made at the start */
+void login_guard_free(struct login_guard *g); /* NULL is fine */
+
+/* A user's name, as the others here want it; never LOGIN_GUARD_NOBODY. */
+uint64_t login_guard_user(const struct login_guard *g, const void *name, size_t len);
+/* How many milliseconds the login of this user is to wait; 0: none. Counts those that are. */
+uint64_t login_guard_delay(struct login_guard *g, const struct client_key *key, uint64_t user,
+                           uint64_t now_ms);
+void login_guard_failed(struct login_guard *g, const struct client_key *key, uint64_t user,
+                        uint64_t now_ms, enum login_failure kind);
+void login_guard_succeeded(struct login_guard *g, const struct client_key *key, uint64_t user,
+                           uint64_t now_ms);
+
+/* For people. */
+struct login_guard_row {
+    struct client_key key;
+    uint64_t failures[LOGIN_FAILURES];
+    uint64_t slowed;   /* logins that were told to wait */
+    uint64_t ago_ms;   /* since the last failure */
+    uint64_t delay_ms; /* of the next login of a user that is not known there */
+};
+
+/* The addresses with the most failures, the worst first: at most `max`. Returns how many. */
+size_t login_guard_list(struct login_guard *g, struct login_guard_row *rows, size_t max,
+                        uint64_t now_ms);
 
 #endif

@@ -1,0 +1,274 @@
+/* Promise: who fails to log in waits, the longer the more often; who logs in from the same address
+ * does not wait for what others did; and no number of clients makes the table grow. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "model/login_guard.h"
+
+#define START   UINT64_C(1000000)
+#define ANNA    UINT64_C(11)
+#define BERT    UINT64_C(12)
+#define MANY    5000 /* addresses: more than there is room for */
+#define BURST   10
+#define THREADS 4
+
+static const struct client_key home = {0, UINT64_C(0xffff7f000001)};
+static const struct client_key elsewhere = {0, UINT64_C(0xffff0a000001)};
+
+static void fails(struct login_guard *g, uint64_t user, int times, uint64_t now)
+{
+    for (int i = 0; i < times; i++) {
+        login_guard_failed(g, &home, user, now, LOGIN_DENIED);
+    }
+}
+
+static uint64_t delay(struct login_guard *g, uint64_t user, uint64_t now)
+{
+    return login_guard_delay(g, &home, user, now);
+}
+
+static void who_was_never_seen_does_not_wait(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    struct login_guard_row row;
+    assert_int_equal(delay(g, ANNA, START), 0);
+    login_guard_succeeded(g, &home, ANNA, START);
+    assert_int_equal(delay(g, ANNA, START), 0);
+    assert_int_equal(login_guard_list(g, &row, 1, START), 0);
+    login_guard_free(g);
+    login_guard_free(NULL);
+}
+
+static void a_burst_is_free_and_more_waits_longer_up_to_a_bound(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    fails(g, ANNA, BURST, START);
+    assert_int_equal(delay(g, ANNA, START), 0);
+    fails(g, ANNA, 1, START);
+    assert_int_equal(delay(g, ANNA, START), 250);
+    fails(g, ANNA, 3, START);
+    assert_int_equal(delay(g, ANNA, START), 1000);
+    assert_int_equal(delay(g, BERT, START), 1000); /* nobody knows either of them there */
+    fails(g, ANNA, 100000, START);
+    assert_int_equal(delay(g, ANNA, START), LOGIN_GUARD_DELAY_MAX_MS);
+    assert_int_equal(login_guard_delay(g, &elsewhere, ANNA, START), 0);
+    login_guard_free(g);
+}
+
+/* Also of any number of failures, within about a minute. */
+static void time_forgives(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    fails(g, ANNA, BURST + 4, START);
+    assert_int_equal(delay(g, ANNA, START + 2000), 500);
+    assert_int_equal(delay(g, ANNA, START + 4000), 0);
+    fails(g, ANNA, 1000000, START);
+    assert_true(delay(g, ANNA, START + 10000) > 0);
+    assert_int_equal(delay(g, ANNA, START + 60000), 0);
+    login_guard_free(g);
+}
+
+static void who_logged_in_does_not_wait_for_others(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    login_guard_succeeded(g, &home, ANNA, START);
+    fails(g, BERT, 1000, START + 1);
+    for (int i = 0; i < 1000; i++) {
+        login_guard_failed(g, &home, LOGIN_GUARD_NOBODY, START + 1, LOGIN_BROKEN);
+    }
+    assert_int_equal(delay(g, ANNA, START + 1), 0);
+    assert_int_equal(delay(g, BERT, START + 1), LOGIN_GUARD_DELAY_MAX_MS);
+    /* Of what it did long ago nothing is known. */
+    fails(g, BERT, 1000, START + 3600000);
+    assert_true(delay(g, ANNA, START + 3600000) > 0);
+    login_guard_free(g);
+}
+
+static void who_logged_in_waits_for_its_own_failures(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    login_guard_succeeded(g, &home, ANNA, START);
+    fails(g, ANNA, BURST + 4, START);
+    assert_int_equal(delay(g, ANNA, START), 1000);
+    assert_int_equal(delay(g, BERT, START), 0);
+    login_guard_succeeded(g, &home, ANNA, START);
+    assert_int_equal(delay(g, ANNA, START), 750);
+    /* Where most is well, somebody with an old password of the same user stops nobody. */
+    for (int i = 0; i < 10000; i++) {
+        login_guard_succeeded(g, &home, ANNA, START);
+        fails(g, ANNA, 1, START);
+    }
+    assert_int_equal(delay(g, ANNA, START), 750);
+    for (int i = 0; i < BURST; i++) {
+        login_guard_succeeded(g, &home, ANNA, START);
+    }
+    assert_int_equal(delay(g, ANNA, START), 0);
+    login_guard_free(g);
+}
+
+/* Who guesses at users, with an account of its own, gets on no faster. */
+static void a_success_pays_for_no_other_user(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    for (int i = 0; i < 100; i++) {
+        login_guard_succeeded(g, &home, ANNA, START);
+        login_guard_failed(g, &home, 100 + (uint64_t)i, START, LOGIN_DENIED);
+    }
+    assert_int_equal(delay(g, 99, START), LOGIN_GUARD_DELAY_MAX_MS);
+    assert_int_equal(delay(g, ANNA, START), 0);
+    login_guard_free(g);
+}
+
+/* Those who look whether the port is open do that once a second, or some more often. */
+static void a_client_that_only_looks_counts_less(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    for (int i = 0; i < 4 * BURST; i++) {
+        login_guard_failed(g, &home, LOGIN_GUARD_NOBODY, START, LOGIN_NEVER);
+    }
+    assert_int_equal(delay(g, ANNA, START), 0);
+    for (int i = 0; i < 4; i++) {
+        login_guard_failed(g, &home, LOGIN_GUARD_NOBODY, START, LOGIN_NEVER);
+    }
+    assert_int_equal(delay(g, ANNA, START), 250);
+    login_guard_free(g);
+}
+
+static void the_last_users_of_an_address_are_known(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    for (uint64_t i = 0; i < 9; i++) {
+        login_guard_succeeded(g, &home, 20 + i, START + i);
+        login_guard_succeeded(g, &home, 20, START + i);
+    }
+    fails(g, BERT, 1000, START + 10);
+    assert_int_equal(delay(g, 20, START + 10), 0);
+    assert_true(delay(g, 21, START + 10) > 0); /* the ninth one took its place */
+    assert_int_equal(delay(g, 22, START + 10), 0);
+    assert_int_equal(delay(g, 28, START + 10), 0);
+    login_guard_free(g);
+}
+
+static void the_longest_unused_addresses_make_room(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    fails(g, ANNA, 1000, START);
+    for (uint64_t i = 0; i < MANY; i++) {
+        struct client_key key = {i + 1, 0};
+        login_guard_failed(g, &key, ANNA, START, LOGIN_BROKEN);
+        if (i == MANY / 2) {
+            login_guard_succeeded(g, &home, BERT, START);
+        }
+    }
+    assert_true(delay(g, ANNA, START) > 0);
+    for (uint64_t i = 0; i < MANY; i++) {
+        struct client_key key = {i + 1, 1};
+        login_guard_failed(g, &key, ANNA, START, LOGIN_BROKEN);
+    }
+    assert_int_equal(delay(g, ANNA, START), 0);
+    login_guard_free(g);
+}
+
+static void the_worst_addresses_are_listed_first(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    struct login_guard_row rows[3];
+    fails(g, ANNA, BURST + 4, START);
+    delay(g, ANNA, START);
+    login_guard_failed(g, &home, LOGIN_GUARD_NOBODY, START, LOGIN_NEVER);
+    login_guard_failed(g, &elsewhere, ANNA, START, LOGIN_BROKEN);
+    for (uint64_t i = 0; i < 50; i++) {
+        struct client_key key = {i + 1, 0};
+        for (uint64_t k = 0; k <= i % 10; k++) {
+            login_guard_failed(g, &key, ANNA, START, LOGIN_BROKEN);
+        }
+    }
+    assert_int_equal(login_guard_list(g, rows, 3, START + 2000), 3);
+    assert_int_equal(rows[0].key.low, home.low);
+    assert_int_equal(rows[0].failures[LOGIN_DENIED], BURST + 4);
+    assert_int_equal(rows[0].failures[LOGIN_NEVER], 1);
+    assert_int_equal(rows[0].failures[LOGIN_BROKEN], 0);
+    assert_int_equal(rows[0].slowed, 1);
+    assert_int_equal(rows[0].ago_ms, 2000);
+    assert_int_equal(rows[0].delay_ms, 562);
+    assert_int_equal(rows[1].failures[LOGIN_BROKEN], 10);
+    assert_int_equal(rows[2].failures[LOGIN_BROKEN], 10);
+    assert_int_equal(login_guard_list(g, rows, 0, START), 0);
+    login_guard_free(g);
+}
+
+static void names_are_told_apart(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    assert_true(login_guard_user(g, "anna", 4) == login_guard_user(g, "anna", 4));
+    assert_true(login_guard_user(g, "anna", 4) != login_guard_user(g, "bert", 4));
+    assert_true(login_guard_user(g, "", 0) != LOGIN_GUARD_NOBODY);
+    login_guard_free(g);
+}
+
+static void *log_in_and_fail(void *arg)
+{
+    struct login_guard *g = arg;
+    for (uint64_t i = 0; i < 20000; i++) {
+        struct client_key key = {i % 100, 0};
+        login_guard_delay(g, &key, ANNA, START + i);
+        login_guard_failed(g, &key, ANNA, START + i, LOGIN_DENIED);
+        login_guard_succeeded(g, &key, BERT, START + i);
+    }
+    return NULL;
+}
+
+static void threads_do_not_lose_what_they_count(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    struct login_guard_row rows[200];
+    pthread_t threads[THREADS];
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_create(&threads[i], NULL, log_in_and_fail, g);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    assert_int_equal(login_guard_list(g, rows, 200, START), 100);
+    for (size_t i = 0; i < 100; i++) {
+        assert_int_equal(rows[i].failures[LOGIN_DENIED], THREADS * 200);
+    }
+    login_guard_free(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_was_never_seen_does_not_wait),
+        cmocka_unit_test(a_burst_is_free_and_more_waits_longer_up_to_a_bound),
+        cmocka_unit_test(time_forgives),
+        cmocka_unit_test(who_logged_in_does_not_wait_for_others),
+        cmocka_unit_test(who_logged_in_waits_for_its_own_failures),
+        cmocka_unit_test(a_success_pays_for_no_other_user),
+        cmocka_unit_test(a_client_that_only_looks_counts_less),
+        cmocka_unit_test(the_last_users_of_an_address_are_known),
+        cmocka_unit_test(the_longest_unused_addresses_make_room),
+        cmocka_unit_test(the_worst_addresses_are_listed_first),
+        cmocka_unit_test(names_are_told_apart),
+        cmocka_unit_test(threads_do_not_lose_what_they_count),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
