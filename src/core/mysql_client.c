@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/mysql_link.h"
@@ -178,7 +177,7 @@ static void logs_in(struct session *s, struct mysql_proof *p, unsigned char sequ
     c->capabilities = p->request.capabilities;
     c->key = mysql_caps_key(p->request.capabilities, p->request.extended);
     c->sequence = (uint8_t)(sequence + 1);
-    c->user_hash = hash_bytes(p->request.user.data, p->request.user.len);
+    c->user_hash = login_guard_user(s->worker->guard, p->request.user.data, p->request.user.len);
     slow_down(s);
 }
 

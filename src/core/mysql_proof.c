@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/account.h"
@@ -240,7 +239,8 @@ void mysql_proof_again(struct session *s, const char *payload, size_t len)
         return;
     }
     s->mysql->sequence = 1;
-    s->mysql->user_hash = hash_bytes(p->request.user.data, p->request.user.len);
+    s->mysql->user_hash =
+        login_guard_user(s->worker->guard, p->request.user.data, p->request.user.len);
     mysql_proof_begin(s, mysql_link_of(s));
 }
 

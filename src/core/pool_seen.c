@@ -11,7 +11,9 @@
 
 #define LOOKS_MAX 1024 /* links looked at for one message */
 
-static_assert(PIN_SESSION == 1 << (POOL_PINS - 1), "a gauge for each pin");
+#define PINS (BACKEND_PINS_SESSION - BACKEND_PINS_TRANSACTION + 1) /* the others are MySQL's */
+
+static_assert(PIN_SESSION == 1 << (PINS - 1), "a gauge for each pin");
 static_assert(SEEN_HELD > PIN_SESSION, "beside them");
 
 /* Counting ---------------------------------------------------------------------------------- */
@@ -52,7 +54,7 @@ static _Atomic uint64_t *gauges(const struct pooled *p)
 void pooled_count(struct pooled *p, uint16_t now)
 {
     _Atomic uint64_t *at = gauges(p);
-    for (unsigned i = 0; i < POOL_PINS; i++) {
+    for (unsigned i = 0; i < PINS; i++) {
         unsigned was = p->seen_as >> i & 1;
         unsigned is = now >> i & 1;
         if (was != is) {
@@ -138,7 +140,7 @@ static void note_pins(const struct pool_link *l, struct message_pool *m)
         return;
     }
     uint64_t age = loop_now_ms(&l->worker->loop) - p->pinned_ms;
-    for (unsigned i = 0; i < POOL_PINS; i++) {
+    for (unsigned i = 0; i < PINS; i++) {
         if ((p->pins >> i & 1) != 0 && age > m->oldest_ms[i]) {
             m->oldest_ms[i] = age;
         }

@@ -166,9 +166,9 @@ static uint64_t delay_of(uint64_t empty_ms, uint64_t now_ms)
     return delay < LOGIN_GUARD_DELAY_MAX_MS ? delay : LOGIN_GUARD_DELAY_MAX_MS;
 }
 
-static void fill(uint64_t *empty_ms, uint64_t now_ms, uint64_t cost_ms)
+static void fill(uint64_t *empty_ms, uint64_t now_ms)
 {
-    uint64_t have = level(*empty_ms, now_ms) + cost_ms;
+    uint64_t have = level(*empty_ms, now_ms) + FAILURE_MS;
     *empty_ms = now_ms + (have < FULL_MS ? have : FULL_MS);
 }
 
@@ -226,8 +226,7 @@ void login_guard_failed(struct login_guard *g, const struct client_key *key, uin
     struct user *u = find_user(e, user, now_ms);
     e->failures[kind]++;
     e->failed_ms = now_ms;
-    fill(u != NULL ? &u->empty_ms : &e->empty_ms, now_ms,
-         kind == LOGIN_NEVER ? FAILURE_MS / 4 : FAILURE_MS);
+    fill(u != NULL ? &u->empty_ms : &e->empty_ms, now_ms);
     pthread_mutex_unlock(&g->mutex);
 }
 

@@ -20,10 +20,10 @@
 struct login_guard;
 
 enum login_failure {
-    LOGIN_NEVER,  /* left, or was too late, before it named a user; counts a quarter: whoever looks
-                   * whether the port is open does that */
-    LOGIN_DENIED, /* the server said no */
-    LOGIN_BROKEN, /* it does not speak the protocol */
+    LOGIN_FAILED_LEFT,   /* in the midst of it */
+    LOGIN_FAILED_LATE,   /* it did not go on in time */
+    LOGIN_FAILED_DENIED, /* the server said no */
+    LOGIN_FAILED_BROKEN, /* it does not speak the protocol */
     LOGIN_FAILURES,
 };
 

@@ -169,7 +169,7 @@ struct message_sessions {
 
 /* A server connection of a pool as it is shown to people. */
 #define POOL_USER_MAX 64
-#define POOL_PINS     12 /* reasons to have one of one's own, in the order of BACKEND_PINS_* */
+#define POOL_PINS     18 /* reasons to have one of one's own, in the order of BACKEND_PINS_* */
 struct pool_row {
     uint64_t id;
     size_t server; /* in its backend */
