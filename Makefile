@@ -16,7 +16,7 @@ CHECK_PACKAGES := python3 python3-pytest libcmocka-dev redis-server redis-tools 
     chromium mariadb-server mariadb-client galera-4 rsync python3-pymysql python3-cryptography \
     postgresql-15 patroni etcd-server python3-psycopg2 openssl ca-certificates debootstrap nginx \
     libnginx-mod-stream iproute2 faketime prometheus systemd lintian mmdebstrap dpkg-dev binutils \
-    python3-yaml keepalived nutcracker sysbench python3-redis php-cli php-redis nodejs npm
+    python3-yaml keepalived nutcracker sysbench python3-redis php-cli php-redis php-mysql nodejs npm
 BENCH_PACKAGES := python3 redis-server haproxy nginx libnginx-mod-stream strace openssl
 POOL_PACKAGES := python3 redis-server haproxy nutcracker strace
 MYSQL_PACKAGES := python3 python3-pytest python3-pymysql python3-cryptography mariadb-server \

@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from lib import clusters, galera as galera_lib, mariadb as mariadb_lib  # noqa: E402
 from lib import group_replication as group_lib, mysql as mysql_lib  # noqa: E402
-from lib import patroni as patroni_lib, pg_replicated  # noqa: E402
+from lib import mysql_people, patroni as patroni_lib, pg_replicated  # noqa: E402
 from lib import rerun, sentinel as sentinel_lib  # noqa: E402
 from lib.home import Home  # noqa: E402
 from lib.router import BINARY  # noqa: E402
@@ -53,6 +53,8 @@ mariadb = clusters.fixture("mariadb", mariadb_lib.replicated)  # a, read-only b 
 galera = clusters.fixture("galera", galera_lib.galera)  # nodes a, b, c
 mysql = clusters.fixture("mysql", mysql_lib.replicated)  # 9.7: a, read-only b and c follow it
 mysql_group = clusters.fixture("mysql_group", group_lib.three_members)  # members a, b, c
+pool_mariadb = clusters.fixture("pool_mariadb", mysql_people.MariaDBPeople)  # one, many accounts
+pool_mysql = clusters.fixture("pool_mysql", mysql_people.MySQLPeople)
 postgres = clusters.fixture("postgres", pg_replicated.replicated)  # a, standbys b, c
 patroni = clusters.fixture("patroni", patroni_lib.three_nodes)  # a, b, c; any of them leads
 sentinels = clusters.fixture("sentinels", sentinel_lib.watched)  # r1 to r3, watched by s1 to s3

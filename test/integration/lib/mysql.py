@@ -15,7 +15,8 @@ from lib.process import Process
 from lib.waiting import until
 
 MEMBER = ("member", "of the members")  # may see the group and nothing else
-PACKAGE = "mysql-server-core"  # mysqld and its plugins, no service and no data directory
+# mysqld and its plugins, no service and no data directory; the command line
+PACKAGES = ("mysql-server-core", "mysql-client-core")
 HOSTS = "127.0.0.1 localhost\n"
 INIT_SECONDS = 60.0
 
@@ -62,7 +63,7 @@ _template = []
 
 
 def folder():
-    return sid.root("mysql", PACKAGE)
+    return sid.root("mysql", *PACKAGES)
 
 
 def template():

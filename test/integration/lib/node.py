@@ -52,4 +52,4 @@ def _install(place):
     if status == 0:
         os.rename(new, place)
     else:
-        _refused.append(f"npm could not install ioredis: {status}\n{npm.log[-400:]}")
+        _refused.append(f"npm could not install the packages: {status}\n{npm.log[-400:]}")

@@ -1,0 +1,67 @@
+"""A router that pools before a MariaDB or an Oracle MySQL, and both ways to its servers."""
+import collections
+
+from lib.ini import FAST_PROBES, frontend, section, servers
+from lib.mariadb import PROBER
+from lib.mysql_people import ALL, SERVER_NAME
+from lib.process import free_port
+
+DIRECT, SESSION, TRANSACTION = "direct", "session", "transaction"
+MODES = (DIRECT,)
+
+
+class Kind(collections.namedtuple("Kind", "people mode")):
+    """A parameter of tests."""
+
+    @property
+    def cluster(self):
+        return self.people.cluster
+
+    def __str__(self):
+        return f"{self.people.name}-{self.mode}"
+
+
+KINDS = [Kind(people, mode) for mode in MODES for people in ALL]
+TLS_NAMES = {(False, False): "plain", (True, False): "tls-to-us", (False, True): "tls-to-server",
+             (True, True): "tls"}
+
+
+def backend(people, name="b", secure=False, **keys):
+    """secure: with TLS to the server."""
+    keys = {**FAST_PROBES, "probe_user": PROBER[0], "probe_password": PROBER[1], **keys}
+    if secure:
+        keys = {"tls": "yes", "tls_ca": people.authority.ca, "tls_server_name": SERVER_NAME, **keys}
+    return section(f"backend {name}", protocol="mysql", server=servers(people.server), **keys)
+
+
+class PooledMySQL:
+    """keys: the backends'. The frontends take clients with TLS and without; that of `address` is
+    before servers without, that of `secure_address` before the same server with TLS."""
+
+    def __init__(self, home, people, mode, of_frontend=None, of_router=None, **keys):
+        self.people, self.mode, self.server = people, mode, people.server
+        if mode == DIRECT:
+            self.router = None
+            self.address = self.secure_address = people.server.address
+            return
+        leaf = people.authority.leaf(names=[SERVER_NAME], ips=["127.0.0.1"])
+        ports = free_port(), free_port()
+        self.address, self.secure_address = [("127.0.0.1", port) for port in ports]
+        common = {"pool_mode": mode, "tls": "yes", "tls_cert": leaf.pem, **(of_frontend or {})}
+        self.sections = (frontend("f", ports[0], **common)
+                         + frontend("s", ports[1], backend="bs", **common)
+                         + backend(people, **keys) + backend(people, "bs", secure=True, **keys))
+        self.router = home.router(self.sections, **(of_router or {}))
+        for name in ("b", "bs"):
+            self.router.wait_primary(people.server.name, name)
+
+    def to(self, secure):
+        return self.secure_address if secure else self.address
+
+    def wait_left(self):
+        """Until no client is there any more."""
+        if self.router:
+            self.router.wait_for(lambda s: s["router"]["sessions"] == 0, "all clients to be gone")
+
+    def check(self):
+        assert not self.router or self.router.process.running()
