@@ -63,7 +63,7 @@ def _make_template():
     data = os.path.join(place, "data")
     config = os.path.join(place, "my.cnf")
     with open(config, "w", encoding="ascii") as file:
-        file.write(_config({**COMMON, "log-bin": False, "datadir": data}))
+        file.write(_config({**COMMON, "log-bin": False, "datadir": data, "tmpdir": place}))
     _run(["mariadb-install-db", f"--defaults-file={config}", "--skip-test-db",
           "--auth-root-authentication-method=normal"], place)
     _run(["mariadbd", f"--defaults-file={config}", "--bootstrap"], place, TEMPLATE)
@@ -137,6 +137,7 @@ class MariaDB:
 
     def _write_config(self):
         options = {**COMMON, "datadir": self.data_directory, "port": self.port,
+                   "tmpdir": self.directory,  # who starts removes what others have in theirs
                    "socket": self.unix, "pid-file": os.path.join(self.directory, "pid"),
                    "server-id": self.server_id, **self.options}
         path = os.path.join(self.directory, "my.cnf")
