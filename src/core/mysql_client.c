@@ -10,6 +10,7 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/mysql_link.h"
+#include "core/mysql_seen.h"
 #include "model/login_guard.h"
 #include "proto/mysql_words.h"
 
@@ -102,6 +103,7 @@ void mysql_client_begin(struct session *s)
     list_init(&c->node);
     s->mysql = c;
     s->pooling = POOLING_MYSQL;
+    mysql_client_seen_come(s);
     session_set(s, SESSION_OPENING);
     if (greeting_for(s, &says)) {
         greet(s, &says);
@@ -117,6 +119,7 @@ void mysql_client_free(struct session *s)
     if (s->pooling != POOLING_MYSQL || c == NULL) {
         return;
     }
+    mysql_client_seen_gone(s);
     list_remove(&c->node);
     mysql_proof_free(c);
     free(c);

@@ -35,6 +35,7 @@ struct mysql_proof {
     struct mysql_request request; /* texts are in `payload` */
     struct mysql_prove prove;
     struct mysql_inbox inbox; /* the client's packets */
+    uint64_t began_us;        /* it had a connection, uv_hrtime() */
     size_t len;
     unsigned char payload[]; /* of the client's login, or its COM_CHANGE_USER */
 };
@@ -49,6 +50,8 @@ struct mysql_client {
     uint64_t slow_until_ms;
     uint64_t user_hash; /* for the guard */
     uint32_t capabilities;
+    uint32_t pins;         /* enum mysql_pin; by mysql_client_pin() only */
+    uint64_t pinned_ms;    /* since when there is one */
     uint32_t thread;       /* by what id it knows its connection */
     uint16_t refusal_code; /* what a refusal that is to come is called; 0 = by its reason */
     char refusal_state[6];

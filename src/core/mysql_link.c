@@ -15,6 +15,8 @@
 #include "core/account.h"
 #include "core/finisher.h"
 #include "core/mysql_client.h"
+#include "core/mysql_seen.h"
+#include "core/pool_seen.h"
 #include "core/upstream.h"
 #include "proto/mysql_crypt.h"
 
@@ -50,7 +52,6 @@ struct server_link *mysql_link_new(struct session *s)
     }
     l->worker = s->worker;
     l->backend = s->backend->index;
-    l->number = ++s->worker->link_numbers;
     l->since_ms = loop_now_ms(&s->worker->loop);
     list_init(&l->node);
     list_init(&l->at);
@@ -79,8 +80,10 @@ void mysql_link_close(struct mysql_link *l)
     }
     mysql_link_arm(l, NULL);
     list_remove(&l->at);
+    show_pool_forget(l->worker, &l->node);
     list_remove(&l->node);
     l->state = MYSQL_LINK_CLOSED;
+    mysql_link_seen(l);
     forget_proof(l);
     mysql_inbox_free(&l->inbox);
     conn_close(&l->base.conn);
@@ -177,6 +180,7 @@ static void log_in(struct mysql_link *l)
 {
     if (l->base.session != NULL) {
         l->state = MYSQL_LINK_LENT;
+        mysql_link_seen(l);
         mysql_proof_begin(l->base.session, l);
     } else {
         log_in_as_nobody(l);
@@ -257,7 +261,9 @@ static void begin(struct mysql_link *l)
     struct worker *w = l->worker;
     l->base.conn.ops = &mysql_link_ops;
     w->links++;
+    l->number = ++w->link_numbers; /* the list is in their order */
     list_append(&server_of(l)->mysql_links, &l->node);
+    mysql_link_seen(l);
 }
 
 void mysql_link_connected(struct session *s)
@@ -389,6 +395,7 @@ static void abandon(struct mysql_link *l, const struct mysql_prove *prove)
     }
     ws->finishing++;
     l->state = MYSQL_LINK_ABANDONED;
+    mysql_link_seen(l);
     conn_resume(&l->base.conn, PAUSE_PEER_FULL | PAUSE_HOLD);
     mysql_link_arm(l, &l->worker->mysql_abandoned);
     if (prove == NULL) {
@@ -419,9 +426,13 @@ void mysql_link_let_go(struct mysql_link *l, const struct mysql_prove *prove, bo
         }
         break;
     case MYSQL_LINK_LENT:
+        keep = keep && prove == NULL && !l->tainted;
+        metric_add(&l->worker->metrics.backends[l->backend]
+                        ->at[keep ? BACKEND_POOL_RETURNED : BACKEND_POOL_ENDED],
+                   1);
         if (prove != NULL && !l->tainted) {
             abandon(l, prove);
-        } else if (keep && prove == NULL && !l->tainted) {
+        } else if (keep) {
             mysql_pool_take(l);
         } else {
             mysql_link_close(l);

@@ -44,6 +44,7 @@ struct mysql_link {
     bool urgent;                 /* a transaction is open there, and holds locks */
     bool writes;                 /* it was lent to who may only be on the primary */
     bool tainted;                /* it cannot be told what the server says: it is not lent again */
+    uint16_t seen_as;            /* core/mysql_seen.c's */
     uint32_t number;             /* of the worker's links: how it is known outside */
     uint32_t thread;             /* the server's id of this connection */
     uint64_t key;                /* with what it is logged in, mysql_caps_key() */
@@ -52,7 +53,8 @@ struct mysql_link {
     uint64_t since_ms;
     uint64_t used_ms;
     uint64_t leases;
-    char *user; /* owned: who is logged in there; NULL = nobody */
+    uint64_t commands; /* it was ever sent */
+    char *user;        /* owned: who is logged in there; NULL = nobody */
     size_t user_len;
     struct mysql_inbox inbox;         /* packets of the login, and the answer to a reset */
     struct mysql_prove *prove;        /* owned: of an abandoned login */

@@ -7,6 +7,7 @@
 #include "core/account.h"
 #include "core/mysql_client.h"
 #include "core/mysql_link.h"
+#include "core/mysql_seen.h"
 #include "core/pool.h"
 
 static struct worker_server *server_of(const struct mysql_link *l)
@@ -31,6 +32,7 @@ static void lend(struct mysql_link *l, struct session *s)
     list_remove(&l->at);
     mysql_link_arm(l, NULL);
     l->state = MYSQL_LINK_LENT;
+    mysql_link_seen(l);
     l->writes = l->writes || s->route != ROUTE_REPLICA;
     l->base.session = s;
     s->server = &l->base;
@@ -118,6 +120,7 @@ void mysql_pool_wait(struct session *s)
         return;
     }
     s->mysql->step = MYSQL_STEP_ROUTE;
+    metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_POOL_WAITED], 1);
     list_remove(&s->mysql->node);
     list_append(&wb->mysql_waiting, &s->mysql->node);
     wb->mysql_waiting_count++;
@@ -189,6 +192,7 @@ static void clean(struct mysql_link *l)
     static const char packet[] = {1, 0, 0, 0, MYSQL_COM_RESET_CONNECTION};
     list_remove(&l->at);
     l->state = MYSQL_LINK_CLEAN;
+    mysql_link_seen(l);
     mysql_link_arm(l, &backend_of(l)->mysql_late);
     metric_add(&l->worker->metrics.backends[l->backend]->at[BACKEND_POOL_CLEANED], 1);
     if (conn_write(&l->base.conn, packet, sizeof packet) != 0) {
@@ -199,6 +203,7 @@ static void clean(struct mysql_link *l)
 static void make_idle(struct mysql_link *l)
 {
     l->state = MYSQL_LINK_IDLE;
+    mysql_link_seen(l);
     list_prepend(&server_of(l)->mysql_idle, &l->at);
     mysql_link_arm(l, l->dirty ? &backend_of(l)->mysql_clean : &backend_of(l)->mysql_idle);
 }

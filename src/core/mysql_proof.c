@@ -8,6 +8,7 @@
 #include "core/account.h"
 #include "core/mysql_client.h"
 #include "core/mysql_link.h"
+#include "core/mysql_seen.h"
 #include "proto/mysql_crypt.h"
 #include "proto/mysql_key.h"
 
@@ -85,14 +86,6 @@ static bool to_server(struct mysql_link *l, const struct mysql_writer *w)
 
 /* The steps ----------------------------------------------------------------------------------- */
 
-static void count_login(const struct session *s, const struct mysql_link *l)
-{
-    _Atomic uint64_t *backend = s->worker->metrics.backends[s->backend->index]->at;
-    metric_add(&backend[l->leases > 0 ? BACKEND_LOGINS_CHANGED : BACKEND_LOGINS_FRESH], 1);
-    metric_add(&backend[BACKEND_POOL_LEASES], 1);
-    metric_add(&backend[BACKEND_POOL_REUSED], l->leases > 0);
-}
-
 static bool note_user(struct mysql_link *l, struct mysql_text user)
 {
     free(l->user);
@@ -109,7 +102,7 @@ static bool note_user(struct mysql_link *l, struct mysql_text user)
 static void logged_in(struct session *s, struct mysql_link *l)
 {
     struct mysql_client *c = s->mysql;
-    count_login(s, l);
+    mysql_login_seen(s, l, c->proof->began_us);
     login_guard_succeeded(s->worker->guard, &s->admission.key, c->user_hash,
                           loop_now_ms(&s->worker->loop));
     if (!note_user(l, c->proof->request.user)) {
@@ -250,6 +243,7 @@ void mysql_proof_begin(struct session *s, struct mysql_link *l)
     session_set(s, SESSION_LOGIN);
     session_settled(s, l->base.index);
     session_arm(s, &backend_of(s)->login);
+    s->mysql->proof->began_us = uv_hrtime() / 1000;
     if (!can_all(s, l)) {
         session_refuse(s, REFUSED_CONNECT, "the server cannot do what it could when you came");
         return;

@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "core/mysql_client.h"
 #include "core/mysql_link.h"
+#include "core/mysql_seen.h"
 
 #define CHANGE_MAX (SESSION_AHEAD_MAX - MYSQL_HEADER) /* bytes of a COM_CHANGE_USER */
 
@@ -30,6 +31,7 @@ static void fly(struct mysql_link *l, uint8_t code)
     }
     l->flying[(l->first + l->count) % MYSQL_FLYING_MAX] = code;
     l->count++;
+    l->commands++;
     l->dirty = true;
 }
 
@@ -223,6 +225,7 @@ void mysql_relay_begin(struct session *s)
     l->count = 0;
     l->urgent = false;
     l->dirty = true;
+    mysql_client_pin(s->mysql, s->frontend->pool_mode == POOL_SESSION ? MYSQL_PIN_SESSION : 0);
     session_set(s, SESSION_RELAY);
     session_arm(s, &s->worker->frontends[s->frontend->index]->idle);
     if (s->ahead_len > 0) {

@@ -339,7 +339,7 @@ static void detach(struct pool_link *l)
     list_remove(&l->node);
     l->state = LINK_CLOSED;
     link_seen(l);
-    show_pool_forget(l);
+    show_pool_forget(l->worker, &l->node);
     if (list_empty(&ws->pool_links)) { /* another process may stand there the next time */
         ws->catalog_asked = false;
     }

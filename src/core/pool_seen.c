@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/credential.h"
+#include "core/mysql_seen.h"
 #include "core/session.h"
 #include "net/mailbox.h"
 
@@ -97,16 +98,20 @@ static const char *use_of(const struct pool_link *l)
     return words[gauge_of(l)];
 }
 
-/* Names come from clients: what is not printable, and what would end a value, is not shown. */
+/* What is not printable, and what would end a value, is not shown. */
+void pool_row_user(const char *name, size_t len, char out[POOL_USER_MAX])
+{
+    len = len < POOL_USER_MAX ? len : POOL_USER_MAX - 1;
+    for (size_t i = 0; i < len; i++) {
+        out[i] = name[i] > ' ' && name[i] < 0x7f && name[i] != '=' ? name[i] : '?';
+    }
+    out[len] = '\0';
+}
+
 static void copy_user(const struct credential *c, char user[POOL_USER_MAX])
 {
     const char *name = c != NULL && c->user_len == 0 ? "default" : c != NULL ? c->user : "";
-    size_t len = c == NULL || c->user_len == 0 ? strlen(name) : c->user_len;
-    len = len < POOL_USER_MAX ? len : POOL_USER_MAX - 1;
-    for (size_t i = 0; i < len; i++) {
-        user[i] = name[i] > ' ' && name[i] < 0x7f && name[i] != '=' ? name[i] : '?';
-    }
-    user[len] = '\0';
+    pool_row_user(name, c == NULL || c->user_len == 0 ? strlen(name) : c->user_len, user);
 }
 
 static void fill_row(const struct pool_link *l, struct pool_row *row)
@@ -133,58 +138,75 @@ static void fill_row(const struct pool_link *l, struct pool_row *row)
     }
 }
 
-static void note_pins(const struct pool_link *l, struct message_pool *m)
+/* A server's links are of one protocol. */
+struct place {
+    const struct list *node;
+    bool mysql;
+};
+
+static const struct pool_link *redis_at(const struct place *at)
 {
-    const struct pooled *p = l->lessee;
-    if (p == NULL || p->session == NULL) {
-        return;
-    }
-    uint64_t age = loop_now_ms(&l->worker->loop) - p->pinned_ms;
-    for (unsigned i = 0; i < PINS; i++) {
-        if ((p->pins >> i & 1) != 0 && age > m->oldest_ms[i]) {
-            m->oldest_ms[i] = age;
+    return container_of(at->node, struct pool_link, node);
+}
+
+static const struct mysql_link *mysql_at(const struct place *at)
+{
+    return container_of(at->node, struct mysql_link, node);
+}
+
+static uint32_t number_at(const struct place *at)
+{
+    return at->mysql ? mysql_at(at)->number : redis_at(at)->number;
+}
+
+static void note_pins(unsigned pins, uint64_t age_ms, struct message_pool *m)
+{
+    for (unsigned i = 0; i < POOL_PINS; i++) {
+        if ((pins >> i & 1) != 0 && age_ms > m->oldest_ms[i]) {
+            m->oldest_ms[i] = age_ms;
         }
     }
 }
 
 /* False: there is no place for it in this message. */
-static bool take(const struct pool_link *l, struct message_pool *m)
+static bool take(const struct place *at, struct message_pool *m)
 {
+    struct pool_row row;
     if (m->room > 0 && m->count == POOL_ROWS) {
         return false;
     }
-    note_pins(l, m);
+    if (at->mysql) {
+        mysql_link_row(mysql_at(at), &row);
+    } else {
+        fill_row(redis_at(at), &row);
+    }
+    note_pins(row.pins, row.pinned_ms, m);
     if (m->room == 0) {
         m->left_out++;
         return true;
     }
-    fill_row(l, &m->rows[m->count++]);
+    m->rows[m->count++] = row;
     m->room--;
     return true;
-}
-
-static struct list *find_place(const struct worker *w, const struct list *links)
-{
-    struct list *at = links->next;
-    while (at != links && container_of(at, struct pool_link, node)->number <= w->link_listed) {
-        at = at->next;
-    }
-    return at;
 }
 
 /* Goes on with this server's; false: this is all for this message. */
 static bool list_server(struct worker *w, struct message_pool *m, size_t id, int *looks)
 {
-    const struct list *links = &w->servers[id]->pool_links;
-    struct list *at = w->links_listed != NULL ? w->links_listed : find_place(w, links);
-    while (at != links) {
-        const struct pool_link *l = container_of(at, struct pool_link, node);
-        w->links_listed = at;
-        if ((*looks)++ == LOOKS_MAX || !take(l, m)) {
+    bool mysql = !list_empty(&w->servers[id]->mysql_links);
+    const struct list *links = mysql ? &w->servers[id]->mysql_links : &w->servers[id]->pool_links;
+    bool goes_on = w->links_listed != NULL;
+    struct place at = {goes_on ? w->links_listed : links->next, mysql};
+    while (!goes_on && at.node != links && number_at(&at) <= w->link_listed) {
+        at.node = at.node->next;
+    }
+    while (at.node != links) {
+        w->links_listed = at.node;
+        if ((*looks)++ == LOOKS_MAX || !take(&at, m)) {
             return false;
         }
-        w->link_listed = l->number;
-        at = at->next;
+        w->link_listed = number_at(&at);
+        at.node = at.node->next;
     }
     w->links_listed = NULL;
     w->link_listed = 0;
@@ -217,9 +239,9 @@ void show_pool(struct message *message, void *worker)
     mailbox_post(w->control, &m->message);
 }
 
-void show_pool_forget(const struct pool_link *l)
+void show_pool_forget(struct worker *w, const struct list *node)
 {
-    if (l->worker->links_listed == &l->node) {
-        l->worker->links_listed = NULL;
+    if (w->links_listed == node) {
+        w->links_listed = NULL;
     }
 }

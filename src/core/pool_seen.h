@@ -6,6 +6,7 @@
 
 #include "base/macros.h"
 #include "core/pooled.h"
+#include "model/messages.h"
 
 struct message;
 
@@ -30,6 +31,8 @@ static inline void pooled_seen(struct pooled *p)
 /* struct message_pool; see worker_inbox. */
 void show_pool(struct message *m, void *worker);
 /* A link is being closed: where a list goes on is not there. */
-void show_pool_forget(const struct pool_link *l);
+void show_pool_forget(struct worker *w, const struct list *node);
+/* A user's name, of which clients choose every byte, for a row. */
+void pool_row_user(const char *name, size_t len, char out[POOL_USER_MAX]);
 
 #endif

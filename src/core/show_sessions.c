@@ -1,6 +1,7 @@
 #include "core/show_sessions.h"
 
 #include "base/macros.h"
+#include "core/mysql_client.h"
 #include "core/pooled.h"
 #include "core/session.h"
 
@@ -60,13 +61,15 @@ static void fill_row(const struct session *s, struct session_row *row)
         .client_tls = conn_is_secured(&s->client),
         .server_tls = server_is_secured(s),
         .held = (s->client.pauses & PAUSE_HOLD) != 0,
-        .pooled = s->pooling == POOLING_REDIS,
+        .pooled = s->pooling != POOLING_NONE,
         .expires = s->timer != NULL && deadline_is_armed(&s->deadline),
     };
     if (row->expires && s->deadline.due_ms > now_ms) {
         row->expires_ms = s->deadline.due_ms - now_ms;
     }
-    if (row->pooled) {
+    if (s->pooling == POOLING_MYSQL) {
+        row->pins = s->mysql->pins;
+    } else if (s->pooling == POOLING_REDIS) {
         row->held = !list_empty(&s->pooled->held);
         row->pins = s->pooled->pins;
     }

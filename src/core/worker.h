@@ -99,16 +99,16 @@ struct worker {
     size_t frontend_count;
     size_t backend_count;
     size_t server_count;
-    struct list sessions;      /* all of them: struct session.node */
-    struct list *listed;       /* among them: where a list of them goes on; NULL = nowhere */
-    struct slow_list slow;     /* commands that took long */
-    struct list *links_listed; /* the same among the links of a server, see core/pool_seen.c */
-    uint32_t link_listed;      /* the number of the last one that was */
-    uint32_t link_numbers;     /* the last one that was given */
-    uint32_t session_numbers;  /* the last one that was given */
-    unsigned kills;            /* orders to end sessions that are being carried out (kill.c) */
-    size_t waiters;            /* lent to control */
-    unsigned refusing;         /* sessions in SESSION_REFUSE */
+    struct list sessions;            /* all of them: struct session.node */
+    struct list *listed;             /* among them: where a list of them goes on; NULL = nowhere */
+    struct slow_list slow;           /* commands that took long */
+    const struct list *links_listed; /* the same among the links of a server (pool_seen.c) */
+    uint32_t link_listed;            /* the number of the last one that was */
+    uint32_t link_numbers;           /* the last one that was given */
+    uint32_t session_numbers;        /* the last one that was given */
+    unsigned kills;    /* orders to end sessions that are being carried out (kill.c) */
+    size_t waiters;    /* lent to control */
+    unsigned refusing; /* sessions in SESSION_REFUSE */
     unsigned refusing_max;
     struct list cancelling; /* struct cancel.node */
     unsigned cancels_open;

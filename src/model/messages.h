@@ -173,8 +173,11 @@ struct message_sessions {
 struct pool_row {
     uint64_t id;
     size_t server; /* in its backend */
-    uint32_t database;
+    bool mysql;
+    uint32_t database; /* Redis, as the next one */
     uint8_t resp;
+    uint32_t thread;          /* MySQL: the server's id of it, in SHOW PROCESSLIST */
+    uint64_t leases;          /* ... how many clients were served on it */
     char user[POOL_USER_MAX]; /* who has logged in there; empty: nobody */
     const char *state;        /* constant words */
     const char *use;
