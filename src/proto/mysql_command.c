@@ -6,7 +6,9 @@
 
 #include "proto/mysql_packet.h"
 
-#define BEGINNING (MYSQL_HEADER + 1) /* a header and a code */
+#define BEGINNING        (MYSQL_HEADER + 1) /* a header and a code */
+#define FLAGS_AT         (BEGINNING + 4) /* COM_STMT_EXECUTE: behind the number of the statement */
+#define READ_ONLY_CURSOR 0x01            /* no server has others */
 
 static uint32_t length_of(const unsigned char *head)
 {
@@ -42,18 +44,23 @@ static enum mysql_command_event go_on(struct mysql_command *c, const unsigned ch
     return MYSQL_COMMAND_END;
 }
 
-static enum mysql_command_event begin(struct mysql_command *c, const unsigned char *head,
-                                      size_t len)
+static enum mysql_command_event begin(struct mysql_command *c, const unsigned char *p, size_t len)
 {
-    if (len >= MYSQL_HEADER && (head[3] != 0 || length_of(head) == 0)) {
+    if (len >= MYSQL_HEADER && (p[3] != 0 || length_of(p) == 0)) {
         return MYSQL_COMMAND_BAD;
     }
     if (len < BEGINNING) {
         return MYSQL_COMMAND_PART;
     }
-    c->length = length_of(head);
-    c->continues = c->length == MYSQL_FULL;
-    c->code = head[MYSQL_HEADER];
+    uint32_t length = length_of(p);
+    bool has_flags = p[MYSQL_HEADER] == MYSQL_COM_STMT_EXECUTE && MYSQL_HEADER + length > FLAGS_AT;
+    if (has_flags && len <= FLAGS_AT) {
+        return MYSQL_COMMAND_PART;
+    }
+    c->length = length;
+    c->continues = length == MYSQL_FULL;
+    c->code = p[MYSQL_HEADER];
+    c->cursor = has_flags && (p[FLAGS_AT] & READ_ONLY_CURSOR) != 0;
     c->sequence = 0;
     return MYSQL_COMMAND_BEGIN;
 }
@@ -104,6 +111,12 @@ void mysql_command_file(struct mysql_command *c)
 bool mysql_command_is_whole(const struct mysql_command *c)
 {
     return !c->inside && !c->file;
+}
+
+uint8_t mysql_command_asks(const struct mysql_command *c)
+{
+    bool at_once = c->code == MYSQL_COM_STMT_EXECUTE && !c->cursor;
+    return at_once ? MYSQL_COM_EXECUTE_AT_ONCE : c->code;
 }
 
 bool mysql_command_is_answered(uint8_t code)

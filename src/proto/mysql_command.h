@@ -39,6 +39,8 @@ enum mysql_com {
     MYSQL_COM_RESET_CONNECTION = 0x1f,
     MYSQL_COM_CLONE = 0x20,
     MYSQL_COM_STMT_BULK_EXECUTE = 0xfa, /* MariaDB's */
+    /* No server's: what mysql_command_asks() calls a COM_STMT_EXECUTE that asks for no cursor. */
+    MYSQL_COM_EXECUTE_AT_ONCE = 0xf9,
 };
 
 /* Starts zeroed: at the beginning of a command. */
@@ -49,16 +51,17 @@ struct mysql_command {
     bool file;        /* the client sends a file (mysql_command_file): packets up to an empty one */
     bool inside;      /* of a command that was entered, or of a packet of a file */
     bool uncounted;   /* the next packet may have any sequence number */
+    bool cursor;      /* it is a COM_STMT_EXECUTE that asks for a cursor */
     uint32_t length;  /* of that packet's payload */
     uint32_t left;    /* bytes of it that have not been seen, or of it and its header */
 };
 
 enum mysql_command_event {
     MYSQL_COMMAND_MORE,  /* all bytes belong to what began before */
-    MYSQL_COMMAND_BEGIN, /* behind those *used begins a command: `code`, `length` and `continues`
-                          * say which. Its header and code are there but not in *used: the caller
-                          * says mysql_command_enter() to go on into it. */
-    MYSQL_COMMAND_PART,  /* the rest behind *used, at most 4 bytes, is too little to tell what
+    MYSQL_COMMAND_BEGIN, /* behind those *used begins a command: `code`, `length`, `continues`
+                          * and `cursor` say which. Its header and code are there but not in *used:
+                          * the caller says mysql_command_enter() to go on into it. */
+    MYSQL_COMMAND_PART,  /* the rest behind *used, at most 9 bytes, is too little to tell what
                           * begins: to be given again, with more behind it */
     MYSQL_COMMAND_END,   /* *used ends the file: what follows are commands again */
     MYSQL_COMMAND_BAD,   /* a packet out of sequence, or an empty command; *used says nothing */
@@ -74,6 +77,9 @@ void mysql_command_enter(struct mysql_command *c);
 void mysql_command_file(struct mysql_command *c);
 /* Nothing of a command, or of a file, is outstanding. */
 bool mysql_command_is_whole(const struct mysql_command *c);
+/* Of the command that began last, for mysql_reply_begin(): its code, but where the same code is
+ * answered in two ways. */
+uint8_t mysql_command_asks(const struct mysql_command *c);
 /* Whether a server answers it at all. */
 bool mysql_command_is_answered(uint8_t code);
 

@@ -14,6 +14,7 @@
 #define MYSQL_STATUS_MORE_RESULTS      0x0008
 #define MYSQL_STATUS_CURSOR_EXISTS     0x0040
 #define MYSQL_STATUS_LAST_ROW_SENT     0x0080
+#define MYSQL_STATUS_PS_OUT_PARAMS     0x1000
 #define MYSQL_STATUS_IN_TRANS_READONLY 0x2000
 #define MYSQL_STATUS_STATE_CHANGED     0x4000
 
@@ -22,8 +23,8 @@
 /* Starts zeroed. */
 struct mysql_reply {
     uint32_t capabilities; /* of the connection */
-    uint8_t code;          /* enum mysql_com: of the command that it answers */
-    uint8_t expects;       /* enum, see mysql_reply.c */
+    uint8_t code;          /* of the command that it answers */
+    uint8_t expects;       /* enum mysql_expects */
     bool endless;          /* nobody can tell where it ends (a binlog dump, an unknown command),
                             * unless it ends with an ERR */
     bool failed;           /* it ended with an ERR */
@@ -37,11 +38,12 @@ struct mysql_reply {
      * did to the session is not known: a deadlock has ended its transaction, and a procedure may
      * have begun one before it failed. */
     uint16_t status;
-    uint16_t warnings;     /* 0 if it has not said */
-    uint64_t affected;     /* of the last OK */
-    uint64_t insert_id;    /* of the last OK that had one; 0: none had */
-    uint32_t statement;    /* COM_STMT_PREPARE: its id */
-    uint64_t columns_left; /* definitions that are to come */
+    uint16_t columns_status; /* what is still true of the EOF behind definitions */
+    uint16_t warnings;       /* 0 if it has not said */
+    uint64_t affected;       /* of the last OK */
+    uint64_t insert_id;      /* of the last OK that had one; 0: none had */
+    uint32_t statement;      /* COM_STMT_PREPARE: its id */
+    uint64_t columns_left;   /* definitions that are to come */
     uint64_t params_left;
     uint32_t left;    /* of the packet that the stream is in: bytes not seen */
     bool continues;   /* it is full: another one continues it */
@@ -65,7 +67,10 @@ enum mysql_reply_event {
     MYSQL_REPLY_BAD,  /* this is no answer to that command; *used says nothing */
 };
 
-/* The reply to a command of this code, one that is answered, comes next. */
+/* The reply to a command of this code (mysql_command_asks), one that is answered, comes next. Of a
+ * COM_STMT_EXECUTE it is believed that it asks for a cursor; of MYSQL_COM_EXECUTE_AT_ONCE it is
+ * not, whatever the server says: that a cursor exists is also said of those that procedures and
+ * functions have for themselves, and then rows follow. */
 void mysql_reply_begin(struct mysql_reply *r, uint32_t capabilities, uint8_t code);
 /* Not to be called again after END and BAD before the next reply begins. */
 enum mysql_reply_event mysql_reply_look(struct mysql_reply *r, const char *data, size_t len,

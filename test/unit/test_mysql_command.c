@@ -49,7 +49,7 @@ static enum mysql_command_event look_once(struct reader *r)
     free(copy);
     if (event != MYSQL_COMMAND_BAD) {
         assert_true(used <= len && (event != MYSQL_COMMAND_MORE || used == len));
-        assert_true(event != MYSQL_COMMAND_PART || (len - used > 0 && len - used <= 4));
+        assert_true(event != MYSQL_COMMAND_PART || (len - used > 0 && len - used <= 9));
         r->at += used;
     }
     return event;
@@ -124,6 +124,38 @@ static void commands_begin_behind_each_other(void **state)
     command(t, "\x17....................", 21);
     check(t, 0, "command 0 3 9\ncommand 13 14 1\ncommand 18 1 1\ncommand 23 23 21\n");
     free(t);
+}
+
+static void whether_it_asks_for_a_cursor_is_known_when_it_begins(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t len;
+        uint8_t asks;
+    } commands[] = {
+        {"\x17\1\0\0\0\0\1\0\0\0", 10, MYSQL_COM_EXECUTE_AT_ONCE},
+        {"\x17\1\0\0\0\1\1\0\0\0", 10, MYSQL_COM_STMT_EXECUTE},
+        {"\x17\1\0\0\0\x81", 6, MYSQL_COM_STMT_EXECUTE},
+        {"\x17\1\0\0\0\x0e", 6, MYSQL_COM_EXECUTE_AT_ONCE},
+        {"\x17\1\0\0\0", 5, MYSQL_COM_EXECUTE_AT_ONCE}, /* the server says what it thinks of it */
+        {"\x16\1\0\0\0\1", 6, MYSQL_COM_STMT_PREPARE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        struct talk *t = talk();
+        command(t, commands[i].text, commands[i].len);
+        for (size_t len = 1; len <= t->len; len++) {
+            struct mysql_command c = {0};
+            size_t used = 1;
+            bool has_flags = commands[i].text[0] == '\x17' && commands[i].len > 5;
+            bool known = len >= (has_flags ? 10 : 5);
+            assert_int_equal(mysql_command_look(&c, t->data, len, &used),
+                             known ? MYSQL_COMMAND_BEGIN : MYSQL_COMMAND_PART);
+            assert_int_equal(used, 0);
+            assert_true(!known || mysql_command_asks(&c) == commands[i].asks);
+        }
+        free(t);
+    }
 }
 
 static void a_command_that_was_not_entered_is_told_again(void **state)
@@ -249,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_begin_behind_each_other),
+        cmocka_unit_test(whether_it_asks_for_a_cursor_is_known_when_it_begins),
         cmocka_unit_test(a_command_that_was_not_entered_is_told_again),
         cmocka_unit_test(full_packets_continue),
         cmocka_unit_test(a_file_ends_with_an_empty_packet),
