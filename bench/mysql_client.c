@@ -23,7 +23,9 @@ static const char QUIT[] = "\1\0\0\0\1";
 
 static _Noreturn void refuse_error(const char *where, const char *packet, size_t len)
 {
-    fprintf(stderr, "load: %s: %.*s\n", where, len > 9 ? (int)(len - 9) : 0, packet + 9);
+    size_t words = len > 9 && packet[3] == '#' ? 9 : 3; /* no SQLSTATE before the login */
+    fprintf(stderr, "load: %s: %.*s\n", where, len > words ? (int)(len - words) : 0,
+            packet + words);
     exit(1);
 }
 

@@ -163,4 +163,7 @@ MEASURE = {"load": load_once, "crowd": crowd_once, "sysbench": sysbench_once}
 
 
 def measure(lab, server, row, way, quick):
-    return MEASURE[row.kind](lab, server, row, way, quick)
+    try:
+        return MEASURE[row.kind](lab, server, row, way, quick)
+    except BenchError as error:
+        raise BenchError(f"{row.title}, {way.name}: {error}") from error

@@ -44,13 +44,14 @@ class Server:
     """Says what a server says; a test tells what it says instead."""
 
     def __init__(self, plugin=b"mysql_native_password", account=None, reply=REPLY, judged=None,
-                 sequence=2, capabilities=CAPABILITIES | CONNECT_WITH_DB):
+                 sequence=2, capabilities=CAPABILITIES | CONNECT_WITH_DB, greets=None):
         self.plugin = plugin
         self.account = account or plugin  # the account's
         self.reply = reply
         self.judged = judged or [ACCEPTED]
         self.sequence = sequence  # of its first word on the login
         self.capabilities = capabilities
+        self.greeting = greets
         self.wrong = []           # what clients said that they should not
 
     def expect(self, said, wanted):
@@ -65,7 +66,7 @@ class Server:
             pass  # the load has left: that is what these tests are about
 
     def talk(self, wire):
-        wire.send(0, greeting(self.plugin, self.capabilities))
+        wire.send(0, self.greeting or greeting(self.plugin, self.capabilities))
         _, login = wire.read()
         proof = PROOFS[self.plugin](NONCE)
         start = b"somebody\0" + bytes([len(proof)]) + proof + b"base\0" + self.plugin + b"\0"
@@ -107,10 +108,12 @@ def test_it_proves_who_it_is(home, load, plugin, account):
     assert said["switched"] == (35 if account != plugin else 0)
 
 
+FULL = bytes([ERR]) + struct.pack("<H", 1040) + b"too many"
 REFUSED = bytes([ERR]) + struct.pack("<H", 1045) + b"#28000no such luck"
 
 
 @pytest.mark.parametrize("options, words", [
+    ({"greets": FULL}, "instead of a greeting: too many"),
     ({"judged": [REFUSED]}, "the login: no such luck"),
     ({"judged": [b"\1\4"]}, "its cache of accounts is cold"),
     ({"sequence": 3}, "wrong sequence number"),
@@ -120,7 +123,7 @@ REFUSED = bytes([ERR]) + struct.pack("<H", 1045) + b"#28000no such luck"
     ({"reply": (*REPLY, b"\0")}, "not what the first one was"),
     ({"capabilities": CAPABILITIES}, "a greeting that cannot be answered"),
     ({"account": b"client_ed25519"}, "another proof is asked for that is not ours"),
-], ids=["login", "cold", "sequence", "query", "warnings", "columns", "more", "capabilities",
+], ids=["full", "login", "cold", "sequence", "query", "warnings", "columns", "more", "capabilities",
         "plugin"])
 def test_whatever_else_comes_ends_it(home, load, options, words):
     done = load(home.fake(Server(**options)).port, "-c", 1, "-n", 2)
