@@ -1,6 +1,6 @@
 /* What a statement mentions that is not the server's data but the connection's memory: looked for
- * in the text of SQL, in any split, in constant memory. It can only tell more than the server's own
- * trackers do (mysql_state.h): what is found here keeps a session on its connection, what is not
+ * in the text of SQL, in any split, in constant memory. It only adds to what the server's own
+ * trackers tell (mysql_state.h): what is found here keeps a session on its connection, what is not
  * found never frees it. No parser: words, in the places where they count.
  *
  * Not seen are what triggers, views and events do, and the text that PREPARE and EXECUTE IMMEDIATE
@@ -26,35 +26,38 @@ enum mysql_says {
     MYSQL_SAYS_COMPOUND = 1U << 8,        /* a program: BEGIN NOT ATOMIC, IF, LOOP ... (MariaDB) */
     MYSQL_SAYS_IDENTITY = 1U << 9,        /* SET ROLE and what else changes who one is */
     MYSQL_SAYS_ODD = 1U << 10,            /* BINLOG, SET RESOURCE GROUP: remembered, never told */
-    MYSQL_SAYS_UNCLEAR = 1U << 11,        /* not understood, or it might be read in two ways */
-    MYSQL_SAYS_DIAGNOSTICS = 1U << 12,    /* asks about the statement before it: FOUND_ROWS(),
+    MYSQL_SAYS_UNCLEAR = 1U << 11,        /* not understood, or it may be read in two ways */
+    MYSQL_SAYS_UNTOLD = 1U << 12,         /* SET @@x = 1 without SESSION, SET STATEMENT ... FOR:
+                                           * MariaDB's trackers are silent, or wrong */
+    MYSQL_SAYS_DIAGNOSTICS = 1U << 13,    /* asks about the statement before it: FOUND_ROWS(),
                                            * ROW_COUNT(), SHOW WARNINGS or ERRORS, GET DIAGNOSTICS,
                                            * @@warning_count, @@error_count */
-    MYSQL_SAYS_HISTORY = 1U << 13,        /* asks about earlier ones: LASTVAL(), PREVIOUS VALUE FOR,
+    MYSQL_SAYS_HISTORY = 1U << 14,        /* asks about earlier ones: LASTVAL(), PREVIOUS VALUE FOR,
                                            * SHOW PROFILE, @@last_gtid */
-    MYSQL_SAYS_LAST_INSERT_ID = 1U << 14, /* LAST_INSERT_ID(), @@last_insert_id, @@identity */
-    MYSQL_SAYS_FOUND_ROWS = 1U << 15,     /* SQL_CALC_FOUND_ROWS: the next one will ask */
-    MYSQL_SAYS_CONNECTION_ID = 1U << 16,  /* CONNECTION_ID(), @@pseudo_thread_id */
-    MYSQL_SAYS_KILL = 1U << 17,           /* KILL, EXPLAIN FOR CONNECTION, SHOW EXPLAIN FOR */
-    MYSQL_SAYS_STATUS = 1U << 18,         /* SHOW STATUS, which counts for the connection */
-    MYSQL_SAYS_SET = 1U << 19,            /* SET */
-    MYSQL_SAYS_NEXT = 1U << 20,           /* SET TRANSACTION: for the transaction that comes */
-    MYSQL_SAYS_USE = 1U << 21,            /* USE */
-    MYSQL_SAYS_TRANSACTION = 1U << 22,    /* BEGIN, START, COMMIT, ROLLBACK, SAVEPOINT, RELEASE */
-    MYSQL_SAYS_SYSTEM_VARIABLE = 1U << 23, /* @@x */
-    MYSQL_SAYS_SEVERAL = 1U << 24,         /* more than one statement */
+    MYSQL_SAYS_LAST_INSERT_ID = 1U << 15, /* LAST_INSERT_ID(), @@last_insert_id, @@identity */
+    MYSQL_SAYS_FOUND_ROWS = 1U << 16,     /* SQL_CALC_FOUND_ROWS: the next one will ask */
+    MYSQL_SAYS_CONNECTION_ID = 1U << 17,  /* CONNECTION_ID(), @@pseudo_thread_id */
+    MYSQL_SAYS_KILL = 1U << 18,           /* KILL, EXPLAIN FOR CONNECTION, SHOW EXPLAIN FOR */
+    MYSQL_SAYS_STATUS = 1U << 19,         /* SHOW [SESSION] STATUS counts for the connection */
+    MYSQL_SAYS_SET = 1U << 20,            /* SET */
+    MYSQL_SAYS_NEXT = 1U << 21,           /* SET TRANSACTION: for the transaction that comes */
+    MYSQL_SAYS_USE = 1U << 22,            /* USE */
+    MYSQL_SAYS_TRANSACTION = 1U << 23,    /* BEGIN, START, COMMIT, ROLLBACK, SAVEPOINT, RELEASE */
+    MYSQL_SAYS_SYSTEM_VARIABLE = 1U << 24, /* @@x */
+    MYSQL_SAYS_SEVERAL = 1U << 25,         /* more than one statement */
 };
 
 /* Leaves something behind that cannot be given again to another connection. */
-#define MYSQL_SAYS_PINS                                                                            \
+#define MYSQL_SAYS_PINS_MYSQL                                                                      \
     (MYSQL_SAYS_USER_VARIABLE | MYSQL_SAYS_TEMPORARY | MYSQL_SAYS_NAMED_LOCK |                     \
      MYSQL_SAYS_TABLE_LOCK | MYSQL_SAYS_PREPARED | MYSQL_SAYS_HANDLER | MYSQL_SAYS_XA |            \
      MYSQL_SAYS_ROUTINE | MYSQL_SAYS_COMPOUND | MYSQL_SAYS_IDENTITY | MYSQL_SAYS_ODD |             \
      MYSQL_SAYS_UNCLEAR)
+#define MYSQL_SAYS_PINS_MARIADB (MYSQL_SAYS_PINS_MYSQL | MYSQL_SAYS_UNTOLD)
 /* Has a wrong answer on a connection that is not the one of the statements before it. */
-#define MYSQL_SAYS_ASKS (MYSQL_SAYS_DIAGNOSTICS | MYSQL_SAYS_HISTORY)
+#define MYSQL_SAYS_ASKS         (MYSQL_SAYS_DIAGNOSTICS | MYSQL_SAYS_HISTORY)
 
-/* How the session's settings have its text read (mysql_state_text). */
+/* How the server reads the text (mysql_state.text). */
 enum mysql_text_mode {
     MYSQL_TEXT_USUAL = 0,
     MYSQL_TEXT_NO_BACKSLASH = 1U << 0, /* sql_mode has NO_BACKSLASH_ESCAPES */
@@ -65,20 +68,31 @@ enum mysql_text_mode {
 
 #define MYSQL_STATEMENT_WORD 40 /* longer words mean nothing to us */
 
-/* One scan. Only `says` is for others: what was found so far. */
+/* A word: in the bytes that are looked at, or kept from earlier ones. */
+struct mysql_statement_word {
+    const char *at; /* borrowed during a call; NULL: it is in `kept` */
+    uint8_t len;    /* 0: none; enum, see mysql_statement.c, for one that is quoted or too long */
+    char kept[MYSQL_STATEMENT_WORD];
+};
+
+/* One scan. Only `says`, what was found so far, is for others. */
 struct mysql_statement {
     uint32_t says;
-    uint8_t mode;   /* enum mysql_text_mode */
-    uint8_t place;  /* enum, see mysql_statement.c: in what the next byte is */
-    uint8_t prefix; /* bytes of the query attributes that are to come */
-    uint8_t first;  /* enum: what kind of statement this is */
-    uint8_t before; /* enum: what the last word or sign means for the next one */
-    uint8_t seen;   /* bytes of a place's own, such as the digits of a version */
-    uint8_t nested; /* executable comments that are open */
-    uint8_t word_len;
-    uint16_t pending; /* the word that a '(' would make a function */
-    bool began;       /* this statement has a word */
-    char word[MYSQL_STATEMENT_WORD];
+    uint8_t mode;    /* enum mysql_text_mode */
+    uint8_t place;   /* in what the next byte is; enums, see mysql_statement.c */
+    uint8_t prefix;  /* bytes of the query attributes that are to come */
+    uint8_t kind;    /* of statement */
+    uint8_t context; /* what the last sign means for the next word */
+    uint8_t words;   /* of this statement so far; no more than a few are counted */
+    uint8_t digits;  /* of a comment's version */
+    uint32_t version;
+    bool began;                         /* a statement has begun, this one or one before it */
+    bool in_code;                       /* of an executable comment */
+    bool quoted;                        /* the last byte ended something quoted */
+    bool qualified;                     /* the last word had others and dots before it */
+    bool remodels;                      /* an earlier statement names sql_mode */
+    struct mysql_statement_word before; /* the word before the last one, if nothing is between */
+    struct mysql_statement_word word;   /* the last one, if nothing but space is behind it */
 };
 
 /* The text of a COM_QUERY comes next, everything behind its code. With QUERY_ATTRIBUTES among the
