@@ -201,8 +201,14 @@ enum mysql_request_kind mysql_read_login(struct mysql_request *r, uint32_t offer
     mysql_read_bytes(&c, FILLER_LEN);
     uint32_t extended = (uint32_t)mysql_read_int(&c, 4);
     r->extended = mariadb ? extended & offered_extended : 0;
-    if (!c.broken && len == HEAD_LEN && (r->capabilities & MYSQL_CAP_SSL) != 0) {
+    if (c.broken) {
+        return MYSQL_REQUEST_BAD;
+    }
+    if (len == HEAD_LEN && (r->capabilities & MYSQL_CAP_SSL) != 0) {
         return MYSQL_REQUEST_TLS;
+    }
+    if ((r->capabilities & MYSQL_CAP_PLUGIN_AUTH) == 0) {
+        return MYSQL_REQUEST_OLD;
     }
     r->user = mysql_read_nul(&c);
     r->token = read_token(r, &c);

@@ -279,8 +279,8 @@ static enum mysql_prove_step take_password(struct mysql_prove *p, const unsigned
     bool open = p->client_leg == MYSQL_LEG_OPEN;
     if (open && clear) {
         return bad(p, why,
-                   "the client encrypts its password with a key that is not the router's: "
-                   "it must ask for one, or use TLS");
+                   "the client tells its password without asking for the router's key: it needs "
+                   "TLS");
     }
     bool told = !open && memchr(payload, 0, len) == payload + len - 1;
     if (clear || !told) {

@@ -93,17 +93,6 @@ static void the_fast_way_of_caching_sha2_needs_one_proof(void **state)
 
 /* The password itself ------------------------------------------------------------------------- */
 
-static struct prove_play *asked_for_the_password(enum mysql_leg client, enum mysql_leg server)
-{
-    struct prove_play *play = play_new(client, server);
-    server_switches(play, SHA2);
-    client_says(play, "01234567890123456789012345678901", MYSQL_SHA2_LEN);
-    server_says(play, "\001\004", 2);
-    assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
-    assert_sent(play->client, "\001\004", 2);
-    return play;
-}
-
 static void between_open_legs_the_servers_key_is_shown_to_the_client(void **state)
 {
     (void)state;
@@ -166,6 +155,188 @@ static void a_client_on_an_open_leg_is_shown_our_key_where_the_servers_is_secure
     }
 }
 
+/* Over a unix socket some clients tell the password, others ask for a key. */
+static void a_client_on_a_socket_may_ask_for_a_key_too(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(legs); i++) {
+        struct prove_play *play = asked_for_the_password(MYSQL_LEG_SOCKET, legs[i]);
+        client_says(play, "\002", 1);
+        if (legs[i] == MYSQL_LEG_OPEN) {
+            assert_sent(play->server, "\002", 1);
+            server_says(play, server_key.packet, server_key.len);
+            assert_sent(play->client, server_key.packet, server_key.len);
+            client_encrypts(play, server_key.packet, server_key.len);
+            assert_string_equal(
+                server_decrypts(server_key.pair, play->server.bytes, play->server.len), PASSWORD);
+        } else {
+            assert_int_equal(play->client.bytes[0], 1);
+            client_encrypts(play, play->client.bytes, play->client.len);
+            assert_sent(play->server, PASSWORD, sizeof PASSWORD);
+        }
+        assert_ends_well(play);
+    }
+}
+
+static void who_has_the_servers_key_need_not_ask_where_the_server_takes_it(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LEG_PAIRS; i++) {
+        enum mysql_leg client = legs[i / ARRAY_LEN(legs)];
+        enum mysql_leg server = legs[i % ARRAY_LEN(legs)];
+        struct prove_play *play = asked_for_the_password(client, server);
+        client_encrypts(play, server_key.packet, server_key.len);
+        if (client == MYSQL_LEG_OPEN && server != MYSQL_LEG_OPEN) {
+            assert_bad(play, "without asking");
+            play_free(play);
+            continue;
+        }
+        assert_int_equal(play->server.len, 256);
+        assert_string_equal(server_decrypts(server_key.pair, play->server.bytes, 256), PASSWORD);
+        assert_ends_well(play);
+    }
+}
+
+static void what_was_not_encrypted_with_our_key_is_a_wrong_password(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {0, 1, 255, 256, 257, 5000};
+    static char garbage[5000];
+    char before[64] = "";
+    memset(garbage, 7, sizeof garbage);
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        struct prove_play *play = asked_for_the_password(MYSQL_LEG_OPEN, MYSQL_LEG_TLS);
+        client_says(play, "\002", 1);
+        client_says(play, garbage, lengths[i]);
+        assert_int_equal(play->step, MYSQL_PROVE_SERVER);
+        assert_true(play->server.len > 32 && play->server.len <= sizeof before);
+        assert_int_equal(strlen((char *)play->server.bytes), play->server.len - 1);
+        assert_string_not_equal((char *)play->server.bytes, before);
+        memcpy(before, play->server.bytes, play->server.len);
+        server_says(play, denied_packet, sizeof denied_packet - 1);
+        assert_int_equal(play->step, MYSQL_PROVE_DENIED);
+        play_free(play);
+    }
+}
+
+/* sha256_password: who is asked tells at once; a unix socket is an open leg to its servers ----- */
+
+static void sha256_is_asked_and_told_between_all_legs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LEG_PAIRS; i++) {
+        enum mysql_leg client = legs[i / ARRAY_LEN(legs)];
+        bool clear = legs[i % ARRAY_LEN(legs)] == MYSQL_LEG_TLS;
+        struct prove_play *play = play_of_pair(i);
+        server_switches(play, SHA256);
+        assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
+        if (client != MYSQL_LEG_OPEN) {
+            client_says(play, PASSWORD, sizeof PASSWORD);
+        } else {
+            client_says(play, "\001", 1);
+        }
+        if (!clear) {
+            assert_sent(play->server, "\001", 1);
+            server_says(play, server_key.packet, server_key.len);
+        }
+        if (client == MYSQL_LEG_OPEN) {
+            client_encrypts(play, play->client.bytes, play->client.len);
+        }
+        const char *told = (const char *)play->server.bytes;
+        told = clear ? told : server_decrypts(server_key.pair, play->server.bytes, 256);
+        assert_int_equal(play->server.len, clear ? sizeof PASSWORD : 256);
+        assert_string_equal(told, PASSWORD);
+        assert_ends_well(play);
+    }
+}
+
+static void no_password_is_told_as_it_came(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2 * LEG_PAIRS; i++) {
+        struct prove_play *play = play_of_pair(i / 2);
+        server_switches(play, SHA256);
+        client_says(play, "", i % 2);
+        assert_sent(play->server, "", i % 2);
+        assert_ends_well(play);
+    }
+}
+
+/* Other plugins ------------------------------------------------------------------------------- */
+
+static void a_plugin_that_we_do_not_know_may_speak_in_rounds(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"\004Password: ", "\001more", "P0123456789abcdef", "\003?"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        struct prove_play *play = play_new(MYSQL_LEG_OPEN, MYSQL_LEG_TLS);
+        server_switches(play, DIALOG);
+        client_says(play, "first", 6);
+        assert_sent(play->server, "first", 6);
+        server_says(play, words[i], strlen(words[i]));
+        assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
+        assert_sent(play->client, words[i], strlen(words[i]));
+        client_says(play, "", 0); /* parsec's client asks with nothing */
+        assert_sent(play->server, "", 0);
+        server_says(play, "", 0);
+        assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
+        server_says(play, words[i], strlen(words[i])); /* and once more */
+        assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
+        client_says(play, "last", 5);
+        assert_ends_well(play);
+    }
+}
+
+static void a_server_may_try_one_plugin_after_another(void **state)
+{
+    (void)state;
+    struct prove_play *play = play_new(MYSQL_LEG_TLS, MYSQL_LEG_OPEN);
+    server_switches(play, ED25519);
+    client_says(play, "0123", 4);
+    server_switches(play, NATIVE);
+    assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
+    client_says(play, "01234567890123456789", 20);
+    server_switches(play, SHA256);
+    client_says(play, PASSWORD, sizeof PASSWORD);
+    assert_sent(play->server, "\001", 1);
+    server_says(play, server_key.packet, server_key.len);
+    assert_ends_well(play);
+}
+
+static void another_factor_is_asked_for_by_its_plugin(void **state)
+{
+    (void)state;
+    static const char next[] = "\002" SHA256 "\0" NONCE;
+    struct prove_play *play = play_new(MYSQL_LEG_TLS, MYSQL_LEG_OPEN);
+    server_switches(play, SHA2);
+    client_says(play, "01234567890123456789012345678901", MYSQL_SHA2_LEN);
+    server_says(play, next, sizeof next);
+    assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
+    assert_sent(play->client, next, sizeof next);
+    client_says(play, PASSWORD, sizeof PASSWORD);
+    assert_sent(play->server, "\001", 1);
+    server_says(play, server_key.packet, server_key.len);
+    assert_ends_well(play);
+}
+
+static void an_account_may_need_no_proof(void **state)
+{
+    (void)state;
+    assert_ends_well(play_new(MYSQL_LEG_OPEN, MYSQL_LEG_OPEN));
+}
+
+static void numbers_begin_again_behind_255(void **state)
+{
+    (void)state;
+    struct prove_play *play = play_new(MYSQL_LEG_OPEN, MYSQL_LEG_OPEN);
+    mysql_prove_begin(&play->p, 255, 255, MYSQL_LEG_OPEN, MYSQL_LEG_OPEN, NULL);
+    play->client.sequence = 255;
+    play->server.sequence = 255;
+    server_switches(play, NATIVE);
+    client_says(play, "01234567890123456789", 20);
+    assert_int_equal(play->server.sequence, 1);
+    assert_ends_well(play);
+}
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +346,16 @@ int main(void)
         cmocka_unit_test(between_secure_legs_the_password_passes_in_the_clear),
         cmocka_unit_test(a_password_told_on_a_secure_leg_is_encrypted_for_an_open_one),
         cmocka_unit_test(a_client_on_an_open_leg_is_shown_our_key_where_the_servers_is_secure),
+        cmocka_unit_test(a_client_on_a_socket_may_ask_for_a_key_too),
+        cmocka_unit_test(who_has_the_servers_key_need_not_ask_where_the_server_takes_it),
+        cmocka_unit_test(what_was_not_encrypted_with_our_key_is_a_wrong_password),
+        cmocka_unit_test(sha256_is_asked_and_told_between_all_legs),
+        cmocka_unit_test(no_password_is_told_as_it_came),
+        cmocka_unit_test(a_plugin_that_we_do_not_know_may_speak_in_rounds),
+        cmocka_unit_test(a_server_may_try_one_plugin_after_another),
+        cmocka_unit_test(another_factor_is_asked_for_by_its_plugin),
+        cmocka_unit_test(an_account_may_need_no_proof),
+        cmocka_unit_test(numbers_begin_again_behind_255),
     };
     return cmocka_run_group_tests(tests, make_keys, drop_keys);
 }
