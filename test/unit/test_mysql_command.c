@@ -255,6 +255,25 @@ static void a_full_packet_of_a_file_continues(void **state)
     assert_true(mysql_command_is_whole(&c));
 }
 
+/* The server may ask for one while the client has said more than it should, or less. */
+static void a_file_is_asked_for_at_an_odd_time(void **state)
+{
+    (void)state;
+    struct mysql_command c = {0};
+    size_t used;
+    assert_int_equal(mysql_command_look(&c, "\xff\xff\xff\0\3", 5, &used), MYSQL_COMMAND_BEGIN);
+    struct mysql_command waiting = c;
+    mysql_command_file(&waiting);
+    assert_int_equal(mysql_command_look(&waiting, "\0\0\0\2", 4, &used), MYSQL_COMMAND_END);
+    mysql_command_enter(&c);
+    pass_over(&c, MYSQL_HEADER + MYSQL_FULL);
+    mysql_command_file(&c);
+    struct mysql_command other = c;
+    assert_int_equal(mysql_command_look(&other, "\2\0\0\2", 4, &used), MYSQL_COMMAND_BAD);
+    assert_int_equal(mysql_command_look(&c, "\2\0\0\1ab", 6, &used), MYSQL_COMMAND_MORE);
+    assert_int_equal(mysql_command_look(&c, "\0\0\0\7", 4, &used), MYSQL_COMMAND_END);
+}
+
 static void what_is_no_command_is_refused(void **state)
 {
     (void)state;
@@ -286,6 +305,7 @@ int main(void)
         cmocka_unit_test(full_packets_continue),
         cmocka_unit_test(a_file_ends_with_an_empty_packet),
         cmocka_unit_test(a_full_packet_of_a_file_continues),
+        cmocka_unit_test(a_file_is_asked_for_at_an_odd_time),
         cmocka_unit_test(what_is_no_command_is_refused),
         cmocka_unit_test(some_commands_are_not_answered),
     };

@@ -281,6 +281,19 @@ static void simple_ones_end_with_an_ok_or_an_eof(void **state)
     free(t);
 }
 
+/* Whatever a status says that is another statement's. */
+static void only_statements_have_many_results(void **state)
+{
+    (void)state;
+    struct talk *t = talk();
+    SAY(t, "\xfe\0\0\x0a\0");
+    again(t);
+    SAY(t, "\0\0\0\x0a\0\0\0");
+    CHECK(t, OLD, "9: 000a 0+0 w0\n20: 000a 0+0 w0\n", FETCH, PING);
+    CHECK(t, OLD, "9: 000a 0+0 w0\n20: 000a 0+0 w0\n", MYSQL_COM_FIELD_LIST, MYSQL_COM_STMT_RESET);
+    free(t);
+}
+
 static void nobody_knows_where_some_end(void **state)
 {
     (void)state;
@@ -351,6 +364,7 @@ int main(void)
         cmocka_unit_test(fields_are_listed_up_to_an_eof),
         cmocka_unit_test(statistics_are_one_packet),
         cmocka_unit_test(simple_ones_end_with_an_ok_or_an_eof),
+        cmocka_unit_test(only_statements_have_many_results),
         cmocka_unit_test(nobody_knows_where_some_end),
         cmocka_unit_test(a_login_goes_on_up_to_its_ok),
         cmocka_unit_test(changes_of_state_are_kept),
