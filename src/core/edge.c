@@ -441,8 +441,9 @@ void edge_upgrade(struct session *s)
         session_kill(s, END_MEMORY);
         return;
     }
-    *e = (struct edge){.session = s, .verdict = ADMITTED, .late = true};
     list_init(&e->node);
+    e->session = s;
+    e->late = true;
     s->edge = e;
     session_arm(s, &frontend_of(s)->handshake);
     join_turns(s);

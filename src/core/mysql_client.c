@@ -9,6 +9,7 @@
 
 #include "base/macros.h"
 #include "base/mem.h"
+#include "core/mysql_lease.h"
 #include "core/mysql_link.h"
 #include "core/mysql_seen.h"
 #include "model/login_guard.h"
@@ -103,6 +104,10 @@ void mysql_client_begin(struct session *s)
     list_init(&c->node);
     s->mysql = c;
     s->pooling = POOLING_MYSQL;
+    if (s->frontend->pool_mode == POOL_TRANSACTION && !mysql_lease_new(s)) {
+        session_kill(s, END_MEMORY);
+        return;
+    }
     mysql_client_seen_come(s);
     session_set(s, SESSION_OPENING);
     if (greeting_for(s, &says)) {
@@ -122,6 +127,7 @@ void mysql_client_free(struct session *s)
     mysql_client_seen_gone(s);
     list_remove(&c->node);
     mysql_proof_free(c);
+    mysql_lease_free(c);
     free(c);
     s->mysql = NULL;
     s->pooling = POOLING_NONE;
@@ -252,7 +258,9 @@ void mysql_client_data(struct session *s, const char *data, size_t len)
     if (!session_keep(s, data, len)) {
         return;
     }
-    if (s->mysql->step == MYSQL_STEP_LOGIN) {
+    if (s->state == SESSION_PARKED) {
+        mysql_lease_parked_data(s);
+    } else if (s->mysql->step == MYSQL_STEP_LOGIN) {
         look_at_first(s);
     } else if (s->ahead_len >= SESSION_AHEAD_MAX) {
         conn_pause(&s->client, PAUSE_WAITING);
@@ -272,6 +280,11 @@ static bool may_be_kept(const struct session *s)
            (s->end == END_DONE || s->end == END_CLIENT || s->end == END_LEFT || s->end == END_IDLE);
 }
 
+void mysql_client_leave(struct session *s)
+{
+    mysql_lease_end(s->mysql);
+}
+
 void mysql_client_drop(struct session *s, struct server_link *link, bool reset)
 {
     struct mysql_link *l = container_of(link, struct mysql_link, base);
@@ -283,6 +296,9 @@ void mysql_client_drop(struct session *s, struct server_link *link, bool reset)
         worker_release_place(s->worker, s->backend->index, link->index);
         return;
     }
+    if (c->lease != NULL) {
+        mysql_lease_left(c->lease, l);
+    }
     if (reset && !keep && c->step == MYSQL_STEP_ON) {
         conn_reset(&link->conn);
     }
@@ -292,6 +308,10 @@ void mysql_client_drop(struct session *s, struct server_link *link, bool reset)
 /* One that leaves while it is to log in has not failed: a port is looked at that way. */
 void mysql_client_eof(struct session *s)
 {
+    if (s->state == SESSION_PARKED) {
+        session_close(s, END_DONE);
+        return;
+    }
     if (s->state ==
         SESSION_RELAY) { /* as with a server: what it asked for last it may still read */
         if (mysql_relay_is_at_rest(s, mysql_link_of(s))) {
@@ -348,7 +368,7 @@ size_t mysql_client_refusal(const struct session *s, enum refusal why, const cha
     struct mysql_client *c = s->mysql;
     struct mysql_writer w = {.data = (unsigned char *)out, .size = size};
     char text[256];
-    if (c->said || c->step == MYSQL_STEP_ON) {
+    if (c->said || (c->step == MYSQL_STEP_ON && !c->owes)) {
         return 0;
     }
     uint16_t code = c->refusal_code != 0 ? c->refusal_code : code_of(why);

@@ -17,6 +17,7 @@
 #include "proto/mysql_handshake.h"
 #include "proto/mysql_prove.h"
 
+struct mysql_lease;
 struct mysql_link;
 
 #define MYSQL_SLOW_MS 100 /* how often those who are slowed are looked at */
@@ -55,9 +56,11 @@ struct mysql_client {
     uint32_t thread;       /* by what id it knows its connection */
     uint16_t refusal_code; /* what a refusal that is to come is called; 0 = by its reason */
     char refusal_state[6];
-    uint8_t step;     /* enum mysql_step */
-    uint8_t sequence; /* of our next packet to it, until it is logged in */
-    bool said;        /* it was refused in the words of its server */
+    uint8_t step;              /* enum mysql_step */
+    uint8_t sequence;          /* of our next packet to it, until it is logged in */
+    bool said;                 /* it was refused in the words of its server */
+    bool owes;                 /* it waits for an answer to a command, which a refusal is */
+    struct mysql_lease *lease; /* owned: pool_mode = transaction */
     struct mysql_command command;
 };
 
@@ -67,6 +70,7 @@ void mysql_client_free(struct session *s);
 /* What the client's socket tells, but in WAIT, CONNECT, REFUSE and at the edge. */
 void mysql_client_data(struct session *s, const char *data, size_t len);
 void mysql_client_eof(struct session *s);
+void mysql_client_leave(struct session *s); /* it ends */
 /* The session lets go of its server (session_drop_server). */
 void mysql_client_drop(struct session *s, struct server_link *link, bool reset);
 void mysql_client_secured(struct session *s); /* TLS has begun: its login follows */
@@ -94,6 +98,8 @@ void mysql_proof_again(struct session *s, const char *payload, size_t len);
 
 /* mysql_relay.c: when it is logged in. */
 void mysql_relay_begin(struct session *s);
+/* It has a connection: what it has sent meanwhile goes there. */
+void mysql_relay_go_on(struct session *s);
 void mysql_relay_client(struct session *s, const char *data, size_t len);
 void mysql_relay_server(struct mysql_link *l, const char *data, size_t len);
 /* Nothing that was asked on its connection is unanswered. */

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "core/account.h"
 #include "core/finisher.h"
-#include "core/mysql_client.h"
+#include "core/mysql_lease.h"
 #include "core/mysql_seen.h"
 #include "core/pool_seen.h"
 #include "core/upstream.h"
@@ -84,6 +84,9 @@ void mysql_link_close(struct mysql_link *l)
     list_remove(&l->node);
     l->state = MYSQL_LINK_CLOSED;
     mysql_link_seen(l);
+    l->soft = false;
+    mysql_state_free(&l->like);
+    mysql_lease_unbind(l);
     forget_proof(l);
     mysql_inbox_free(&l->inbox);
     conn_close(&l->base.conn);
@@ -245,6 +248,7 @@ static void on_greeting(struct mysql_link *l)
     }
     const struct backend_config *b = &l->worker->config->backends[l->backend];
     l->thread = g.thread;
+    l->mariadb = strstr(g.says.version, "MariaDB") != NULL;
     l->capabilities = g.says.capabilities;
     l->sequence = (unsigned char)(mysql_inbox_sequence(&l->inbox) + 1);
     if (!b->tls) {
@@ -294,17 +298,6 @@ static void on_secured(struct conn *c)
 
 /* What the server sends ----------------------------------------------------------------------- */
 
-static void on_cleaned(struct mysql_link *l)
-{
-    bool good = l->inbox.length > 0 && l->inbox.payload[0] == MYSQL_OK;
-    if (!good) {
-        mysql_link_close(l);
-        return;
-    }
-    l->dirty = false;
-    mysql_pool_take(l);
-}
-
 static void on_abandoned(struct mysql_link *l)
 {
     if (l->prove == NULL) {
@@ -329,7 +322,7 @@ static void on_data(struct conn *c, const char *data, size_t len)
         read_small(l, data, len, on_greeting);
         break;
     case MYSQL_LINK_CLEAN:
-        read_small(l, data, len, on_cleaned);
+        mysql_flights_data(l, data, len);
         break;
     case MYSQL_LINK_ABANDONED:
         read_small(l, data, len, on_abandoned);
@@ -348,7 +341,12 @@ static void on_error(struct conn *c, int status)
 {
     struct mysql_link *l = of(c);
     if (l->state == MYSQL_LINK_LENT && l->base.session->state == SESSION_RELAY) {
-        relay_server_ops.on_error(c, status);
+        l->tainted = true;
+        if (mysql_lease_survives(l)) {
+            mysql_link_close(l);
+        } else {
+            relay_server_ops.on_error(c, status);
+        }
     } else {
         fail(l, status);
     }
@@ -359,7 +357,11 @@ static void on_eof(struct conn *c)
     struct mysql_link *l = of(c);
     if (l->state == MYSQL_LINK_LENT && l->base.session->state == SESSION_RELAY) {
         l->tainted = true;
-        relay_server_ops.on_eof(c);
+        if (mysql_lease_survives(l)) {
+            mysql_link_close(l);
+        } else {
+            relay_server_ops.on_eof(c);
+        }
     } else {
         fail(l, UV_EOF);
     }

@@ -14,6 +14,7 @@
 #include "proto/mysql_handshake.h"
 #include "proto/mysql_prove.h"
 #include "proto/mysql_reply.h"
+#include "proto/mysql_state.h"
 
 #define MYSQL_FLYING_MAX 16  /* commands under way of one client; it is not read beyond */
 #define MYSQL_CLEAN_MS   100 /* what a client left behind is cleaned up after this, at the latest */
@@ -30,6 +31,12 @@ enum mysql_link_state {
     MYSQL_LINK_CLOSED,
 };
 
+/* A command that was sent. */
+struct mysql_flight {
+    uint8_t code; /* enum mysql_com */
+    uint8_t kind; /* enum mysql_ours: whose it is */
+};
+
 struct mysql_link {
     struct server_link base; /* first: core/connect.c knows no more of it */
     struct worker *worker;
@@ -43,24 +50,30 @@ struct mysql_link {
     bool dirty;                  /* that left something behind, as far as is known */
     bool urgent;                 /* a transaction is open there, and holds locks */
     bool writes;                 /* it was lent to who may only be on the primary */
-    bool tainted;                /* it cannot be told what the server says: it is not lent again */
-    uint16_t seen_as;            /* core/mysql_seen.c's */
-    uint32_t number;             /* of the worker's links: how it is known outside */
-    uint32_t thread;             /* the server's id of this connection */
-    uint64_t key;                /* with what it is logged in, mysql_caps_key() */
-    uint32_t capabilities;       /* of both sides */
-    uint8_t sequence;            /* of our next packet in the login */
+    bool soft;                   /* its session does nothing: others of its account may have it */
+    bool asking;                 /* what its trackers leave open is being asked */
+    bool turn;                   /* who is next, see mysql_pool_take() */
+    bool mariadb;
+    bool tainted;          /* it cannot be told what the server says: it is not lent again */
+    uint16_t seen_as;      /* core/mysql_seen.c's */
+    uint32_t number;       /* of the worker's links: how it is known outside */
+    uint32_t thread;       /* the server's id of this connection */
+    uint64_t key;          /* with what it is logged in, mysql_caps_key() */
+    uint32_t capabilities; /* of both sides */
+    uint8_t sequence;      /* of our next packet in the login */
     uint64_t since_ms;
     uint64_t used_ms;
     uint64_t leases;
     uint64_t commands; /* it was ever sent */
     char *user;        /* owned: who is logged in there; NULL = nobody */
     size_t user_len;
-    struct mysql_inbox inbox;         /* packets of the login, and the answer to a reset */
-    struct mysql_prove *prove;        /* owned: of an abandoned login */
-    uint8_t flying[MYSQL_FLYING_MAX]; /* commands that are not answered, a ring */
+    struct mysql_inbox inbox;  /* packets of the login, and the answer to a reset */
+    struct mysql_prove *prove; /* owned: of an abandoned login */
+    struct mysql_flight flying[MYSQL_FLYING_MAX]; /* commands that are not answered, a ring */
     uint8_t first, count;
-    struct mysql_reply reply; /* to the first of them */
+    struct mysql_reply reply;   /* to the first of them */
+    struct mysql_user *account; /* counted in its `links`; NULL: not of transaction mode */
+    struct mysql_state like;    /* what it is like while it has no session, see mysql_lease.h */
 };
 
 static inline struct mysql_link *mysql_link_of(struct session *s)
@@ -80,7 +93,18 @@ void mysql_link_let_go(struct mysql_link *l, const struct mysql_prove *prove, bo
 void mysql_link_arm(struct mysql_link *l, struct deadline_list *list); /* NULL: disarm */
 extern const struct conn_ops mysql_link_ops;
 
+/* A command was sent. False: there are too many. */
+bool mysql_link_fly(struct mysql_link *l, uint8_t code, uint8_t kind);
+/* Something is under way on it that the next command has to wait for: a client's command, or a
+ * question of ours about its state. */
+bool mysql_link_is_asked(const struct mysql_link *l);
+/* Bytes of a connection of transaction mode. */
+void mysql_flights_data(struct mysql_link *l, const char *data, size_t len);
+
 /* mysql_pool.c */
+/* Somebody waits to log in who could do so on it. */
+bool mysql_pool_wants(const struct mysql_link *l);
+void mysql_pool_clean(struct mysql_link *l);
 /* The idle connection that fits, lent to it; NULL: there is none. */
 struct mysql_link *mysql_pool_lend(struct session *s, size_t server);
 /* One that is nobody's now: to who waits for one, or idle. */

@@ -5,7 +5,7 @@
 
 #include "base/macros.h"
 #include "core/account.h"
-#include "core/mysql_client.h"
+#include "core/mysql_lease.h"
 #include "core/mysql_link.h"
 #include "core/mysql_seen.h"
 #include "core/pool.h"
@@ -50,11 +50,17 @@ static struct mysql_link *find_idle(struct worker *w, size_t id, uint64_t key)
     LIST_EACH(it, &w->servers[id]->mysql_idle)
     {
         struct mysql_link *l = container_of(it, struct mysql_link, at);
-        if (l->key == key) {
+        if (l->key == key && mysql_lease_spares(l)) {
             return l;
         }
     }
     return NULL;
+}
+
+static bool is_full(const struct worker *w, const struct server_config *s)
+{
+    return s->max_connections > 0 &&
+           atomic_load(&w->shared->servers[s->id]->connections) >= s->max_connections;
 }
 
 static bool lend_idle(struct session *s)
@@ -67,7 +73,11 @@ static bool lend_idle(struct session *s)
                      &server) != ROUTE_FOUND) {
         return false;
     }
-    struct mysql_link *l = find_idle(w, s->backend->servers.items[server].id, s->mysql->key);
+    const struct server_config *config = &s->backend->servers.items[server];
+    struct mysql_link *l = find_idle(w, config->id, s->mysql->key);
+    if (l == NULL && is_full(w, config)) {
+        l = mysql_lease_take_soft(w, config->id, s->mysql->key);
+    }
     if (l != NULL) {
         account_chosen(s, server);
         lend(l, s);
@@ -75,19 +85,24 @@ static bool lend_idle(struct session *s)
     return l != NULL;
 }
 
-static bool is_full(const struct worker *w, const struct server_config *s)
+/* The one that is idle for longest, if its account can do without. */
+static void close_one(struct worker_server *ws)
 {
-    return s->max_connections > 0 &&
-           atomic_load(&w->shared->servers[s->id]->connections) >= s->max_connections;
+    for (struct list *it = ws->mysql_idle.prev; it != &ws->mysql_idle; it = it->prev) {
+        struct mysql_link *l = container_of(it, struct mysql_link, at);
+        if (mysql_lease_spares(l)) {
+            mysql_link_close(l);
+            return;
+        }
+    }
 }
 
 /* Idle ones of which this client can have none give their places up. */
 static void make_room(struct worker *w, const struct backend_config *b)
 {
     for (size_t i = 0; i < b->servers.count; i++) {
-        struct list *idle = &w->servers[b->servers.items[i].id]->mysql_idle;
-        if (is_full(w, &b->servers.items[i]) && !list_empty(idle)) {
-            mysql_link_close(container_of(idle->prev, struct mysql_link, at));
+        if (is_full(w, &b->servers.items[i])) {
+            close_one(w->servers[b->servers.items[i].id]);
         }
     }
 }
@@ -174,6 +189,11 @@ static struct session *find_waiting(const struct mysql_link *l)
     return NULL;
 }
 
+bool mysql_pool_wants(const struct mysql_link *l)
+{
+    return find_waiting(l) != NULL;
+}
+
 static bool is_open(const struct mysql_link *l)
 {
     const struct topology_backend *t = &l->worker->topology->backends[l->backend];
@@ -187,7 +207,8 @@ static bool is_old(const struct mysql_link *l)
     return loop_now_ms(&l->worker->loop) - l->since_ms >= config_of(l)->pool_max_age;
 }
 
-static void clean(struct mysql_link *l)
+/* What is left of its client goes; of an account it is known then what it is like. */
+void mysql_pool_clean(struct mysql_link *l)
 {
     static const char packet[] = {1, 0, 0, 0, MYSQL_COM_RESET_CONNECTION};
     list_remove(&l->at);
@@ -195,7 +216,11 @@ static void clean(struct mysql_link *l)
     mysql_link_seen(l);
     mysql_link_arm(l, &backend_of(l)->mysql_late);
     metric_add(&l->worker->metrics.backends[l->backend]->at[BACKEND_POOL_CLEANED], 1);
-    if (conn_write(&l->base.conn, packet, sizeof packet) != 0) {
+    bool sent = l->account != NULL
+                    ? mysql_ours_reset(l)
+                    : mysql_link_fly(l, MYSQL_COM_RESET_CONNECTION, MYSQL_OURS_RESET) &&
+                          conn_write(&l->base.conn, packet, sizeof packet) == 0;
+    if (!sent) {
         mysql_link_close(l);
     }
 }
@@ -213,16 +238,22 @@ void mysql_pool_take(struct mysql_link *l)
     struct session *s = is_open(l) ? find_waiting(l) : NULL;
     bool full = is_full(l->worker, l->base.config);
     l->used_ms = loop_now_ms(&l->worker->loop);
-    if (is_old(l) || l->worker->stopping || !mysql_pool_may_stay(l) ||
-        (full && wait_elsewhere(l) && (s == NULL || is_over_share(l)))) {
+    bool spares = mysql_lease_spares(l);
+    s = spares ? s : NULL;
+    bool goes =
+        spares && (is_old(l) || (full && wait_elsewhere(l) && (s == NULL || is_over_share(l))));
+    l->turn = !l->turn;
+    if (goes || l->worker->stopping || !mysql_pool_may_stay(l)) {
         mysql_link_close(l);
+    } else if ((s == NULL || l->turn) && is_open(l) && mysql_lease_pass_on(l)) {
+        return;
     } else if (s != NULL) {
         mysql_pool_unwait(s);
         session_stop_waiting(s);
         session_arm(s, NULL);
         lend(l, s);
     } else if (l->urgent) {
-        clean(l);
+        mysql_pool_clean(l);
     } else {
         make_idle(l);
     }
@@ -232,7 +263,7 @@ void mysql_pool_on_clean(struct deadline *d)
 {
     struct mysql_link *l = container_of(d, struct mysql_link, deadline);
     l->timer = NULL;
-    clean(l);
+    mysql_pool_clean(l);
 }
 
 static size_t count(const struct list *head)
@@ -251,8 +282,10 @@ void mysql_pool_on_idle(struct deadline *d)
     struct mysql_link *l = container_of(d, struct mysql_link, deadline);
     unsigned workers = l->worker->worker_count;
     l->timer = NULL;
-    if (!is_old(l) &&
-        count(&server_of(l)->mysql_idle) <= (config_of(l)->pool_min_idle + workers - 1) / workers) {
+    if (!mysql_lease_spares(l)) {
+        mysql_link_arm(l, &backend_of(l)->mysql_idle);
+    } else if (!is_old(l) && count(&server_of(l)->mysql_idle) <=
+                                 (config_of(l)->pool_min_idle + workers - 1) / workers) {
         mysql_link_arm(l, &backend_of(l)->mysql_idle);
     } else {
         mysql_link_close(l);
@@ -303,6 +336,7 @@ void mysql_pool_reconsider(struct worker *w)
         close_all(w->servers[i], may_not_stay);
     }
     mysql_client_greet_held(w);
+    mysql_lease_retry(w);
 }
 
 void mysql_pool_adopt(struct worker *w)
@@ -327,10 +361,7 @@ void mysql_pool_spare(struct worker *w, size_t backend)
 {
     const struct backend_config *b = &w->config->backends[backend];
     for (size_t i = 0; i < b->servers.count; i++) {
-        struct list *idle = &w->servers[b->servers.items[i].id]->mysql_idle;
-        if (!list_empty(idle)) {
-            mysql_link_close(container_of(idle->prev, struct mysql_link, at));
-        }
+        close_one(w->servers[b->servers.items[i].id]);
     }
 }
 

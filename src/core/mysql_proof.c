@@ -6,7 +6,7 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/account.h"
-#include "core/mysql_client.h"
+#include "core/mysql_lease.h"
 #include "core/mysql_link.h"
 #include "core/mysql_seen.h"
 #include "proto/mysql_crypt.h"
@@ -110,6 +110,11 @@ static void logged_in(struct session *s, struct mysql_link *l)
         return;
     }
     l->leases++;
+    l->count = 0;
+    if (c->lease != NULL && !mysql_lease_begin(s, l, &c->proof->request)) {
+        session_kill(s, END_MEMORY);
+        return;
+    }
     mysql_proof_free(c);
     c->step = MYSQL_STEP_ON;
     mysql_relay_begin(s);
@@ -202,6 +207,7 @@ static void send_login(struct session *s, struct mysql_link *l)
         return;
     }
     if (l->leases > 0) {
+        mysql_lease_unbind(l);
         mysql_write_change_user(&a.server, &p->request);
     } else {
         l->capabilities &= mysql_caps_login(s->mysql->key);

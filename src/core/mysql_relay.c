@@ -6,6 +6,7 @@
 
 #include "base/macros.h"
 #include "core/mysql_client.h"
+#include "core/mysql_lease.h"
 #include "core/mysql_link.h"
 #include "core/mysql_seen.h"
 
@@ -23,61 +24,57 @@ bool mysql_relay_is_at_rest(const struct session *s, const struct mysql_link *l)
 /* The reply to it comes behind those to the others. */
 static void fly(struct mysql_link *l, uint8_t code)
 {
-    if (!mysql_command_is_answered(code)) {
-        return;
+    if (mysql_command_is_answered(code)) {
+        mysql_link_fly(l, code, MYSQL_CLIENTS);
+        l->commands++;
+        l->dirty = true;
     }
-    if (l->count == 0) {
-        mysql_reply_begin(&l->reply, l->capabilities, code);
-    }
-    l->flying[(l->first + l->count) % MYSQL_FLYING_MAX] = code;
-    l->count++;
-    l->commands++;
-    l->dirty = true;
 }
 
-enum verdict {
-    PASS, /* it goes to the server */
-    WAIT, /* more of it, or that others are answered */
-    GONE, /* it was taken, the session may have ended */
-};
-
-static enum verdict become_another(struct session *s, const struct mysql_link *l, const char *data,
-                                   size_t len)
+static enum mysql_verdict become_another(struct session *s, const struct mysql_link *l,
+                                         const char *data, size_t len)
 {
     size_t length = s->mysql->command.length;
     if (length > CHANGE_MAX) {
         session_kill(s, END_CLIENT);
-        return GONE;
+        return MYSQL_GONE;
     }
     if (l->count > 0 || len < MYSQL_HEADER + length) {
-        return WAIT;
+        return MYSQL_WAIT;
     }
     if (len > MYSQL_HEADER + length) { /* what follows is said by nobody yet */
         session_kill(s, END_CLIENT);
-        return GONE;
+        return MYSQL_GONE;
     }
     mysql_proof_again(s, data + MYSQL_HEADER, length);
-    return GONE;
+    return MYSQL_GONE;
 }
 
 /* `data` is where the command begins, with all there is of it. */
-static enum verdict judge(struct session *s, struct mysql_link *l, const char *data, size_t len)
+static enum mysql_verdict judge(struct session *s, struct mysql_link *l, const char *data,
+                                size_t len)
 {
     uint8_t code = s->mysql->command.code;
     if (code == MYSQL_COM_QUIT) {
         session_taken(s, s->ahead_len);
         session_close(s, END_DONE);
-        return GONE;
+        return MYSQL_GONE;
     }
     if (l->count == MYSQL_FLYING_MAX) {
-        return WAIT;
+        return MYSQL_WAIT;
     }
     if (code == MYSQL_COM_CHANGE_USER) {
         return become_another(s, l, data, len);
     }
-    fly(l, code);
-    mysql_command_enter(&s->mysql->command);
-    return PASS;
+    enum mysql_verdict verdict =
+        s->mysql->lease != NULL ? mysql_says_judge(s, l, data, len) : MYSQL_PASS;
+    if (verdict == MYSQL_PASS) {
+        fly(l, code);
+    }
+    if (verdict == MYSQL_PASS || verdict == MYSQL_SKIP) {
+        mysql_command_enter(&s->mysql->command);
+    }
+    return verdict;
 }
 
 /* False: the session has ended. */
@@ -89,10 +86,16 @@ static bool pass(struct session *s, const char *data, size_t len)
     return s->state == SESSION_RELAY;
 }
 
-/* What the server does not get as it is. */
-static bool is_for_us(uint8_t code)
+/* What the server does not get as it is, or may not get. */
+static bool is_for_us(const struct session *s)
 {
-    return code == MYSQL_COM_QUIT || code == MYSQL_COM_CHANGE_USER;
+    uint8_t code = s->mysql->command.code;
+    return s->mysql->lease != NULL || code == MYSQL_COM_QUIT || code == MYSQL_COM_CHANGE_USER;
+}
+
+static bool is_scanned(const struct session *s)
+{
+    return s->mysql->lease != NULL && s->mysql->lease->scanning;
 }
 
 /* Looks at what there is, passes on what may go, and says how much that was. SIZE_MAX: the session
@@ -106,6 +109,9 @@ static size_t look(struct session *s, struct mysql_link *l, const char *data, si
     while (at < len && event != MYSQL_COMMAND_MORE && event != MYSQL_COMMAND_PART) {
         size_t used = 0;
         event = mysql_command_look(c, data + at, len - at, &used);
+        if (UNLIKELY(is_scanned(s)) && !mysql_says_more(s, data + at, used)) {
+            return SIZE_MAX;
+        }
         at += used;
         if (event == MYSQL_COMMAND_BAD) {
             session_kill(s, END_CLIENT);
@@ -114,25 +120,33 @@ static size_t look(struct session *s, struct mysql_link *l, const char *data, si
         if (event != MYSQL_COMMAND_BEGIN) {
             continue;
         }
-        if (is_for_us(c->code) && !pass(s, data + passed, at - passed)) {
+        if (is_for_us(s)) {
+            if (!pass(s, data + passed, at > passed ? at - passed : 0)) {
+                return SIZE_MAX;
+            }
+            passed = at > passed ? at : passed;
+        }
+        enum mysql_verdict verdict = judge(s, l, data + at, len - at);
+        if (verdict == MYSQL_GONE) {
             return SIZE_MAX;
         }
-        passed = is_for_us(c->code) ? at : passed;
-        enum verdict verdict = judge(s, l, data + at, len - at);
-        if (verdict == GONE) {
-            return SIZE_MAX;
-        }
-        if (verdict == WAIT) {
+        if (verdict == MYSQL_WAIT) {
             break;
         }
+        if (verdict == MYSQL_SKIP) {
+            passed = at + MYSQL_HEADER + c->length;
+        }
     }
-    return pass(s, data + passed, at - passed) ? at : SIZE_MAX;
+    return pass(s, data + passed, at > passed ? at - passed : 0) ? at : SIZE_MAX;
 }
 
 /* What cannot go yet is kept. */
-static void look_at_ahead(struct session *s)
+void mysql_relay_go_on(struct session *s)
 {
     struct mysql_link *l = mysql_link_of(s);
+    if (s->ahead_len == 0) {
+        return;
+    }
     size_t used = look(s, l, s->ahead, s->ahead_len);
     if (used == SIZE_MAX) {
         return;
@@ -152,7 +166,7 @@ void mysql_relay_client(struct session *s, const char *data, size_t len)
     struct mysql_link *l = mysql_link_of(s);
     if (UNLIKELY(s->ahead_len > 0)) {
         if (session_keep(s, data, len)) {
-            look_at_ahead(s);
+            mysql_relay_go_on(s);
         }
         return;
     }
@@ -171,7 +185,7 @@ static void answered(struct mysql_link *l)
     l->first = (uint8_t)((l->first + 1) % MYSQL_FLYING_MAX);
     l->count--;
     if (l->count > 0) {
-        mysql_reply_begin(&l->reply, l->capabilities, l->flying[l->first]);
+        mysql_reply_begin(&l->reply, l->capabilities, l->flying[l->first].code);
     }
 }
 
@@ -206,10 +220,14 @@ static void watch(struct session *s, struct mysql_link *l, const char *data, siz
 void mysql_relay_server(struct mysql_link *l, const char *data, size_t len)
 {
     struct session *s = l->base.session;
+    if (s->mysql->lease != NULL) {
+        mysql_flights_data(l, data, len);
+        return;
+    }
     watch(s, l, data, len);
     relay_server_ops.on_data(&l->base.conn, data, len);
     if (UNLIKELY(s->ahead_len > 0) && s->state == SESSION_RELAY) {
-        look_at_ahead(s);
+        mysql_relay_go_on(s);
     }
     if (UNLIKELY(s->client.eof) && s->state == SESSION_RELAY && mysql_relay_is_at_rest(s, l)) {
         session_close(s, END_DONE);
@@ -222,14 +240,13 @@ void mysql_relay_begin(struct session *s)
 {
     struct mysql_link *l = mysql_link_of(s);
     s->mysql->command = (struct mysql_command){0};
-    l->count = 0;
     l->urgent = false;
     l->dirty = true;
     mysql_client_pin(s->mysql, s->frontend->pool_mode == POOL_SESSION ? MYSQL_PIN_SESSION : 0);
     session_set(s, SESSION_RELAY);
     session_arm(s, &s->worker->frontends[s->frontend->index]->idle);
     if (s->ahead_len > 0) {
-        look_at_ahead(s);
+        mysql_relay_go_on(s);
     }
     if (s->state == SESSION_RELAY && s->client.eof) {
         mysql_client_eof(s);

@@ -91,6 +91,7 @@ static struct worker_server *server_new(void)
     list_init(&ws->pool_links);
     list_init(&ws->mysql_links);
     list_init(&ws->mysql_idle);
+    list_init(&ws->mysql_users);
     return ws;
 }
 

@@ -33,7 +33,8 @@ static const unsigned successors[] = {
     [SESSION_CONNECT] =
         TO(SESSION_CONNECT) | TO(SESSION_WAIT) | TO(SESSION_LOGIN) | TO(SESSION_RELAY) | ENDS,
     [SESSION_LOGIN] = TO(SESSION_WAIT) | TO(SESSION_RELAY) | TO(SESSION_CANCEL) | ENDS,
-    [SESSION_RELAY] = TO(SESSION_LOGIN) | TO(SESSION_CLOSE),
+    [SESSION_RELAY] = TO(SESSION_LOGIN) | TO(SESSION_PARKED) | TO(SESSION_CLOSE),
+    [SESSION_PARKED] = TO(SESSION_RELAY) | ENDS,
     [SESSION_POOLED] = TO(SESSION_CLOSE),
     [SESSION_CANCEL] = TO(SESSION_CLOSE),
     [SESSION_REFUSE] = TO(SESSION_CANCEL) | TO(SESSION_CLOSE),
@@ -156,6 +157,9 @@ void session_close(struct session *s, enum session_end why)
     if (s->pooling == POOLING_REDIS && s->pooled != NULL) {
         pooled_leave(s->pooled);
     }
+    if (s->pooling == POOLING_MYSQL && s->mysql != NULL) {
+        mysql_client_leave(s);
+    }
     cancel_forget(s);
     edge_free(s);
     session_drop_server(s, why != END_DONE && why != END_IDLE);
@@ -194,7 +198,8 @@ void session_shut_down(struct session *s)
 /* What the client of a pool of MySQL says there is for the pool. */
 static bool is_of_mysql(const struct session *s)
 {
-    const unsigned states = TO(SESSION_OPENING) | TO(SESSION_LOGIN) | TO(SESSION_RELAY);
+    const unsigned states =
+        TO(SESSION_OPENING) | TO(SESSION_LOGIN) | TO(SESSION_RELAY) | TO(SESSION_PARKED);
     return s->pooling == POOLING_MYSQL && (TO(s->state) & states) != 0;
 }
 
@@ -235,6 +240,7 @@ static void on_client_data(struct conn *c, const char *data, size_t len)
     case SESSION_NEW:
     case SESSION_RELAY:
     case SESSION_POOLED:
+    case SESSION_PARKED:
     case SESSION_CLOSE:
         assert(!"bytes in a state that does not read");
     }

@@ -46,6 +46,7 @@ enum session_state {
     SESSION_LOGIN,   /* waits for either side to go on with the login */
     SESSION_RELAY,   /* waits for bytes from either side */
     SESSION_POOLED,  /* the same, of commands and replies (core/pooled.h) */
+    SESSION_PARKED,  /* waits for the client of a pool to say more, without a server */
     SESSION_CANCEL,  /* waits for servers to take a request to cancel */
     SESSION_REFUSE,  /* waits for the client to read why, at most REFUSE_MS */
     SESSION_CLOSE,   /* waits for the close callbacks */

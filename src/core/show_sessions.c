@@ -11,8 +11,8 @@ static const char *const state_words[] = {
     [SESSION_NEW] = "new",         [SESSION_PROXY] = "proxy",     [SESSION_HELLO] = "hello",
     [SESSION_SHAKE] = "handshake", [SESSION_OPENING] = "opening", [SESSION_WAIT] = "wait",
     [SESSION_CONNECT] = "connect", [SESSION_LOGIN] = "login",     [SESSION_RELAY] = "relay",
-    [SESSION_POOLED] = "pooled",   [SESSION_CANCEL] = "cancel",   [SESSION_REFUSE] = "refuse",
-    [SESSION_CLOSE] = "close",
+    [SESSION_POOLED] = "pooled",   [SESSION_PARKED] = "parked",   [SESSION_CANCEL] = "cancel",
+    [SESSION_REFUSE] = "refuse",   [SESSION_CLOSE] = "close",
 };
 
 /* Where it is, now: of a pooled one, where its commands are, or what is lent to it. SIZE_MAX:

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/macros.h"
-#include "core/mysql_client.h"
+#include "core/mysql_lease.h"
 #include "core/mysql_link.h"
 #include "core/pooled.h"
 #include "core/session.h"
@@ -173,7 +173,9 @@ void session_on_settle(struct deadline *d)
 void session_on_queue_expired(struct deadline *d)
 {
     struct session *s = container_of(d, struct session, deadline);
-    if (s->state == SESSION_POOLED) {
+    if (s->state == SESSION_PARKED) {
+        mysql_lease_late(s);
+    } else if (s->state == SESSION_POOLED) {
         pooled_late(s);
     } else {
         refuse_late(s);

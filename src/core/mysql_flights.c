@@ -1,0 +1,142 @@
+/* Commands under way on a connection of transaction mode, the client's and our own, and the replies
+ * to them: what is the client's is passed on, what is ours is not. */
+#include "base/macros.h"
+#include "core/mysql_lease.h"
+
+bool mysql_link_fly(struct mysql_link *l, uint8_t code, uint8_t kind)
+{
+    if (l->count == MYSQL_FLYING_MAX) {
+        return false;
+    }
+    if (l->count == 0) {
+        mysql_reply_begin(&l->reply, l->capabilities, code);
+    }
+    l->flying[(l->first + l->count) % MYSQL_FLYING_MAX] = (struct mysql_flight){code, kind};
+    l->count++;
+    if (kind == MYSQL_CLIENTS) {
+        mysql_lease_harden(l);
+    }
+    return true;
+}
+
+static enum mysql_ours kind_at(const struct mysql_link *l, size_t i)
+{
+    return (enum mysql_ours)l->flying[(l->first + i) % MYSQL_FLYING_MAX].kind;
+}
+
+bool mysql_link_is_asked(const struct mysql_link *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        if (kind_at(l, i) != MYSQL_OURS_SET) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void land(struct mysql_link *l)
+{
+    l->first = (uint8_t)((l->first + 1) % MYSQL_FLYING_MAX);
+    l->count--;
+    if (l->count > 0) {
+        mysql_reply_begin(&l->reply, l->capabilities, l->flying[l->first].code);
+    }
+}
+
+/* False: the session has ended, or has another connection. */
+static bool pass(struct mysql_link *l, const char *data, size_t len)
+{
+    struct session *s = l->base.session;
+    if (s == NULL) { /* nobody can have asked */
+        mysql_link_close(l);
+        return false;
+    }
+    if (len > 0) {
+        relay_server_ops.on_data(&l->base.conn, data, len);
+    }
+    return s->state == SESSION_RELAY;
+}
+
+static void give_up(struct mysql_link *l)
+{
+    l->tainted = true;
+    if (l->base.session != NULL) {
+        session_kill(l->base.session, END_SERVER);
+    } else {
+        mysql_link_close(l);
+    }
+}
+
+/* All that was asked is answered. */
+static void rest(struct mysql_link *l)
+{
+    struct session *s = l->base.session;
+    if (s == NULL) {
+        l->dirty = false;
+        mysql_pool_take(l);
+        return;
+    }
+    if (s->ahead_len > 0) {
+        mysql_relay_go_on(s);
+    }
+    if (s->state == SESSION_RELAY && l->base.session == s && l->count == 0) {
+        mysql_lease_settle(s, l);
+    }
+    if (s->state == SESSION_RELAY && s->client.eof && mysql_relay_is_at_rest(s, mysql_link_of(s))) {
+        session_close(s, END_DONE);
+    }
+}
+
+/* One reply is whole; nothing has come behind it if `last`. False: the connection is not what it
+ * was any more. */
+static bool answered(struct mysql_link *l, bool last)
+{
+    enum mysql_ours kind = kind_at(l, 0);
+    struct session *s = l->base.session;
+    if (kind == MYSQL_CLIENTS) {
+        mysql_says_answered(s, l);
+    } else if (!mysql_ours_answered(l, kind)) {
+        give_up(l);
+        return false;
+    }
+    l->asking = l->asking && kind != MYSQL_OURS_ASK;
+    land(l);
+    if (l->count > 0 || !last) {
+        return true;
+    }
+    rest(l);
+    return false;
+}
+
+/* One step; false: that is all. */
+static bool look(struct mysql_link *l, const char **data, size_t *len)
+{
+    bool ours = l->count > 0 && kind_at(l, 0) != MYSQL_CLIENTS;
+    size_t used = *len;
+    enum mysql_reply_event event = l->count > 0 && !l->tainted
+                                       ? mysql_reply_look(&l->reply, *data, *len, &used)
+                                       : MYSQL_REPLY_BAD;
+    if (event == MYSQL_REPLY_BAD || (event == MYSQL_REPLY_FILE && ours)) {
+        l->tainted = true;
+        if (ours) {
+            give_up(l);
+            return false;
+        }
+        return pass(l, *data, *len) && false;
+    }
+    if (!ours && !pass(l, *data, used)) {
+        return false;
+    }
+    *data += used;
+    *len -= used;
+    if (event == MYSQL_REPLY_FILE) {
+        mysql_command_file(&l->base.session->mysql->command);
+    }
+    return event != MYSQL_REPLY_END || answered(l, *len == 0);
+}
+
+void mysql_flights_data(struct mysql_link *l, const char *data, size_t len)
+{
+    while (len > 0 && look(l, &data, &len)) {
+    }
+}

@@ -1,0 +1,400 @@
+/* Who of an account has which of its connections. A connection goes on to the next one when all
+ * that its session asked is answered and nothing pins it; the state of both is known then, and the
+ * commands that bring the one into the other leave in one write with the next session's command. */
+#include "core/mysql_lease.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+
+/* Accounts ------------------------------------------------------------------------------------ */
+
+static struct mysql_user *account_get(struct worker *w, size_t server_id, uint64_t key,
+                                      struct mysql_text user)
+{
+    struct list *all = &w->servers[server_id]->mysql_users;
+    LIST_EACH(it, all)
+    {
+        struct mysql_user *a = container_of(it, struct mysql_user, node);
+        if (a->key == key && a->user_len == user.len && memcmp(a->user, user.data, user.len) == 0) {
+            return a;
+        }
+    }
+    struct mysql_user *a = calloc(1, sizeof *a + user.len + 1);
+    if (a != NULL) {
+        a->worker = w;
+        a->server_id = server_id;
+        a->key = key;
+        a->user_len = user.len;
+        memcpy(a->user, user.data, user.len);
+        list_init(&a->soft);
+        list_init(&a->parked);
+        list_init(&a->waiting);
+        list_append(all, &a->node);
+    }
+    return a;
+}
+
+static void account_maybe_free(struct mysql_user *a)
+{
+    if (a->links == 0 && a->sessions == 0) {
+        list_remove(&a->node);
+        free(a);
+    }
+}
+
+/* Its sessions have nothing to go on with: nobody can log in for them. */
+static void end_parked(struct mysql_user *a, enum session_end why)
+{
+    a->sessions++; /* it stays until all are told */
+    while (!list_empty(&a->waiting)) {
+        session_kill(container_of(a->waiting.next, struct mysql_lease, node)->session, why);
+    }
+    while (!list_empty(&a->parked)) {
+        session_kill(container_of(a->parked.next, struct mysql_lease, node)->session, why);
+    }
+    a->sessions--;
+    account_maybe_free(a);
+}
+
+void mysql_lease_unbind(struct mysql_link *l)
+{
+    struct mysql_user *a = l->account;
+    if (a == NULL) {
+        return;
+    }
+    l->account = NULL;
+    a->links--;
+    if (a->links == 0) {
+        end_parked(a, END_SERVER);
+    } else {
+        account_maybe_free(a);
+    }
+}
+
+bool mysql_lease_spares(const struct mysql_link *l)
+{
+    return l->account == NULL || l->account->links > 1 || l->account->sessions == 0;
+}
+
+/* Beginning and end --------------------------------------------------------------------------- */
+
+bool mysql_lease_new(struct session *s)
+{
+    struct mysql_lease *lease = calloc(1, sizeof *lease);
+    if (lease == NULL) {
+        return false;
+    }
+    lease->session = s;
+    list_init(&lease->node);
+    s->mysql->lease = lease;
+    return true;
+}
+
+static void leave_account(struct mysql_lease *lease)
+{
+    struct mysql_user *a = lease->account;
+    if (a != NULL) {
+        lease->account = NULL;
+        a->sessions--;
+        account_maybe_free(a);
+    }
+}
+
+void mysql_lease_end(struct mysql_client *c)
+{
+    if (c->lease != NULL) {
+        list_remove(&c->lease->node);
+        leave_account(c->lease);
+    }
+}
+
+void mysql_lease_free(struct mysql_client *c)
+{
+    if (c->lease != NULL) {
+        mysql_lease_end(c);
+        mysql_state_free(&c->lease->state);
+        free(c->lease);
+        c->lease = NULL;
+    }
+}
+
+bool mysql_lease_begin(struct session *s, struct mysql_link *l, const struct mysql_request *request)
+{
+    struct mysql_lease *lease = s->mysql->lease;
+    leave_account(lease);
+    mysql_lease_unbind(l);
+    struct mysql_user *a = account_get(s->worker, l->base.config->id, l->key, request->user);
+    if (a == NULL ||
+        !mysql_state_begin(&lease->state, request->database.data, request->database.len)) {
+        return false;
+    }
+    a->links++;
+    a->sessions++;
+    l->account = a;
+    lease->account = a;
+    lease->kept = 0;
+    lease->prepared_count = 0;
+    lease->moved = 0;
+    lease->warned = false;
+    if ((l->capabilities & MYSQL_CAP_SESSION_TRACK) == 0) {
+        lease->kept = MYSQL_PIN_STATE;
+        return true;
+    }
+    return mysql_ours_track(l);
+}
+
+/* Going from one to the other ----------------------------------------------------------------- */
+
+/* What it holds is nobody's for the moment; the session is in account.parked. False: out of memory,
+ * both have ended. */
+static bool part(struct session *s, struct mysql_link *l)
+{
+    struct mysql_lease *lease = s->mysql->lease;
+    bool good = mysql_state_copy(&l->like, &lease->state);
+    list_remove(&l->at);
+    list_remove(&l->base.node);
+    deadline_disarm(&s->worker->tune, &l->base.tune);
+    l->soft = false;
+    l->dirty = false;
+    l->base.session = NULL;
+    s->server = NULL;
+    conn_resume(&l->base.conn, PAUSE_PEER_FULL);
+    session_set(s, SESSION_PARKED);
+    list_append(&lease->account->parked, &lease->node);
+    if (!good) {
+        l->tainted = true;
+        mysql_link_let_go(l, NULL, false);
+        session_kill(s, END_MEMORY);
+    }
+    return good;
+}
+
+/* It goes on there: its command follows what brings the connection into its state. */
+static void join(struct session *s, struct mysql_link *l)
+{
+    struct mysql_lease *lease = s->mysql->lease;
+    list_remove(&lease->node);
+    list_remove(&l->at);
+    mysql_link_arm(l, NULL);
+    l->state = MYSQL_LINK_LENT;
+    l->base.session = s;
+    s->server = &l->base;
+    list_append(&s->worker->servers[l->base.config->id]->links, &l->base.node);
+    session_set(s, SESSION_RELAY);
+    session_arm(s, &s->worker->frontends[s->frontend->index]->idle);
+    lease->moved = MYSQL_MOVED_LAST | MYSQL_MOVED_ROWS | MYSQL_MOVED_EVER;
+    metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_POOL_LEASES], 1);
+    metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_POOL_REUSED], 1);
+    if (!mysql_ours_restore(l, &lease->state)) {
+        l->tainted = true;
+        session_kill(s, END_SERVER);
+        return;
+    }
+    conn_resume(&s->client, PAUSE_WAITING);
+    mysql_relay_go_on(s);
+}
+
+/* Coming to rest ------------------------------------------------------------------------------ */
+
+/* Somebody could use it at once. */
+static bool is_wanted(const struct mysql_link *l)
+{
+    return !list_empty(&l->account->waiting) || mysql_pool_wants(l);
+}
+
+/* What its session's trackers leave open is asked before. */
+static void offer(struct session *s, struct mysql_link *l)
+{
+    bool login = mysql_pool_wants(l) && mysql_lease_spares(l);
+    if ((!login && list_empty(&l->account->waiting)) || l->asking || s->ahead_len > 0) {
+        return;
+    }
+    if (s->mysql->lease->state.doubts != 0) {
+        l->tainted = !mysql_ours_ask(l);
+        return;
+    }
+    if (part(s, l)) {
+        mysql_pool_take(l);
+    }
+}
+
+void mysql_lease_settle(struct session *s, struct mysql_link *l)
+{
+    mysql_client_pin(s->mysql, mysql_says_pins(s->mysql->lease, l));
+    if (s->mysql->pins != 0 || conn_queued(&l->base.conn) > 0 ||
+        (s->client.pauses & PAUSE_HOLD) != 0) {
+        return;
+    }
+    if (!l->soft) {
+        l->soft = true;
+        list_append(&l->account->soft, &l->at);
+    }
+    if (UNLIKELY(is_wanted(l))) {
+        offer(s, l);
+    }
+}
+
+void mysql_lease_known(struct mysql_link *l)
+{
+    struct session *s = l->base.session;
+    l->asking = false;
+    if (s != NULL && l->soft) {
+        mysql_lease_settle(s, l);
+    }
+}
+
+/* Parked -------------------------------------------------------------------------------------- */
+
+/* The one that is unused for longest, of those that need no question first. */
+static struct mysql_link *find_soft(struct mysql_user *a)
+{
+    LIST_EACH(it, &a->soft)
+    {
+        struct mysql_link *l = container_of(it, struct mysql_link, at);
+        if (l->base.session->mysql->lease->state.doubts == 0) {
+            return l;
+        }
+    }
+    return list_empty(&a->soft) ? NULL : container_of(a->soft.next, struct mysql_link, at);
+}
+
+static struct mysql_link *find_idle(const struct mysql_user *a)
+{
+    LIST_EACH(it, &a->worker->servers[a->server_id]->mysql_idle)
+    {
+        struct mysql_link *l = container_of(it, struct mysql_link, at);
+        if (l->account == a) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+static void wait_for_one(struct session *s)
+{
+    struct mysql_lease *lease = s->mysql->lease;
+    list_remove(&lease->node);
+    list_append(&lease->account->waiting, &lease->node);
+    session_arm(s, &s->worker->backends[s->backend->index]->queue);
+}
+
+/* Its command is there, and maybe a connection. */
+static void find_one(struct session *s)
+{
+    struct mysql_user *a = s->mysql->lease->account;
+    struct mysql_link *idle = find_idle(a);
+    struct mysql_link *soft = idle == NULL ? find_soft(a) : NULL;
+    const struct topology_backend *t = &s->worker->topology->backends[s->backend->index];
+    if (idle != NULL && !idle->dirty && t->servers[idle->base.index].access != ACCESS_PAUSE) {
+        join(s, idle);
+        return;
+    }
+    wait_for_one(s);
+    if (idle != NULL) {
+        mysql_pool_clean(idle);
+    } else if (soft != NULL && !soft->asking) {
+        offer(soft->base.session, soft);
+    }
+}
+
+void mysql_lease_parked_data(struct session *s)
+{
+    struct mysql_lease *lease = s->mysql->lease;
+    bool waits = s->timer == &s->worker->backends[s->backend->index]->queue;
+    if (s->ahead_len >= SESSION_AHEAD_MAX) {
+        conn_pause(&s->client, PAUSE_WAITING);
+    }
+    if (waits || s->ahead_len <= MYSQL_HEADER) {
+        return;
+    }
+    if ((unsigned char)s->ahead[MYSQL_HEADER] == MYSQL_COM_QUIT) {
+        session_close(s, END_DONE);
+    } else if (lease->account->links == 0) {
+        session_kill(s, END_SERVER);
+    } else {
+        find_one(s);
+    }
+}
+
+void mysql_lease_late(struct session *s)
+{
+    s->mysql->sequence = 1;
+    s->mysql->owes = true;
+    session_refuse(s, REFUSED_TIMEOUT, "no connection of this account was free in time");
+}
+
+bool mysql_lease_pass_on(struct mysql_link *l)
+{
+    struct mysql_user *a = l->account;
+    if (a == NULL || list_empty(&a->waiting)) {
+        return false;
+    }
+    if (l->dirty) {
+        mysql_pool_clean(l);
+    } else {
+        join(container_of(a->waiting.next, struct mysql_lease, node)->session, l);
+    }
+    return true;
+}
+
+struct mysql_link *mysql_lease_take_soft(struct worker *w, size_t server_id, uint64_t key)
+{
+    LIST_EACH(it, &w->servers[server_id]->mysql_users)
+    {
+        struct mysql_user *a = container_of(it, struct mysql_user, node);
+        struct mysql_link *l = a->key == key && list_empty(&a->waiting) ? find_soft(a) : NULL;
+        if (l == NULL || !mysql_lease_spares(l)) {
+            continue;
+        }
+        struct session *s = l->base.session;
+        if (s->mysql->lease->state.doubts == 0 && !l->asking) {
+            return part(s, l) ? l : NULL;
+        }
+        l->tainted = !l->asking && !mysql_ours_ask(l); /* it waits, and is thought of then */
+        return NULL;
+    }
+    return NULL;
+}
+
+bool mysql_lease_survives(struct mysql_link *l)
+{
+    struct session *s = l->base.session;
+    if (!l->soft || l->count > 0 || s->ahead_len > 0 || l->account->links < 2 ||
+        s->mysql->lease->state.doubts != 0) {
+        return false;
+    }
+    return part(s, l);
+}
+
+void mysql_lease_left(struct mysql_lease *lease, struct mysql_link *l)
+{
+    bool good = l->account != NULL && lease->session->mysql->pins == 0 &&
+                lease->state.doubts == 0 && mysql_state_copy(&l->like, &lease->state);
+    list_remove(&l->at);
+    l->soft = false;
+    l->dirty = !good;
+}
+
+void mysql_lease_harden(struct mysql_link *l)
+{
+    if (l->soft) {
+        l->soft = false;
+        list_remove(&l->at);
+    }
+}
+
+/* A server may be written to again that stood still. */
+void mysql_lease_retry(struct worker *w)
+{
+    for (size_t i = 0; i < w->server_count; i++) {
+        LIST_EACH(it, &w->servers[i]->mysql_users)
+        {
+            struct mysql_user *a = container_of(it, struct mysql_user, node);
+            if (!list_empty(&a->waiting)) {
+                find_one(container_of(a->waiting.next, struct mysql_lease, node)->session);
+            }
+        }
+    }
+}

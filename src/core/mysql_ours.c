@@ -1,0 +1,91 @@
+/* What the router asks on a connection between the commands of clients: to have the trackers on, to
+ * know what they leave open, to be in a session's state. Its answers reach no client. */
+#include <stdlib.h>
+
+#include "base/macros.h"
+#include "core/mysql_lease.h"
+
+#define SMALL 1024
+
+/* The state of whoever has it, or its own. */
+static struct mysql_state *state_of(struct mysql_link *l)
+{
+    struct session *s = l->base.session;
+    return s != NULL && s->mysql->lease != NULL ? &s->mysql->lease->state : &l->like;
+}
+
+/* Packets that are whole commands, each answered. */
+static bool say(struct mysql_link *l, const struct mysql_writer *w, int count, enum mysql_ours kind)
+{
+    size_t at = 0;
+    if (w->full) {
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        const unsigned char *head = w->data + at;
+        if (!mysql_link_fly(l, head[MYSQL_HEADER], kind)) {
+            return false;
+        }
+        at += MYSQL_HEADER + (head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16);
+    }
+    return w->len == 0 || conn_write(&l->base.conn, (const char *)w->data, w->len) == 0;
+}
+
+bool mysql_ours_track(struct mysql_link *l)
+{
+    unsigned char packet[SMALL];
+    struct mysql_writer w = {.data = packet, .size = sizeof packet};
+    mysql_state_track(&w, l->capabilities);
+    return say(l, &w, 1, MYSQL_OURS_TRACK);
+}
+
+bool mysql_ours_ask(struct mysql_link *l)
+{
+    unsigned char packet[SMALL];
+    struct mysql_writer w = {.data = packet, .size = sizeof packet};
+    mysql_state_ask(&w, l->capabilities);
+    l->asking = true;
+    return say(l, &w, 1, MYSQL_OURS_ASK);
+}
+
+bool mysql_ours_reset(struct mysql_link *l)
+{
+    unsigned char packet[] = {1, 0, 0, 0, MYSQL_COM_RESET_CONNECTION};
+    struct mysql_writer w = {.data = packet, .size = sizeof packet, .len = sizeof packet};
+    metric_add(&l->worker->metrics.backends[l->backend]->at[BACKEND_LOGINS_RESET], 1);
+    return say(l, &w, 1, MYSQL_OURS_RESET) && mysql_ours_track(l);
+}
+
+bool mysql_ours_restore(struct mysql_link *l, const struct mysql_state *to)
+{
+    if (mysql_state_same(&l->like, to)) {
+        return true;
+    }
+    unsigned char *packets = malloc(MYSQL_STATE_COMMANDS_MAX);
+    struct mysql_writer w = {.data = packets, .size = MYSQL_STATE_COMMANDS_MAX};
+    if (packets == NULL) {
+        return false;
+    }
+    int count = mysql_state_restore(&w, &l->like, to, l->capabilities);
+    bool good = count >= 0 && say(l, &w, count, MYSQL_OURS_SET);
+    free(packets);
+    return good;
+}
+
+bool mysql_ours_answered(struct mysql_link *l, enum mysql_ours kind)
+{
+    struct mysql_state *state = state_of(l);
+    if (l->reply.failed || l->reply.has_rows) {
+        return false;
+    }
+    if (kind == MYSQL_OURS_RESET) {
+        mysql_state_reset(state);
+        l->dirty = false;
+    } else {
+        mysql_state_reply(state, &l->reply, l->mariadb);
+    }
+    if (kind == MYSQL_OURS_ASK && l->base.session != NULL) { /* it was a statement too */
+        l->base.session->mysql->lease->moved |= MYSQL_MOVED_LAST | MYSQL_MOVED_ROWS;
+    }
+    return true;
+}

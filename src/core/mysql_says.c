@@ -1,0 +1,225 @@
+/* What a client with pool_mode = transaction says, and what the server says of its session: from
+ * both follows why it keeps its connection, and what it cannot be told on another one. */
+#include <string.h>
+#include <strings.h>
+
+#include "base/macros.h"
+#include "core/mysql_lease.h"
+
+#define HEAD 5 /* bytes before a command's text: its packet's header and its code */
+
+static const char wrong_connection[] =
+    "router: this asks about an earlier statement, which ran on another connection of the pool: "
+    "it needs pool_mode = session";
+
+/* Reasons ------------------------------------------------------------------------------------- */
+
+static uint32_t pins_of(uint32_t says)
+{
+    static const struct {
+        uint32_t says;
+        uint32_t pin;
+    } rows[] = {
+        {MYSQL_SAYS_USER_VARIABLE, MYSQL_PIN_VARIABLE},
+        {MYSQL_SAYS_TEMPORARY, MYSQL_PIN_TEMPORARY},
+        {MYSQL_SAYS_NAMED_LOCK | MYSQL_SAYS_TABLE_LOCK | MYSQL_SAYS_HANDLER, MYSQL_PIN_LOCK},
+        {MYSQL_SAYS_PREPARED, MYSQL_PIN_PREPARED},
+        {MYSQL_SAYS_ROUTINE | MYSQL_SAYS_COMPOUND, MYSQL_PIN_ROUTINE},
+        {MYSQL_SAYS_XA | MYSQL_SAYS_IDENTITY | MYSQL_SAYS_ODD | MYSQL_SAYS_UNCLEAR,
+         MYSQL_PIN_STATE},
+    };
+    uint32_t pins = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        pins |= (says & rows[i].says) != 0 ? rows[i].pin : 0;
+    }
+    return pins;
+}
+
+/* What MariaDB's trackers keep to themselves, beside that: what a SET did before it failed. */
+static bool is_untold(const struct mysql_link *l, uint32_t says)
+{
+    return l->mariadb &&
+           ((says & MYSQL_SAYS_UNTOLD) != 0 || ((says & MYSQL_SAYS_SET) != 0 && l->reply.failed));
+}
+
+uint32_t mysql_says_pins(const struct mysql_lease *lease, const struct mysql_link *l)
+{
+    const struct mysql_state *state = &lease->state;
+    uint32_t pins = lease->kept;
+    if ((l->reply.status & MYSQL_STATUS_IN_TRANS) != 0 ||
+        (l->reply.status & MYSQL_STATUS_AUTOCOMMIT) == 0 || (state->why & MYSQL_WHY_NEXT) != 0) {
+        pins |= MYSQL_PIN_TRANSACTION;
+    }
+    if (!state->tracked || state->database == NULL || l->tainted ||
+        (state->why & ~(uint32_t)(MYSQL_WHY_NEXT | MYSQL_WHY_LOCKED)) != 0) {
+        pins |= MYSQL_PIN_STATE;
+    }
+    pins |= (state->why & MYSQL_WHY_LOCKED) != 0 ? MYSQL_PIN_LOCK : 0;
+    pins |= lease->prepared_count > 0 ? MYSQL_PIN_PREPARED : 0;
+    pins |= lease->warned ? MYSQL_PIN_WARNINGS : 0;
+    return pins;
+}
+
+/* Prepared statements ------------------------------------------------------------------------- */
+
+static void add_prepared(struct mysql_lease *lease, uint32_t id)
+{
+    if (lease->prepared_count == MYSQL_PREPARED_MAX) {
+        lease->kept |= MYSQL_PIN_PREPARED;
+        return;
+    }
+    lease->prepared[lease->prepared_count++] = id;
+}
+
+static void remove_prepared(struct mysql_lease *lease, uint32_t id)
+{
+    for (size_t i = 0; i < lease->prepared_count; i++) {
+        if (lease->prepared[i] == id) {
+            lease->prepared[i] = lease->prepared[--lease->prepared_count];
+            return;
+        }
+    }
+}
+
+/* What the client says ------------------------------------------------------------------------ */
+
+/* As a server's lexer would: any case. */
+static bool names_rows(const char *text, size_t len)
+{
+    static const char word[] = "FOUND_ROWS";
+    for (size_t i = 0; i + sizeof word - 1 <= len; i++) {
+        if (strncasecmp(text + i, word, sizeof word - 1) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A statement about one that ran somewhere else. `text` NULL: it has passed already. */
+static bool asks_elsewhere(const struct mysql_lease *lease, uint32_t says, const char *text,
+                           size_t len)
+{
+    if ((says & MYSQL_SAYS_HISTORY) != 0 && (lease->moved & MYSQL_MOVED_EVER) != 0) {
+        return true;
+    }
+    if ((says & MYSQL_SAYS_DIAGNOSTICS) == 0) {
+        return false;
+    }
+    return (lease->moved & MYSQL_MOVED_LAST) != 0 ||
+           ((lease->moved & MYSQL_MOVED_ROWS) != 0 && (text == NULL || names_rows(text, len)));
+}
+
+static enum mysql_verdict refuse(struct session *s)
+{
+    unsigned char packet[256];
+    struct mysql_writer w = {.data = packet, .size = sizeof packet};
+    mysql_write_error(&w, 1, 1235, "42000", wrong_connection); /* ER_NOT_SUPPORTED_YET */
+    if (conn_write(&s->client, (const char *)packet, w.len) != 0) {
+        session_kill(s, END_CLIENT);
+        return MYSQL_GONE;
+    }
+    return MYSQL_SKIP;
+}
+
+static enum mysql_verdict judge_text(struct session *s, struct mysql_link *l, const char *data,
+                                     size_t len)
+{
+    struct mysql_lease *lease = s->mysql->lease;
+    const struct mysql_command *c = &s->mysql->command;
+    bool query = c->code == MYSQL_COM_QUERY;
+    mysql_statement_begin(&lease->statement, query ? l->capabilities : 0, lease->state.text);
+    lease->scanning = c->continues || len < MYSQL_HEADER + (size_t)c->length;
+    lease->said = 0;
+    if (lease->scanning) {
+        lease->skip = HEAD;
+        return MYSQL_PASS;
+    }
+    mysql_statement_look(&lease->statement, data + HEAD, c->length - 1);
+    lease->said = mysql_statement_end(&lease->statement);
+    return asks_elsewhere(lease, lease->said, data + HEAD, c->length - 1) ? refuse(s) : MYSQL_PASS;
+}
+
+enum mysql_verdict mysql_says_judge(struct session *s, struct mysql_link *l, const char *data,
+                                    size_t len)
+{
+    struct mysql_lease *lease = s->mysql->lease;
+    uint8_t code = s->mysql->command.code;
+    if (mysql_link_is_asked(l)) {
+        return MYSQL_WAIT;
+    }
+    lease->said = 0;
+    lease->scanning = false;
+    switch (code) {
+    case MYSQL_COM_QUERY:
+    case MYSQL_COM_STMT_PREPARE:
+        return judge_text(s, l, data, len);
+    case MYSQL_COM_STMT_CLOSE:
+        if (len < HEAD + 4) {
+            return s->mysql->command.length < 5 ? MYSQL_PASS : MYSQL_WAIT;
+        }
+        struct mysql_cursor c = mysql_read(data + HEAD, 4);
+        remove_prepared(lease, (uint32_t)mysql_read_int(&c, 4));
+        return MYSQL_PASS;
+    case MYSQL_COM_SET_OPTION: /* no tracker tells */
+        lease->kept |= MYSQL_PIN_STATE;
+        return MYSQL_PASS;
+    default:
+        return MYSQL_PASS;
+    }
+}
+
+/* A statement that is longer than what was there at once. What it asks is known too late to answer
+ * in its place; its end does not leave. */
+bool mysql_says_more(struct session *s, const char *data, size_t len)
+{
+    struct mysql_lease *lease = s->mysql->lease;
+    size_t skip = lease->skip < len ? lease->skip : len;
+    lease->skip = (uint8_t)(lease->skip - skip);
+    mysql_statement_look(&lease->statement, data + skip, len - skip);
+    if (s->mysql->command.continues) { /* a header in the midst of the text */
+        lease->kept |= MYSQL_PIN_STATE;
+    }
+    if (!mysql_command_is_whole(&s->mysql->command)) {
+        return true;
+    }
+    lease->said = mysql_statement_end(&lease->statement);
+    lease->scanning = false;
+    if (asks_elsewhere(lease, lease->said, NULL, 0)) {
+        session_kill(s, END_CLIENT);
+        return false;
+    }
+    return true;
+}
+
+/* What the server says ------------------------------------------------------------------------ */
+
+static void note_statement(struct mysql_lease *lease, const struct mysql_link *l)
+{
+    lease->kept |= pins_of(lease->said);
+    lease->kept |= is_untold(l, lease->said) ? MYSQL_PIN_STATE : 0;
+    lease->warned =
+        l->reply.warnings > 0 || l->reply.failed || (lease->said & MYSQL_SAYS_FOUND_ROWS) != 0;
+    lease->moved &= (uint8_t) ~(MYSQL_MOVED_LAST | (l->reply.has_rows ? MYSQL_MOVED_ROWS : 0));
+}
+
+void mysql_says_answered(struct session *s, struct mysql_link *l)
+{
+    struct mysql_lease *lease = s->mysql->lease;
+    uint8_t code = l->reply.code;
+    if (code == MYSQL_COM_RESET_CONNECTION && !l->reply.failed) {
+        mysql_state_reset(&lease->state);
+        lease->kept = 0;
+        lease->prepared_count = 0;
+        lease->warned = false;
+        l->tainted = l->tainted || !mysql_ours_track(l);
+        return;
+    }
+    mysql_state_reply(&lease->state, &l->reply, l->mariadb);
+    if (code == MYSQL_COM_QUERY || code == MYSQL_COM_STMT_EXECUTE ||
+        code == MYSQL_COM_STMT_PREPARE) {
+        note_statement(lease, l);
+    }
+    if (code == MYSQL_COM_STMT_PREPARE && !l->reply.failed) {
+        add_prepared(lease, l->reply.statement);
+    }
+}
