@@ -360,7 +360,7 @@ unsigned mysql_state_reply(struct mysql_state *s, const struct mysql_reply *r, b
     if (r->cut) {
         s->why |= MYSQL_WHY_BAD;
     }
-    if (r->insert_id != 0) {
+    if (r->insert_id != 0 || r->failed) {
         s->doubts |= MYSQL_DOUBT_INSERT_ID;
     }
     if (!mariadb && (r->failed || mute)) {
@@ -373,4 +373,12 @@ unsigned mysql_state_reply(struct mysql_state *s, const struct mysql_reply *r, b
         s->why |= MYSQL_WHY_OTHER;
     }
     return changes | (s->why != before ? MYSQL_CHANGE_WHY : 0U);
+}
+
+/* SELECT LAST_INSERT_ID(5) sets it, and no OK packet says so. */
+void mysql_state_said(struct mysql_state *s, uint32_t says)
+{
+    if (says & (MYSQL_SAYS_LAST_INSERT_ID | MYSQL_SAYS_ROUTINE)) {
+        s->doubts |= MYSQL_DOUBT_INSERT_ID;
+    }
 }

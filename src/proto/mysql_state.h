@@ -49,7 +49,8 @@ enum mysql_state_doubt {
     MYSQL_DOUBT_COLLATION = 1U << 0, /* SET NAMES is told without its collation */
     MYSQL_DOUBT_LATE = 1U << 1,      /* an ERR, or rows that end with an EOF, cannot carry news:
                                       * MySQL tells them with the next OK */
-    MYSQL_DOUBT_INSERT_ID = 1U << 2, /* a row got an id; LAST_INSERT_ID() may still be another */
+    MYSQL_DOUBT_INSERT_ID = 1U << 2, /* LAST_INSERT_ID() may be another: an OK packet also tells ids
+                                      * that the client gave, an ERR tells none */
 };
 
 /* A session's, or a connection's. Starts zeroed; mysql_state_free() releases what it owns. */
@@ -85,7 +86,10 @@ enum mysql_state_change {
 /* A reply to any command but COM_RESET_CONNECTION and COM_CHANGE_USER is over; also to ours.
  * Returns enum mysql_state_change. */
 unsigned mysql_state_reply(struct mysql_state *s, const struct mysql_reply *r, bool mariadb);
-/* The part of it that reads session state information, of one or several OK packets. */
+/* A statement that says this (enum mysql_says) was sent: what its reply will not tell. */
+void mysql_state_said(struct mysql_state *s, uint32_t says);
+/* The part of mysql_state_reply() that reads session state information, of one or several OK
+ * packets. */
 unsigned mysql_state_apply(struct mysql_state *s, const void *info, size_t len);
 
 /* Whether a session in the state `b` is served rightly by a connection in the state `a`, as it is.
