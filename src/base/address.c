@@ -366,3 +366,22 @@ uint64_t client_key_hash(const struct client_key *key)
 {
     return hash_mix(hash_mix(key->high) ^ key->low);
 }
+
+const char *client_key_print(const struct client_key *key, char out[ADDRESS_TEXT_MAX])
+{
+    if (key->low >> 32 == 0xffff) {
+        unsigned v4 = (unsigned)key->low;
+        snprintf(out, ADDRESS_TEXT_MAX, "%u.%u.%u.%u", v4 >> 24, v4 >> 16 & 255, v4 >> 8 & 255,
+                 v4 & 255);
+    } else if (key->low == 1) {
+        snprintf(out, ADDRESS_TEXT_MAX, "localhost");
+    } else {
+        struct in6_addr v6 = {0};
+        char host[INET6_ADDRSTRLEN];
+        for (int i = 0; i < 8; i++) {
+            v6.s6_addr[i] = (uint8_t)(key->high >> (56 - 8 * i));
+        }
+        snprintf(out, ADDRESS_TEXT_MAX, "%s/64", inet_ntop(AF_INET6, &v6, host, sizeof host));
+    }
+    return out;
+}

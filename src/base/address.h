@@ -67,5 +67,7 @@ struct client_key {
 };
 struct client_key address_client_key(const struct address *a);
 uint64_t client_key_hash(const struct client_key *key);
+/* "10.0.0.5", "2001:db8::/64", "localhost" (all unix clients). Returns out. */
+const char *client_key_print(const struct client_key *key, char out[ADDRESS_TEXT_MAX]);
 
 #endif

@@ -130,5 +130,8 @@ void mysql_login_seen(const struct session *s, const struct mysql_link *l, uint6
     metric_add(&at[BACKEND_POOL_LEASES], 1);
     metric_add(&at[BACKEND_POOL_REUSED], reused);
     metric_add(&server_of(l)[SERVER_POOL_REUSED], reused);
-    metric_observe(&at[BACKEND_LOGIN_TIME], HISTOGRAM_CONNECT, uv_hrtime() / 1000 - began_us);
+    uint64_t took_us = uv_hrtime() / 1000 - began_us;
+    metric_observe(&at[BACKEND_LOGIN_TIME], HISTOGRAM_CONNECT, took_us);
+    metric_average(&at[BACKEND_LOGIN_AVERAGE], took_us);
+    metric_peak(&at[BACKEND_LOGIN_MAX], took_us);
 }

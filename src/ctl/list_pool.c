@@ -12,12 +12,23 @@
 #include "ctl/control.h"
 #include "ctl/pool_view.h"
 #include "ctl/round.h"
+#include "model/login_guard.h"
+
+#define FAILURES_SHOWN 10 /* addresses, the worst ones */
+
+static const char *const failure_words[LOGIN_FAILURES] = {
+    [LOGIN_FAILED_LEFT] = "left",
+    [LOGIN_FAILED_LATE] = "late",
+    [LOGIN_FAILED_DENIED] = "denied",
+    [LOGIN_FAILED_BROKEN] = "broken",
+};
 
 struct pool_list {
     struct round round;
     struct message_pool message;
     size_t only;
     bool json;
+    bool operator; /* asks */
     bool whole;
     size_t left_out; /* of this backend */
     struct text rows;
@@ -39,10 +50,15 @@ static const char *local_of(const struct pool_row *row, char text[ADDRESS_TEXT_M
 static void add_row(const struct backend_config *b, const struct pool_row *row, struct text *out)
 {
     char local[ADDRESS_TEXT_MAX];
-    text_add(out, "0x%" PRIx64 ": srv=%s/%s addr=%s user=%s db=%u resp=%u state=%s use=%s pins=",
-             row->id, b->name, b->servers.items[row->server].name, local_of(row, local),
-             row->user[0] != '\0' ? row->user : "-", row->database, row->resp, row->state,
-             row->use);
+    text_add(out, "0x%" PRIx64 ": srv=%s/%s addr=%s user=%s ", row->id, b->name,
+             b->servers.items[row->server].name, local_of(row, local),
+             row->user[0] != '\0' ? row->user : "-");
+    if (row->mysql) {
+        text_add(out, "thread=%u leases=%" PRIu64, row->thread, row->leases);
+    } else {
+        text_add(out, "db=%u resp=%u", row->database, row->resp);
+    }
+    text_add(out, " state=%s use=%s pins=", row->state, row->use);
     pool_add_pins(row->pins, "-", out);
     text_add(out, " pinned=");
     if (row->pins != 0) {
@@ -73,8 +89,12 @@ static void add_json_row(const struct backend_config *b, const struct pool_row *
     } else {
         text_add(out, "null");
     }
-    text_add(out, ",\"database\":%u,\"resp\":%u,\"state\":\"%s\",\"use\":\"%s\",\"pins\":\"",
-             row->database, row->resp, row->state, row->use);
+    if (row->mysql) {
+        text_add(out, ",\"thread\":%u,\"leases\":%" PRIu64, row->thread, row->leases);
+    } else {
+        text_add(out, ",\"database\":%u,\"resp\":%u", row->database, row->resp);
+    }
+    text_add(out, ",\"state\":\"%s\",\"use\":\"%s\",\"pins\":\"", row->state, row->use);
     pool_add_pins(row->pins, "", out);
     text_add(out, "\",\"pinned_ms\":%" PRIu64 ",\"age_ms\":%" PRIu64 ",\"commands\":%" PRIu64,
              row->pinned_ms, row->age_ms, row->commands);
@@ -133,6 +153,9 @@ static void add_totals(const struct pool_list *l, const struct backend_config *b
 {
     text_add(out, "%s: mode=%s", b->name, v->mode);
     for (int i = 0; i < POOLED_COUNTS; i++) {
+        if (!pool_counts(v, (enum pool_count)i)) {
+            continue;
+        }
         text_add(out, " %s=%" PRIu64, pool_count_word((enum pool_count)i), v->counts[i]);
         if (i == POOLED_REUSED && pool_reuse(v) >= 0) {
             text_add(out, " reuse=%d%%", pool_reuse(v));
@@ -151,10 +174,57 @@ static void add_totals(const struct pool_list *l, const struct backend_config *b
     }
 }
 
+/* An address from which logins fail. */
+static void add_failure(const struct backend_config *b, const struct login_guard_row *r,
+                        struct text *out)
+{
+    char from[ADDRESS_TEXT_MAX];
+    text_add(out, "%s: failures from=%s", b->name, client_key_print(&r->key, from));
+    for (size_t i = 0; i < LOGIN_FAILURES; i++) {
+        text_add(out, " %s=%" PRIu64, failure_words[i], r->failures[i]);
+    }
+    text_add(out, " slowed=%" PRIu64 " delay=%" PRIu64 "ms ago=", r->slowed, r->delay_ms);
+    text_add_duration(out, r->ago_ms);
+    text_add(out, "\n");
+}
+
+static void add_json_failure(const struct login_guard_row *r, struct text *out)
+{
+    char from[ADDRESS_TEXT_MAX];
+    text_add(out, "{\"address\":\"%s\"", client_key_print(&r->key, from));
+    for (size_t i = 0; i < LOGIN_FAILURES; i++) {
+        text_add(out, ",\"%s\":%" PRIu64, failure_words[i], r->failures[i]);
+    }
+    text_add(out, ",\"slowed\":%" PRIu64 ",\"delay_ms\":%" PRIu64 ",\"ago_ms\":%" PRIu64 "}",
+             r->slowed, r->delay_ms, r->ago_ms);
+}
+
+/* Who fails is the whole router's, and concerns each backend that is guarded so; like clients, they
+ * are told to operators only. */
+static void add_failures(const struct pool_list *l, const struct backend_config *b,
+                         const struct pool_view *v, struct text *out)
+{
+    struct login_guard_row rows[FAILURES_SHOWN];
+    const struct control *c = l->round.control;
+    size_t count = 0;
+    if (v->pooled && v->mysql && l->operator) {
+        count = login_guard_list(c->guard, rows, ARRAY_LEN(rows), loop_now_ms(&c->loop));
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!l->json) {
+            add_failure(b, &rows[i], out);
+        } else {
+            text_add(out, "%s", i > 0 ? "," : "");
+            add_json_failure(&rows[i], out);
+        }
+    }
+}
+
 static void end_text(struct pool_list *l, const struct backend_config *b, const struct pool_view *v)
 {
     if (v->pooled) {
         add_totals(l, b, v, &l->out);
+        add_failures(l, b, v, &l->out);
     }
     for (size_t i = 0; i < b->servers.count; i++) {
         if (!b->servers.items[i].gone) {
@@ -192,6 +262,8 @@ static void end_json(struct pool_list *l, const struct backend_config *b, const 
             comma = ",";
         }
     }
+    text_add(out, "],\"failures\":[");
+    add_failures(l, b, v, out);
     text_add(out, "],\"connections\":[");
     text_add_bytes(out, l->rows.data, l->rows.len);
     text_add(out, "],\"not_listed\":%zu}", l->left_out);
@@ -294,7 +366,8 @@ void list_pool(struct command_call *call, size_t only, bool json)
     l->only = only;
     l->json = json;
     l->message.on_listed = on_listed;
-    l->message.room = call->asker->level >= CONTROL_OPERATOR ? LINKS_LISTED_MAX : 0;
+    l->operator= call->asker->level >= CONTROL_OPERATOR;
+    l->message.room = l->operator? LINKS_LISTED_MAX : 0;
     text_add(&l->out, "%s", json ? "[" : "");
     if (!go_to(l, 0)) {
         *call->out = l->out;

@@ -1,14 +1,17 @@
 #include "ctl/pool_view.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/macros.h"
 #include "ctl/control.h"
+#include "router_proto.h"
 
 static const struct {
     const char *word;
     enum { OF_SERVERS, OF_BACKEND } scope;
     int metric;
+    enum { ANY, REDIS, MYSQL } protocol;
 } counts[POOLED_COUNTS] = {
     [POOLED_CLIENTS] = {"clients", OF_BACKEND, BACKEND_POOL_CLIENTS},
     [POOLED_HELD] = {"held", OF_BACKEND, BACKEND_POOL_HELD},
@@ -19,18 +22,41 @@ static const struct {
     [POOLED_OPENED] = {"opened", OF_BACKEND, BACKEND_POOL_OPENED},
     [POOLED_LEASES] = {"leases", OF_BACKEND, BACKEND_POOL_LEASES},
     [POOLED_REUSED] = {"reused", OF_BACKEND, BACKEND_POOL_REUSED},
-    [POOLED_READ] = {"read", OF_BACKEND, BACKEND_COMMANDS_READ},
-    [POOLED_WRITTEN] = {"written", OF_BACKEND, BACKEND_COMMANDS_WRITTEN},
-    [POOLED_OTHER] = {"other", OF_BACKEND, BACKEND_COMMANDS_OTHER},
-    [POOLED_WAITED] = {"waited", OF_BACKEND, BACKEND_COMMANDS_HELD},
-    [POOLED_RESENT] = {"resent", OF_BACKEND, BACKEND_COMMANDS_RESENT},
-    [POOLED_UNKNOWN] = {"unknown", OF_BACKEND, BACKEND_COMMANDS_UNKNOWN},
-    [POOLED_REFUSED] = {"refused", OF_BACKEND, BACKEND_COMMANDS_REFUSED},
+    [POOLED_READ] = {"read", OF_BACKEND, BACKEND_COMMANDS_READ, REDIS},
+    [POOLED_WRITTEN] = {"written", OF_BACKEND, BACKEND_COMMANDS_WRITTEN, REDIS},
+    [POOLED_OTHER] = {"other", OF_BACKEND, BACKEND_COMMANDS_OTHER, REDIS},
+    [POOLED_WAITED] = {"waited", OF_BACKEND, BACKEND_COMMANDS_HELD, REDIS},
+    [POOLED_RESENT] = {"resent", OF_BACKEND, BACKEND_COMMANDS_RESENT, REDIS},
+    [POOLED_UNKNOWN] = {"unknown", OF_BACKEND, BACKEND_COMMANDS_UNKNOWN, REDIS},
+    [POOLED_REFUSED] = {"refused", OF_BACKEND, BACKEND_COMMANDS_REFUSED, REDIS},
+    [POOLED_FRESH] = {"fresh", OF_BACKEND, BACKEND_LOGINS_FRESH, MYSQL},
+    [POOLED_CHANGED] = {"changed", OF_BACKEND, BACKEND_LOGINS_CHANGED, MYSQL},
+    [POOLED_RESET] = {"reset", OF_BACKEND, BACKEND_LOGINS_RESET, MYSQL},
+    [POOLED_DENIED] = {"denied", OF_BACKEND, BACKEND_LOGINS_DENIED, MYSQL},
+    [POOLED_SLOWED] = {"slowed", OF_BACKEND, BACKEND_LOGINS_SLOWED, MYSQL},
+    [POOLED_QUEUED] = {"queued", OF_BACKEND, BACKEND_POOL_WAITED, MYSQL},
+    [POOLED_RETURNED] = {"returned", OF_BACKEND, BACKEND_POOL_RETURNED, MYSQL},
+    [POOLED_ENDED] = {"ended", OF_BACKEND, BACKEND_POOL_ENDED, MYSQL},
+    [POOLED_CLEANED] = {"cleaned", OF_BACKEND, BACKEND_POOL_CLEANED, MYSQL},
+    [POOLED_LOGIN_AVERAGE] = {"login_average_us", OF_BACKEND, BACKEND_LOGIN_AVERAGE, MYSQL},
+    [POOLED_LOGIN_MAX] = {"login_max_us", OF_BACKEND, BACKEND_LOGIN_MAX, MYSQL},
 };
 
 const char *pool_count_word(enum pool_count count)
 {
     return counts[count].word;
+}
+
+bool pool_counts(const struct pool_view *v, enum pool_count count)
+{
+    return counts[count].protocol == ANY || (counts[count].protocol == MYSQL) == v->mysql;
+}
+
+bool pool_pins(const struct pool_view *v, unsigned pin)
+{
+    unsigned session = BACKEND_PINS_SESSION - BACKEND_PINS_TRANSACTION;
+    bool both = pin == 0 || pin == session || pin == BACKEND_PINS_STATE - BACKEND_PINS_TRANSACTION;
+    return both || (pin > session) == v->mysql;
 }
 
 const char *pool_pin_word(unsigned pin)
@@ -75,7 +101,11 @@ static uint64_t of_servers(const struct control *c, size_t backend, enum server_
 
 struct pool_view view_pool(const struct control *c, size_t backend)
 {
-    struct pool_view v = {.mode = mode_of(c->config, backend)};
+    const struct proto *protocol = c->config->backends[backend].protocol;
+    struct pool_view v = {
+        .mysql = strcmp(protocol->name, "mysql") == 0,
+        .mode = mode_of(c->config, backend),
+    };
     for (int i = 0; i < POOLED_COUNTS; i++) {
         v.counts[i] = counts[i].scope == OF_SERVERS
                           ? of_servers(c, backend, (enum server_metric)counts[i].metric)
@@ -106,6 +136,9 @@ void pool_json(const struct pool_view *v, struct text *out)
     }
     text_add(out, "{\"mode\":\"%s\"", v->mode);
     for (int i = 0; i < POOLED_COUNTS; i++) {
+        if (!pool_counts(v, (enum pool_count)i)) {
+            continue;
+        }
         text_add(out, ",\"%s\":%" PRIu64, counts[i].word, v->counts[i]);
     }
     if (pool_reuse(v) >= 0) {
@@ -115,7 +148,9 @@ void pool_json(const struct pool_view *v, struct text *out)
     }
     text_add(out, ",\"pins\":{");
     for (unsigned i = 0; i < POOL_PINS; i++) {
-        text_add(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", pool_pin_word(i), v->pins[i]);
+        if (pool_pins(v, i)) {
+            text_add(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", pool_pin_word(i), v->pins[i]);
+        }
     }
     text_add(out, "}}");
 }

@@ -29,10 +29,23 @@ enum pool_count { /* from the left to the right */
                   POOLED_RESENT,
                   POOLED_UNKNOWN,
                   POOLED_REFUSED,
+                  /* MySQL */
+                  POOLED_FRESH,
+                  POOLED_CHANGED,
+                  POOLED_RESET,
+                  POOLED_DENIED,
+                  POOLED_SLOWED,
+                  POOLED_QUEUED,
+                  POOLED_RETURNED,
+                  POOLED_ENDED,
+                  POOLED_CLEANED,
+                  POOLED_LOGIN_AVERAGE,
+                  POOLED_LOGIN_MAX,
                   POOLED_COUNTS,
 };
 
 struct pool_view {
+    bool mysql;       /* that lends whole connections; else Redis */
     bool pooled;      /* there is one, or what is left of it */
     const char *mode; /* "session", "transaction" or "both"; "none": its clients are still there */
     uint64_t counts[POOLED_COUNTS];
@@ -40,6 +53,9 @@ struct pool_view {
 };
 
 const char *pool_count_word(enum pool_count count);
+/* Whether pools of its protocol have that. */
+bool pool_counts(const struct pool_view *v, enum pool_count count);
+bool pool_pins(const struct pool_view *v, unsigned pin);
 const char *pool_pin_word(unsigned pin);
 /* "transaction,watch", or `none`. */
 void pool_add_pins(unsigned pins, const char *none, struct text *out);

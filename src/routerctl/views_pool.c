@@ -56,11 +56,43 @@ static void end_table(const struct view *v, struct table *t, struct text *out)
 
 /* A backend --------------------------------------------------------------------------------- */
 
-static void add_pool(const struct json *j, const struct json_node *b, struct table *t)
+/* What pools of one protocol have. */
+struct columns {
+    const char *head;
+    const char *const *now;
+    const char *const *ever;
+    const char *connections; /* the head of their table */
+    const char *const *of_connection;
+};
+
+static const struct columns of_redis = {
+    "BACKEND MODE >CLIENTS >HELD >SHARED >LENT >IDLE >OPENING >REUSE >READ >WRITTEN >OTHER >WAITED "
+    ">RESENT >UNKNOWN >REFUSED",
+    (const char *const[]){"clients", "held", "shared", "lent", "idle", "opening", NULL},
+    (const char *const[]){"read", "written", "other", "waited", "resent", "unknown", "refused",
+                          NULL},
+    "SERVER ADDRESS USER >DB >RESP STATE USE PINS >PINNED >AGE >COMMANDS >FLYING SESSION",
+    (const char *const[]){"database", "resp", NULL},
+};
+
+static const struct columns of_mysql = {
+    "BACKEND MODE >CLIENTS >LENT >IDLE >OPENING >REUSE >FRESH >CHANGED >RESET >DENIED >SLOWED "
+    ">QUEUED >RETURNED >ENDED >CLEANED >LOGIN_US",
+    (const char *const[]){"clients", "lent", "idle", "opening", NULL},
+    (const char *const[]){"fresh", "changed", "reset", "denied", "slowed", "queued", "returned",
+                          "ended", "cleaned", "login_average_us", NULL},
+    "SERVER ADDRESS USER >THREAD >LEASES STATE USE PINS >PINNED >AGE >COMMANDS >FLYING SESSION",
+    (const char *const[]){"thread", "leases", NULL},
+};
+
+static bool is_of_mysql(const struct json *j, const struct json_node *b)
 {
-    static const char *const now[] = {"clients", "held", "shared", "lent", "idle", "opening", NULL};
-    static const char *const ever[] = {"read",   "written", "other",   "waited",
-                                       "resent", "unknown", "refused", NULL};
+    return json_member(j, json_member(j, b, "pool"), "fresh") != NULL;
+}
+
+static void add_pool(const struct json *j, const struct json_node *b, const struct columns *columns,
+                     struct table *t)
+{
     const struct json_node *pool = json_member(j, b, "pool");
     double percent;
     if (pool == NULL || pool->kind != JSON_OBJECT) {
@@ -68,13 +100,13 @@ static void add_pool(const struct json *j, const struct json_node *b, struct tab
     }
     add_string(j, b, "name", COLOUR_BOLD, t);
     add_string(j, pool, "mode", COLOUR_PLAIN, t);
-    add_numbers(j, pool, now, t);
+    add_numbers(j, pool, columns->now, t);
     if (json_number(j, pool, "reuse_percent", &percent)) {
         table_add(t, COLOUR_PLAIN, "%.0f%%", percent);
     } else {
         table_add(t, COLOUR_DIM, "-");
     }
-    add_numbers(j, pool, ever, t);
+    add_numbers(j, pool, columns->ever, t);
 }
 
 static void add_pins(const struct json *j, const struct json_node *b, struct table *t)
@@ -114,15 +146,14 @@ static enum colour use_colour(const char *use)
 }
 
 static void add_connection(const struct json *j, const char *backend, const struct json_node *c,
-                           struct table *t)
+                           const struct columns *columns, struct table *t)
 {
     const char *use = json_string(j, c, "use", "-");
     const char *pins = json_string(j, c, "pins", "");
     table_add(t, COLOUR_PLAIN, "%s/%s", backend, json_string(j, c, "server", "?"));
     add_string(j, c, "address", COLOUR_PLAIN, t);
     add_string(j, c, "user", COLOUR_PLAIN, t);
-    add_number(j, c, "database", t);
-    add_number(j, c, "resp", t);
+    add_numbers(j, c, columns->of_connection, t);
     add_string(j, c, "state", COLOUR_PLAIN, t);
     table_add(t, use_colour(use), "%s", use);
     add_string(j, c, "pins", COLOUR_PLAIN, t);
@@ -133,31 +164,65 @@ static void add_connection(const struct json *j, const char *backend, const stru
     add_string(j, c, "session", COLOUR_PLAIN, t);
 }
 
+/* Addresses from which logins fail. */
+static void add_failure(const struct json *j, const char *backend, const struct json_node *f,
+                        struct table *t)
+{
+    static const char *const counts[] = {"denied", "broken", "late", "left", "slowed", NULL};
+    table_add(t, COLOUR_PLAIN, "%s", backend);
+    add_string(j, f, "address", COLOUR_PLAIN, t);
+    add_numbers(j, f, counts, t);
+    add_duration(j, f, "delay_ms", json_number_or(j, f, "delay_ms", 0) > 0, t);
+    add_duration(j, f, "ago_ms", true, t);
+}
+
+/* The whole --------------------------------------------------------------------------------- */
+
+struct tables {
+    struct table pools;
+    struct table connections;
+};
+
+static void begin(struct tables *t, const struct columns *columns)
+{
+    table_begin(&t->pools, columns->head);
+    table_begin(&t->connections, columns->connections);
+}
+
 void view_pools(const struct view *v, struct text *out)
 {
     const struct json *j = v->j;
-    struct table pools, pins, servers, connections;
-    table_begin(&pools, "BACKEND MODE >CLIENTS >HELD >SHARED >LENT >IDLE >OPENING >REUSE >READ "
-                        ">WRITTEN >OTHER >WAITED >RESENT >UNKNOWN >REFUSED");
+    struct table pins, failures, servers;
+    struct tables redis, mysql;
+    begin(&redis, &of_redis);
+    begin(&mysql, &of_mysql);
     table_begin(&pins, "BACKEND PINNED >CLIENTS >OLDEST");
+    table_begin(&failures, "BACKEND FAILURES_FROM >DENIED >BROKEN >LATE >LEFT >SLOWED >DELAY >AGO");
     table_begin(&servers, "SERVER >USED >MAX >SHARED >LENT >IDLE >OPENING");
-    table_begin(&connections, "SERVER ADDRESS USER >DB >RESP STATE USE PINS >PINNED >AGE "
-                              ">COMMANDS >FLYING SESSION");
     for (const struct json_node *b = json_first(j, json_root(j)); b != NULL; b = json_next(j, b)) {
         const char *name = json_string(j, b, "name", "?");
-        add_pool(j, b, &pools);
+        const struct columns *columns = is_of_mysql(j, b) ? &of_mysql : &of_redis;
+        struct tables *own = is_of_mysql(j, b) ? &mysql : &redis;
+        add_pool(j, b, columns, &own->pools);
         add_pins(j, b, &pins);
-        const struct json_node *n = json_first(j, json_member(j, b, "servers"));
+        const struct json_node *n = json_first(j, json_member(j, b, "failures"));
+        for (; n != NULL; n = json_next(j, n)) {
+            add_failure(j, name, n, &failures);
+        }
+        n = json_first(j, json_member(j, b, "servers"));
         for (; n != NULL; n = json_next(j, n)) {
             add_server(j, name, n, &servers);
         }
         n = json_first(j, json_member(j, b, "connections"));
         for (; n != NULL; n = json_next(j, n)) {
-            add_connection(j, name, n, &connections);
+            add_connection(j, name, n, columns, &own->connections);
         }
     }
-    end_table(v, &pools, out);
+    end_table(v, &redis.pools, out);
+    end_table(v, &mysql.pools, out);
     end_table(v, &pins, out);
+    end_table(v, &failures, out);
     end_table(v, &servers, out);
-    end_table(v, &connections, out);
+    end_table(v, &redis.connections, out);
+    end_table(v, &mysql.connections, out);
 }

@@ -335,9 +335,33 @@ static void an_address_is_set_once_it_was_parsed(void **state)
     assert_false(address_equal(&none, &some));
 }
 
+static void a_client_key_is_printed_as_the_range_that_it_is(void **state)
+{
+    static const struct {
+        const char *address;
+        const char *words;
+    } cases[] = {
+        {"10.0.0.5:1", "10.0.0.5"},
+        {"255.1.2.3:1", "255.1.2.3"},
+        {"[::ffff:10.0.0.5]:1", "10.0.0.5"},
+        {"[2001:db8:1:2:3:4:5:6]:1", "2001:db8:1:2::/64"},
+        {"[::1]:1", "::/64"},
+        {"unix:/run/x", "localhost"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct address a;
+        char out[ADDRESS_TEXT_MAX];
+        assert_int_equal(address_parse(&a, cases[i].address), 0);
+        struct client_key key = address_client_key(&a);
+        assert_string_equal(client_key_print(&key, out), cases[i].words);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_client_key_is_printed_as_the_range_that_it_is),
         cmocka_unit_test(addresses_are_printed_as_they_were_written),
         cmocka_unit_test(what_is_no_address_is_refused),
         cmocka_unit_test(the_longest_unix_path_fits_and_a_longer_one_does_not),

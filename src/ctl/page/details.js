@@ -1,7 +1,7 @@
 /* The details of one frontend, backend or server: charts of five minutes, facts, what happened to it. */
 const CHARTS = {
   f: [['Sessions', 'sessions', whole], ['New sessions', 'fresh', rated(perSecond)], ['From clients', 'in', rated(bytes)], ['To clients', 'out', rated(bytes)]],
-  b: [['Clients that wait', 'waiting', whole], ['Sessions', 'sessions', whole], ['Pooled connections', 'links', whole], ['Commands', 'commands', rated(perSecond)], ['New sessions', 'fresh', rated(perSecond)], ['To its servers', 'in', rated(bytes)], ['From its servers', 'out', rated(bytes)], ['Slowest probe', 'probe', millis]],
+  b: [['Clients that wait', 'waiting', whole], ['Sessions', 'sessions', whole], ['Pooled connections', 'links', whole], ['Commands', 'commands', rated(perSecond)], ['Logins', 'logins', rated(perSecond)], ['New sessions', 'fresh', rated(perSecond)], ['To its servers', 'in', rated(bytes)], ['From its servers', 'out', rated(bytes)], ['Slowest probe', 'probe', millis]],
   s: [['Sessions', 'sessions', whole], ['New sessions', 'fresh', rated(perSecond)], ['To it', 'in', rated(bytes)], ['From it', 'out', rated(bytes)], ['Behind', 'lag', bytes], ['Probe', 'probe', millis]],
 };
 /* Whatever else the router tells, by the names of /stats.json and in the units that they end in. */
@@ -16,7 +16,8 @@ function factsOf(x) {
     return [key, label, unit(v)];
   });
 }
-const POOLED = new Set(['links', 'commands']);
+/* Charts that only some have. */
+const POOLED = { links: x => x.pool, commands: x => x.pool && !isOfLogins(x), logins: isOfLogins };
 const WHAT = { f: 'Frontend', b: 'Backend', s: 'Server' };
 let subject = null;
 
@@ -65,7 +66,7 @@ function fillDetails(s) {
   say(p.why, sentence(x.reason));
   const t = thing(kind, subject.name, subject.backend);
   for (const [key, chart] of p.list) {
-    const unknown = key === 'lag' ? lagOf(x) == null : POOLED.has(key) && !x.pool;
+    const unknown = key === 'lag' ? lagOf(x) == null : POOLED[key] != null && !POOLED[key](x);
     show(chart, !unknown);
     if (!unknown) chart.fill(t && t.series[key], key === 'lag' ? lagUnit(x) : undefined);
   }

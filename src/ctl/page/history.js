@@ -59,9 +59,10 @@ function remember(s) {
   const doors = s.frontends.map(f => track(keyOf('f', f.name), f, { sessions: f.sessions }));
   for (const b of s.backends) {
     const own = b.servers.map(v => track(keyOf('s', v.name, b.name), v, { sessions: v.sessions, lag: lagOf(v), probe: probeOf(v) }));
-    const t = track(keyOf('b', b.name), { commands: commandsOf(b) }, { waiting: b.waiting, links: linksOf(b), held: b.held_ms, sessions: sum(b.servers, v => v.sessions), probe: most(b.servers, probeOf) });
+    const t = track(keyOf('b', b.name), { commands: commandsOf(b), logins: loginsOf(b) }, { waiting: b.waiting, links: linksOf(b), held: b.held_ms, sessions: sum(b.servers, v => v.sessions), probe: most(b.servers, probeOf) });
     for (const name in COUNTERS) put(t, name, t.rate[name] = sum(own, x => x.rate[name]));
     putRate(t, 'commands', 'commands');
+    putRate(t, 'logins', 'logins');
   }
   const all = track(keyOf('r', ''), {}, { sessions: s.router.sessions, waiting: sum(s.backends, b => b.waiting),
     probe: most(s.backends, b => most(b.servers, probeOf)) });

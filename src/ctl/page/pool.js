@@ -3,7 +3,9 @@
 const POOL = [['size', 'p', 'ends', [['connections', 'b'], ['clients', 'span']]], ['bar', 'p', 'uses'], ['uses', 'p', 'legend soft'], ['pace', 'p', 'ends', [['commands', 'span'], ['reuse', 'span', 'soft']]], ['alone', 'p', 'soft']];
 const USES = { shared: 'shared', lent: 'lent', idle: 'idle', opening: 'opening' };
 const sumOf = (pool, keys) => keys.reduce((total, key) => total + (pool[key] || 0), 0);
-const commandsOf = b => b.pool ? sumOf(b.pool, ['read', 'written', 'other']) : null;
+const commandsOf = b => b.pool && b.pool.fresh == null ? sumOf(b.pool, ['read', 'written', 'other']) : null;
+const isOfLogins = b => b.pool != null && b.pool.fresh != null; /* MySQL's: what they do is not told apart */
+const loginsOf = b => isOfLogins(b) ? sumOf(b.pool, ['fresh', 'changed', 'reset']) : null;
 const linksOf = b => b.pool ? sumOf(b.pool, Object.keys(USES)) : null;
 
 function makePool() {
@@ -22,7 +24,8 @@ function fillPool(node, b) {
   dress(p.clients, pool.held ? 'warn-ink' : '');
   sync(p.bar, used, use => use, use => make('i', use), (i, use) => { const grow = String(pool[use]); if (i.style.flexGrow !== grow) i.style.flexGrow = grow; });
   sync(p.uses, used, use => use, use => make('span', '', make('i', use), make('span')), (span, use) => say(span.lastChild, n(pool[use]) + ' ' + USES[use]));
-  say(p.commands, known(t && t.rate.commands, whole) + ' commands/s');
+  const pace = isOfLogins(b) ? 'logins' : 'commands';
+  say(p.commands, known(t && t.rate[pace], whole) + ' ' + pace + '/s');
   say(p.reuse, pool.reuse_percent == null ? '' : n(pool.reuse_percent) + ' % reused');
   say(p.alone, 'Alone: ' + alone.map(([pin, count]) => n(count) + ' ' + pin).join(', '));
   show(p.alone, alone.length > 0);
