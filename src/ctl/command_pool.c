@@ -64,14 +64,15 @@ const struct command command_pool[] = {
      "use against its cap. Then each pooled connection, up to 4096 of them: its address, as the "
      "server knows it (CLIENT LIST), who is logged in there, the database, the version of the "
      "protocol; whether it is shared, lent to a client, idle or opening; why that client has it, "
-     "how many commands it was sent, how many of them it has not answered, and the session. Of MySQL: "
-     "logins on connections opened for them (fresh), on those that were there (changed), and of "
-     "sessions that went on elsewhere (reset); those denied, those slowed; clients that had to wait "
-     "for a connection (queued); connections that were kept when their client left (returned), or "
-     "closed (ended), and cleaned; how long logins take; of each connection the server's number of "
-     "it, which SHOW PROCESSLIST has, and how many clients it was lent to; and the ten addresses "
-     "from which most logins fail, by why: the client left in its midst, was late, was denied, or "
-     "broke the protocol. Connections and addresses are listed to operators only.",
+     "how many commands it was sent, how many of them it has not answered, and the session. "
+     "Of MySQL: logins on connections opened for them (fresh), on those that were there (changed), "
+     "and of sessions that went on elsewhere (reset); those denied, those slowed; clients that had "
+     "to wait for a connection (queued); connections that were kept when their client left "
+     "(returned) or closed (ended), and cleaned; how long logins take; of each connection the "
+     "server's number of it, which SHOW PROCESSLIST has, and how many clients it was lent to; and "
+     "the ten addresses from which most logins fail, by why: the client left in its midst, was "
+     "late, was denied, or broke the protocol. Connections and addresses are listed to operators "
+     "only.",
      run_pool},
     {"show slow", "[json] [<count>]", CONTROL_OPERATOR, false,
      "show the slowest commands of pooled clients",

@@ -119,8 +119,8 @@ def test_each_connection_is_as_the_server_has_it(world):
     assert text[0].startswith("b: mode=session clients=3 held=0 shared=0 lent=3 idle=")
     assert text[1].startswith("b: pin=session clients=3 oldest=")
     listed = [line for line in text if f" thread={threads[2]} " in line]
-    assert len(listed) == 1 and " user=nobody " in listed[0] and " state=ready use=lent pins=session" \
-        in listed[0]
+    assert len(listed) == 1 and " user=nobody " in listed[0]
+    assert " state=ready use=lent pins=session" in listed[0]
     sessions = [line for line in world.run("show sess").splitlines() if "fe=f" in line]
     assert len(sessions) == 3 and all("pins=session" in line for line in sessions), sessions
 
@@ -162,12 +162,12 @@ def test_what_is_not_kept_is_counted(world):
 
 
 def test_what_a_client_leaves_behind_is_cleaned(world):
+    before = world.settled()
     client = world.client()
-    before = world.pool()
-    ask(client, "BEGIN")
+    ask(client, "SET @left = 1")
     client.close()
     told = until(lambda: (c := change(world, before))["cleaned"] and c, "it to be cleaned")
-    assert (told["returned"], told["cleaned"], told["ended"]) == (1, 1, 0)
+    assert told["returned"] == 1 and told["ended"] == 0 and told["cleaned"] >= 1
 
 
 def test_who_waits_for_a_connection_is_counted(world):
@@ -215,12 +215,14 @@ def test_the_metrics_say_the_same(world):
     client = world.client()
     told = world.pool()["pool"]
     metrics = parse_metrics(world.router.http("/metrics")[1])
+    after = world.pool()["pool"]
     backend = (("proxy", "b"),)
     for name, key in (("logins_fresh", "fresh"), ("logins_changed", "changed"),
                       ("logins_denied", "denied"), ("logins_slowed", "slowed"),
                       ("pool_waited", "queued"), ("pool_returned", "returned"),
                       ("pool_ended", "ended"), ("pool_cleaned", "cleaned")):
-        assert metrics[f"router_backend_{name}_total"][1][backend] == told[key], name
+        value = metrics[f"router_backend_{name}_total"][1][backend]
+        assert told[key] <= value <= after[key], name
     links = metrics["router_server_pool_links"][1]
     for use in ("shared", "lent", "idle", "opening"):
         assert links[server_labels("b", "db", ("state", use))] == told[use], use
