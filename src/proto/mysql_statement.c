@@ -62,6 +62,9 @@ static void begin_word(struct mysql_statement *s, const char *at)
     if (s->context == MYSQL_CONTEXT_NONE) {
         shift(s);
     }
+    if (UNLIKELY(*at == '$')) {
+        s->says |= MYSQL_SAYS_UNCLEAR; /* $$ may begin a string of MySQL */
+    }
     s->word.at = at;
     s->word.len = 0;
 }
@@ -80,11 +83,6 @@ static void extend(struct mysql_statement *s, const char *data, size_t len)
     w->len = (uint8_t)(w->len + len);
 }
 
-static bool is_dollar(const struct mysql_statement_word *w)
-{
-    return w->len > 0 && (w->at == NULL ? w->kept[0] : w->at[0]) == '$';
-}
-
 /* In a plain statement, without a call, only those of a few lengths mean anything. */
 static bool is_idle(const struct mysql_statement *s)
 {
@@ -95,9 +93,6 @@ static bool is_idle(const struct mysql_statement *s)
 static void end_word(struct mysql_statement *s)
 {
     unsigned context = s->context;
-    if (UNLIKELY(is_dollar(&s->word))) {
-        s->says |= MYSQL_SAYS_UNCLEAR; /* $$ may begin a string of MySQL */
-    }
     if (is_idle(s)) {
         s->words = COUNTED;
         s->qualified = false;

@@ -404,6 +404,8 @@ static void words_of_any_length_are_one_word(void **state)
     memcpy(text, "SELECT ", 7);
     memcpy(text + sizeof text - 3, "(1)", 3);
     check(text, sizeof text, 0, 0, ROUTINE);
+    text[7] = '$';
+    check(text, sizeof text, 0, 0, ROUTINE | UNCLEAR);
     static const struct row rows[] = {
         {"SELECT xGET_LOCK.y", 0},
         {"SELECT sql_calc_found_rowsx FROM t", 0},
