@@ -209,6 +209,18 @@ static void a_login_has_no_token_and_a_plugin_that_no_account_uses(void **state)
     assert_int_equal(w.len, 4 + 32 + sizeof "app" + 1 + sizeof NO_PLUGIN);
 }
 
+/* There is one byte for it; the server's default is better than half of another. */
+static void a_login_leaves_out_a_charset_that_has_no_room(void **state)
+{
+    (void)state;
+    unsigned char bytes[256];
+    struct mysql_writer w = {.data = bytes, .size = sizeof bytes};
+    struct mysql_request r = shop;
+    r.charset = 308;
+    mysql_write_login(&w, 2, LOGIN, &r);
+    assert_int_equal(bytes[MYSQL_HEADER + 8], 0);
+}
+
 static void a_change_of_user_has_no_token_either(void **state)
 {
     (void)state;
@@ -298,6 +310,7 @@ int main(void)
         cmocka_unit_test(a_server_that_knows_no_plugins_has_no_greeting_for_us),
         cmocka_unit_test(texts_of_a_greeting_are_bounded_and_printable),
         cmocka_unit_test(a_login_has_no_token_and_a_plugin_that_no_account_uses),
+        cmocka_unit_test(a_login_leaves_out_a_charset_that_has_no_room),
         cmocka_unit_test(a_change_of_user_has_no_token_either),
         cmocka_unit_test(the_room_that_a_request_needs_is_enough_and_not_much_more),
         cmocka_unit_test(an_error_is_as_servers_write_it),

@@ -178,6 +178,18 @@ static void a_client_on_a_socket_may_ask_for_a_key_too(void **state)
     }
 }
 
+/* Nothing of ours is read into it. */
+static void what_follows_the_servers_key_passes_unchanged(void **state)
+{
+    (void)state;
+    struct prove_play *play = asked_for_the_password(MYSQL_LEG_SOCKET, MYSQL_LEG_OPEN);
+    client_says(play, "\002", 1);
+    server_says(play, server_key.packet, server_key.len);
+    client_says(play, PASSWORD, sizeof PASSWORD);
+    assert_sent(play->server, PASSWORD, sizeof PASSWORD);
+    assert_ends_well(play);
+}
+
 static void who_has_the_servers_key_need_not_ask_where_the_server_takes_it(void **state)
 {
     (void)state;
@@ -267,7 +279,8 @@ static void no_password_is_told_as_it_came(void **state)
 static void a_plugin_that_we_do_not_know_may_speak_in_rounds(void **state)
 {
     (void)state;
-    static const char *const words[] = {"\004Password: ", "\001more", "P0123456789abcdef", "\003?"};
+    static const char *const words[] = {"\004Password: ", "\002Name: ", "\001more",
+                                        "P0123456789abcdef", "\003?"};
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         struct prove_play *play = play_new(MYSQL_LEG_OPEN, MYSQL_LEG_TLS);
         server_switches(play, DIALOG);
@@ -347,6 +360,7 @@ int main(void)
         cmocka_unit_test(a_password_told_on_a_secure_leg_is_encrypted_for_an_open_one),
         cmocka_unit_test(a_client_on_an_open_leg_is_shown_our_key_where_the_servers_is_secure),
         cmocka_unit_test(a_client_on_a_socket_may_ask_for_a_key_too),
+        cmocka_unit_test(what_follows_the_servers_key_passes_unchanged),
         cmocka_unit_test(who_has_the_servers_key_need_not_ask_where_the_server_takes_it),
         cmocka_unit_test(what_was_not_encrypted_with_our_key_is_a_wrong_password),
         cmocka_unit_test(sha256_is_asked_and_told_between_all_legs),
