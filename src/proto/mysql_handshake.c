@@ -79,7 +79,7 @@ static struct mysql_text read_last(struct mysql_cursor *c)
     return ended ? mysql_read_nul(c) : mysql_read_rest(c);
 }
 
-bool mysql_read_greeting(struct mysql_greeting *g, const void *payload, size_t len)
+bool mysql_read_any_greeting(struct mysql_greeting *g, const void *payload, size_t len)
 {
     struct mysql_cursor c = mysql_read(payload, len);
     *g = (struct mysql_greeting){0};
@@ -95,8 +95,7 @@ bool mysql_read_greeting(struct mysql_greeting *g, const void *payload, size_t l
     mysql_read_bytes(&c, 1 + RESERVED_LEN); /* length of the nonce, always 21 */
     uint32_t extended = (uint32_t)mysql_read_int(&c, 4);
     struct mysql_text second = mysql_read_bytes(&c, MYSQL_NONCE - 8);
-    uint32_t needed = MYSQL_CAP_PROTOCOL_41 | MYSQL_CAP_SECURE_CONNECTION | MYSQL_CAP_PLUGIN_AUTH;
-    if (c.broken || version != MYSQL_V10 || (caps & needed) != needed) {
+    if (c.broken || version != MYSQL_V10) {
         return false;
     }
     memcpy(g->nonce, first.data, 8);
@@ -106,6 +105,12 @@ bool mysql_read_greeting(struct mysql_greeting *g, const void *payload, size_t l
     g->says.capabilities = caps;
     g->says.extended = (caps & MYSQL_CAP_LONG_PASSWORD) == 0 ? extended : 0;
     return true;
+}
+
+bool mysql_read_greeting(struct mysql_greeting *g, const void *payload, size_t len)
+{
+    uint32_t needed = MYSQL_CAP_PROTOCOL_41 | MYSQL_CAP_SECURE_CONNECTION | MYSQL_CAP_PLUGIN_AUTH;
+    return mysql_read_any_greeting(g, payload, len) && (g->says.capabilities & needed) == needed;
 }
 
 void mysql_write_greeting(struct mysql_writer *w, const struct mysql_greeting *g)

@@ -37,6 +37,8 @@ struct mysql_greeting {
 
 /* False: it is none, or that of a server from before 5.5.7, which knows no plugins. */
 bool mysql_read_greeting(struct mysql_greeting *g, const void *payload, size_t len);
+/* False: it is none. */
+bool mysql_read_any_greeting(struct mysql_greeting *g, const void *payload, size_t len);
 /* A whole packet, sequence number 0. */
 void mysql_write_greeting(struct mysql_writer *w, const struct mysql_greeting *g);
 

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "proto/mysql_crypt.h"
+#include "proto/mysql_handshake.h"
 
 #define PROOF_MAX       64 /* bytes: an Ed25519 signature */
 #define PACKETS_MAX     12 /* of the server, in one login */
@@ -171,57 +172,16 @@ static bool choose(struct mysql_login *l, struct mysql_text name)
     return l->plugin != MYSQL_PLUGIN_FOREIGN;
 }
 
-/* For others to read; what is no printable ASCII becomes a question mark. */
-static void keep_text(char *out, size_t size, struct mysql_text text)
-{
-    size_t n = 0;
-    for (; n < text.len && n < size - 1; n++) {
-        out[n] = text.data[n] < ' ' || text.data[n] > '~' ? '?' : text.data[n];
-    }
-    out[n] = '\0';
-}
-
-/* Protocol::HandshakeV10. */
-static bool read_greeting(struct mysql_login *l, struct mysql_cursor c, struct mysql_text *plugin)
-{
-    struct greeting g = {0};
-    mysql_read_int(&c, 1);
-    struct mysql_text version = mysql_read_nul(&c);
-    mysql_read_int(&c, 4); /* the connection's id */
-    struct mysql_text first = mysql_read_bytes(&c, 8);
-    mysql_read_int(&c, 1);
-    g.capabilities = (uint32_t)mysql_read_int(&c, 2);
-    g.charset = (uint8_t)mysql_read_int(&c, 1);
-    mysql_read_int(&c, 2); /* status */
-    g.capabilities |= (uint32_t)mysql_read_int(&c, 2) << 16;
-    mysql_read_bytes(&c, 7); /* length of the nonce, always 21; reserved */
-    uint32_t extended = (uint32_t)mysql_read_int(&c, 4);
-    g.extended = (g.capabilities & MYSQL_CAP_LONG_PASSWORD) == 0 ? extended : 0;
-    struct mysql_text second = mysql_read_bytes(&c, MYSQL_NONCE - 8);
-    if (c.broken) {
-        return false;
-    }
-    memcpy(l->nonce, first.data, 8);
-    memcpy(l->nonce + 8, second.data, MYSQL_NONCE - 8);
-    mysql_read_int(&c, 1); /* its NUL */
-    *plugin = mysql_read_rest(&c);
-    if (plugin->len > 0 && plugin->data[plugin->len - 1] == '\0') {
-        plugin->len--; /* servers of before 5.5.10 send none */
-    }
-    keep_text(g.version, sizeof g.version, version);
-    keep_text(g.plugin, sizeof g.plugin, *plugin);
-    l->greeting = g;
-    return true;
-}
-
 static enum probe_step take_greeting(struct mysql_login *l, const struct mysql_inbox *packet,
                                      struct observation *o, struct mysql_writer *w)
 {
-    struct mysql_text plugin;
+    struct mysql_greeting said;
     l->state = MYSQL_LOGIN_OVER;
-    if (!read_greeting(l, mysql_read(packet->payload, packet->length), &plugin)) {
+    if (!mysql_read_any_greeting(&said, packet->payload, packet->length)) {
         return no_mysql(o);
     }
+    l->greeting = said.says;
+    memcpy(l->nonce, said.nonce, MYSQL_NONCE);
     const struct greeting *g = &l->greeting;
     uint32_t needed = MYSQL_CAP_PROTOCOL_41 | MYSQL_CAP_SECURE_CONNECTION;
     if ((g->capabilities & needed) != needed) {
@@ -236,7 +196,7 @@ static enum probe_step take_greeting(struct mysql_login *l, const struct mysql_i
                     MYSQL_CAP_TRANSACTIONS | MYSQL_CAP_PLUGIN_AUTH | (l->tls ? MYSQL_CAP_SSL : 0) |
                     (l->database[0] != '\0' && l->vain == NULL ? MYSQL_CAP_CONNECT_WITH_DB : 0);
     l->capabilities = ours & g->capabilities;
-    if (!choose(l, plugin)) {
+    if (!choose(l, (struct mysql_text){g->plugin, strlen(g->plugin)})) {
         l->plugin = MYSQL_PLUGIN_NATIVE; /* the server's favourite need not be our account's */
     }
     if (l->tls && l->vain == NULL) {
