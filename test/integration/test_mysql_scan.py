@@ -1,8 +1,12 @@
 """Promise: where the replies of real MariaDB and MySQL servers end, and what they say of the
 session, is understood wherever the bytes are cut: all kinds of them, one behind the other and as
 clients ask for them."""
+import json
+import os
 import struct
+import subprocess
 
+import pymysql
 import pytest
 from pymysql.constants import CLIENT as CAP
 
@@ -11,11 +15,9 @@ from lib.clusters import NotInstallable
 from lib.mariadb import MariaDB
 from lib.mysql import MySQL
 from lib.mysql_commands import Speaker, execute, fetch, long_data, of_statement, prepare, query
-from lib.mysql_recorded import SERVER, read
+from lib.mysql_recorded import SERVER, Recorder, read
 from lib.mysql_said import AUTOCOMMIT, DEPRECATE_EOF, IN_TRANS, SESSION_TRACK
 from lib.mysql_wire import packet
-
-pytestmark = pytest.mark.sanitize
 
 STANDS = IN_TRANS | AUTOCOMMIT
 SETTINGS = {"local-infile": "1", "max-allowed-packet": "64M", "event-scheduler": "OFF"}
@@ -85,9 +87,21 @@ class Play:
         """Its number."""
         self.go_on()
         self(prepare(text)).go_on()
-        number, = struct.unpack("<I", self.speaking.last[5:9])
+        number, = struct.unpack("<I", self.speaking.first[5:9])
         self.expected[-2][1]["statement"] = number
         return number
+
+    def load(self, text, chunks, **expected):
+        """A statement that asks for the file "some", in which these chunks are."""
+        self.go_on()
+        self(query(text), **expected)
+        ping, self.data = self.data[-5:], self.data[:-5]
+        self.go(lambda said: said.endswith(b"\xfbsome"))
+        first = self.speaking.last[-6] + 1
+        for number, chunk in enumerate([*chunks, b""], first):
+            self.data += packet(number & 0xff, chunk)
+        self.data += ping
+        return self
 
     def go_on(self):
         """Until all is answered, of which a syntax error tells."""
@@ -288,3 +302,116 @@ def test_other_commands(play, tmp_path):
     play(bytes([11]), error=1047)
     play(bytes([200]), error=1047)
     play.check(str(tmp_path))
+
+
+def test_files_of_clients(play, tmp_path):
+    play(query("CREATE TEMPORARY TABLE f (v VARCHAR(20), u INT UNIQUE)"))
+    load = "LOAD DATA LOCAL INFILE 'some' INTO TABLE f"
+    play.load(load, [b"a\t1\nb\t2\n", b"c\t", b"3\n"], affected=3)
+    play.load(load, [], affected=0)
+    play.load(load, [f"x\t{n + 10}\n".encode() for n in range(600)], affected=600)
+    play.load(load, [b"d\t1\n", b"e\t4\n"], affected=1, warnings=1)
+    play.load(load + "; SELECT 1", [b"f\t5\n"], rows=1)
+    play.load("SELECT 1; SELECT 2; " + load, [b"g\t6\n"], rows=1, affected=1)
+    play(query("LOAD DATA LOCAL INFILE 'some' INTO TABLE nowhere"), error=1146)
+    play(query("SELECT COUNT(*) FROM f"), rows=1)
+    play.check(str(tmp_path))
+
+
+def test_what_is_longer_than_a_packet(server, tmp_path):
+    mariadb = not isinstance(server, MySQL)
+    play = Play(mariadb, speaker(server, 0 if mariadb else DEPRECATE_EOF))
+    long = play.prepare("SELECT REPEAT('x', ?)")
+    play(query(f"SELECT REPEAT('x', {com.FULL - 4})"), rows=1)  # 4 bytes say how long
+    play(query(f"SELECT REPEAT('x', {com.FULL + 1})"), rows=1)
+    play(execute(long, com.FULL - 6), rows=1)  # and a header of 2
+    text = f"SELECT LENGTH('{'x' * (com.FULL - 18)}')"
+    assert len(query(text)) == com.FULL
+    play(query(text), rows=1)
+    play(query(text[:-2] + "xxx')"), rows=1)
+    play.check(str(tmp_path), rounds=3)
+
+
+# Clients ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="recorder")
+def before_the_server(server, home):
+    return home.keep(Recorder(server.address))
+
+
+def check_turns(recorder, place):
+    """What a client was told: it speaks when a reply is over, and never before."""
+    recorder.close()
+    dialogues = recorder.taken()
+    told = []
+    for dialogue, events in zip(dialogues, read(dialogues, place)):
+        ends = [event for event in events if event.what == "end"]
+        assert events[-1].values["outstanding"] == "0", events[-1]
+        assert ends and {end.at for end in ends} <= set(dialogue.turns())
+        told += ends
+    return told
+
+
+def ask(connection, text):
+    """As a PyMySQL client sees it: (error, status, warnings)"""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(text)
+            while cursor.nextset():
+                pass
+    except pymysql.MySQLError as error:
+        return error.args[0], None, None
+    result = connection._result  # pylint: disable=protected-access
+    return -1, result.server_status, result.warning_count
+
+
+def test_pymysql(recorder, tmp_path):
+    (tmp_path / "file").write_text("l\nm\n")
+    texts = ("SELECT 1", "SELECT * FROM t", "SELECT 1/0", "INSERT INTO t (v) VALUES ('q')", "BEGIN",
+             "SELECT 1 FROM t WHERE 0", "ROLLBACK", "nonsense", "SELECT 1; DO 1; SELECT 1/0",
+             "SELECT 1; nonsense", "CALL several()", "CALL cursed()", "CALL begins()", "ROLLBACK",
+             MANY, f"LOAD DATA LOCAL INFILE '{tmp_path}/file' INTO TABLE t (v)",
+             f"LOAD DATA LOCAL INFILE '{tmp_path}/none' INTO TABLE t (v)", "SELECT 1")
+    with pymysql.connect(host=recorder.address[0], port=recorder.address[1], user=ACCOUNT[0],
+                         password=ACCOUNT[1], database="test", local_infile=True,
+                         client_flag=CAP.MULTI_STATEMENTS) as connection:
+        seen = [ask(connection, text) for text in texts]
+        connection.ping()
+    ends = [end for end in check_turns(recorder, str(tmp_path)) if end.code == com.QUERY]
+    del seen[-2], ends[-2]  # there is no such file: the client says so, not the server
+    for (error, status, warnings), end in zip(seen, ends[-len(seen):]):
+        assert error == end.error and warnings in (None, end.warnings), end
+        assert status in (None, end.status), end
+
+
+def test_mariadbs_command_line(recorder, tmp_path):
+    (tmp_path / "file").write_text("l\nm\n")
+    text = f"""SELECT 1; SELECT * FROM t; SHOW WARNINGS; nonsense; INSERT INTO t (v) VALUES ('c');
+        CALL several(); CALL cursed(); CALL begins(); ROLLBACK; {MANY}; USE test; USE nowhere;
+        status; SELECT 1/0; LOAD DATA LOCAL INFILE '{tmp_path}/file' INTO TABLE t (v); SELECT 2;
+        SHOW CREATE PROCEDURE several; BEGIN; DELETE FROM t WHERE id > 1000; ROLLBACK;"""
+    run(["mariadb", "--no-defaults", "--force", "--show-warnings", "--local-infile=1",
+         "--skip-ssl", "-h", recorder.address[0], "-P", str(recorder.address[1]),
+         f"-u{ACCOUNT[0]}", f"-p{ACCOUNT[1]}", "-A", "test"], text, status=(0, 1))
+    ends = check_turns(recorder, str(tmp_path))
+    assert len(ends) > 20 and {1064, 1049} <= {end.error for end in ends}
+
+
+def test_php(recorder, tmp_path):
+    script = os.path.join(os.path.dirname(__file__), "clients", "mysql_scan.php")
+    host, port = recorder.address
+    seen = json.loads(run(["php", script, host, str(port), *ACCOUNT]))
+    ends = check_turns(recorder, str(tmp_path))
+    texts = [end for end in ends if end.code == com.QUERY][:len(seen)]
+    for (error, warnings, insert_id), end in zip(seen, texts):
+        assert error == max(end.error, 0), end
+        assert error or (warnings, insert_id) == (end.warnings, end.insert_id), end
+    assert {com.PREPARE, com.EXECUTE_AT_ONCE, com.EXECUTE, com.FETCH} <= {end.code for end in ends}
+
+
+def run(argv, text="", status=(0,)):
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert done.returncode in status, done.stdout + done.stderr
+    return done.stdout

@@ -14,6 +14,7 @@ EXECUTE_AT_ONCE = 249  # the router's own
 UNANSWERED = (QUIT, SEND_LONG_DATA, CLOSE)
 FULL = 0xffffff
 READ_ONLY_CURSOR = 1
+KEPT = 4096  # bytes
 
 
 def query(text):
@@ -65,20 +66,22 @@ class Speaker:
         self.connection = connection  # it would close the socket
         self.sock = connection._sock  # pylint: disable=protected-access
         self.dialogue = Dialogue(connection.client_flag)
-        self.last = b""  # what came last
+        self.first = b""  # the beginning and the end of what came last
+        self.last = b""
 
     def say(self, data, until=None):
         """Sends it, and takes what comes until that is enough, or to the connection's end."""
         self.dialogue.note(CLIENT, data)
         sender = threading.Thread(target=self.sock.sendall, args=(data,), daemon=True)
         sender.start()
-        self.last = b""
+        self.first = self.last = b""
         while until is None or not until(self.last):
             data = self.sock.recv(1 << 20)
             if not data:
                 assert until is None, self.last[-100:]
                 break
             self.dialogue.note(SERVER, data)
-            self.last += data
+            self.first = (self.first + data[:KEPT])[:KEPT]
+            self.last = (self.last + data[-KEPT:])[-KEPT:]
         sender.join(10)
         assert not sender.is_alive()

@@ -83,8 +83,27 @@ def read(dialogues, place, seed=1, rounds=20):
     return read_all
 
 
+# What a router that has to find its way does not offer: compression, optional metadata; and of
+# MariaDB's own all but bulk operations and extended metadata.
+REFUSED = 1 << 5 | 1 << 25 | 1 << 26
+OFFERED_EXTENDED = 1 << 2 | 1 << 3
+
+
+def offered(greeting):
+    """A greeting, a whole packet, without what is not offered."""
+    at = greeting.index(b"\0", 5) + 14  # behind the version, the thread, 8 bytes and a zero
+    text = bytearray(greeting)
+    low, charset, status, high = struct.unpack_from("<HBHH", text, at)
+    flags = (low | high << 16) & ~REFUSED
+    struct.pack_into("<HBHH", text, at, flags & 0xffff, charset, status, flags >> 16)
+    extended, = struct.unpack_from("<I", text, at + 14)
+    struct.pack_into("<I", text, at + 14, extended & OFFERED_EXTENDED)
+    return bytes(text)
+
+
 class Recorder:
-    """Stands before a server, passes on all, and keeps it by connections."""
+    """Stands before a server, passes on all but what is not offered, and keeps it by
+    connections."""
 
     def __init__(self, target):
         self.target = target
@@ -117,6 +136,8 @@ class Recorder:
     def _pump(tape, who, source, sink):
         try:
             while data := source.recv(1 << 18):
+                if who == SERVER and not tape.said:
+                    data = offered(data)
                 tape.note(who, data)
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
@@ -124,8 +145,9 @@ class Recorder:
             pass
 
     def close(self):
-        """And all that was said is there."""
-        self.listener.shutdown(socket.SHUT_RDWR)
+        """And all that was said is there. Again: no effect."""
+        if self.listener.fileno() >= 0:
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         for thread in list(self.threads):
             thread.join(10)
