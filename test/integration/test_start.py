@@ -225,7 +225,7 @@ def test_there_are_examples():
 @pytest.mark.parametrize("path", EXAMPLES, ids=[os.path.basename(p) for p in EXAMPLES])
 def test_every_example_is_accepted(home, path):
     leaf = Authority(home.directory("ca"), "Test CA").leaf(names=["hub.example.com"])
-    done = run("-t", "-c", path, env={"HUB_CERT": leaf.pem})
+    done = run("-t", "-c", path, env={"HUB_CERT": leaf.pem, "ROUTER_CERT": leaf.pem})
     assert done.returncode == 0, done.stderr
 
 
