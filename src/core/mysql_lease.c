@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "core/mysql_limits.h"
 
 /* Accounts ------------------------------------------------------------------------------------ */
 
@@ -96,9 +97,15 @@ static void leave_account(struct mysql_lease *lease)
 {
     struct mysql_user *a = lease->account;
     if (a != NULL) {
+        struct worker *w = a->worker;
+        size_t server_id = a->server_id;
+        uint64_t user_hash = a->user_hash;
+        bool last = --a->sessions == 0;
         lease->account = NULL;
-        a->sessions--;
         account_maybe_free(a);
+        if (last) {
+            mysql_limits_left(w, server_id, user_hash);
+        }
     }
 }
 
@@ -132,6 +139,7 @@ bool mysql_lease_begin(struct session *s, struct mysql_link *l, const struct mys
     }
     a->links++;
     a->sessions++;
+    a->user_hash = s->mysql->user_hash;
     l->account = a;
     lease->account = a;
     lease->kept = 0;

@@ -34,6 +34,7 @@ struct mysql_user {
     struct worker *worker;
     size_t server_id;
     uint64_t key;
+    uint64_t user_hash;  /* as login_guard_user() calls it */
     struct list soft;    /* mysql_link.at: the one that is unused for longest first */
     struct list parked;  /* mysql_lease.node */
     struct list waiting; /* the same, who came first first */

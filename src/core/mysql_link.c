@@ -15,6 +15,7 @@
 #include "core/account.h"
 #include "core/finisher.h"
 #include "core/mysql_lease.h"
+#include "core/mysql_limits.h"
 #include "core/mysql_seen.h"
 #include "core/pool_seen.h"
 #include "core/upstream.h"
@@ -91,6 +92,17 @@ void mysql_link_close(struct mysql_link *l)
     mysql_inbox_free(&l->inbox);
     conn_close(&l->base.conn);
     worker_release_place(l->worker, l->backend, l->base.index);
+}
+
+/* Servers count, and log, those that end without a word. */
+void mysql_link_quit(struct mysql_link *l)
+{
+    static const char packet[] = {1, 0, 0, 0, MYSQL_COM_QUIT};
+    if (l->state != MYSQL_LINK_CLOSED && conn_write(&l->base.conn, packet, sizeof packet) == 0 &&
+        conn_is_secured(&l->base.conn)) {
+        conn_finish(&l->base.conn);
+    }
+    mysql_link_close(l);
 }
 
 static void on_closed(struct conn *c)
@@ -324,6 +336,9 @@ static void on_data(struct conn *c, const char *data, size_t len)
     case MYSQL_LINK_CLEAN:
         mysql_flights_data(l, data, len);
         break;
+    case MYSQL_LINK_ASK:
+        read_small(l, data, len, mysql_limits_answered);
+        break;
     case MYSQL_LINK_ABANDONED:
         read_small(l, data, len, on_abandoned);
         break;
@@ -435,7 +450,7 @@ void mysql_link_let_go(struct mysql_link *l, const struct mysql_prove *prove, bo
         if (prove != NULL && !l->tainted) {
             abandon(l, prove);
         } else if (keep) {
-            mysql_pool_take(l);
+            mysql_limits_take(l);
         } else {
             mysql_link_close(l);
         }

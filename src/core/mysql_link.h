@@ -2,6 +2,7 @@
  * its session's struct server_link, so that fence, hold, drain and kill know nothing of pools.
  *
  *   CONNECT -> GREETING (-> SECURE) -> LENT <-> IDLE <-> CLEAN
+ *                                       |----> ASK -> IDLE
  *                                       '----> ABANDONED
  * and from each to CLOSED.
  *
@@ -12,6 +13,7 @@
 
 #include "core/session.h"
 #include "proto/mysql_handshake.h"
+#include "proto/mysql_number.h"
 #include "proto/mysql_prove.h"
 #include "proto/mysql_reply.h"
 #include "proto/mysql_state.h"
@@ -26,6 +28,7 @@ enum mysql_link_state {
     MYSQL_LINK_SECURE,   /* waits for TLS */
     MYSQL_LINK_LENT,     /* its session logs in there, or uses it */
     MYSQL_LINK_IDLE,
+    MYSQL_LINK_ASK,       /* waits for how often its account may be there (mysql_limits.h) */
     MYSQL_LINK_CLEAN,     /* waits for the answer to COM_RESET_CONNECTION */
     MYSQL_LINK_ABANDONED, /* its client went in the midst of a login, which has to come to an end */
     MYSQL_LINK_CLOSED,
@@ -67,6 +70,8 @@ struct mysql_link {
     uint64_t commands; /* it was ever sent */
     char *user;        /* owned: who is logged in there; NULL = nobody */
     size_t user_len;
+    uint64_t user_hash; /* the same, as login_guard_user() calls it */
+    struct mysql_number asked;
     struct mysql_inbox inbox;  /* packets of the login, and the answer to a reset */
     struct mysql_prove *prove; /* owned: of an abandoned login */
     struct mysql_flight flying[MYSQL_FLYING_MAX]; /* commands that are not answered, a ring */
@@ -86,6 +91,7 @@ struct server_link *mysql_link_new(struct session *s);
 /* The server has taken the connect: goes on until the login may begin (mysql_proof_begin). */
 void mysql_link_connected(struct session *s);
 void mysql_link_close(struct mysql_link *l); /* it is nobody's */
+void mysql_link_quit(struct mysql_link *l);  /* the same, in due form: nothing is under way there */
 void mysql_link_on_late(struct deadline *d);
 /* Its session lets go of it: brought to the end of its login (`prove`: how far that is; NULL: it is
  * over, or has not begun), kept for the next one, or closed. */
@@ -123,5 +129,7 @@ void mysql_pool_adopt(struct worker *w);
 void mysql_pool_stop(struct worker *w);
 void mysql_pool_spare(struct worker *w, size_t backend);
 void mysql_pool_close_idle(struct worker *w, size_t server_id);
+/* Those that are idle, and logged in as this account. */
+void mysql_pool_close_account(struct worker *w, size_t server_id, uint64_t account);
 
 #endif

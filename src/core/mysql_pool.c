@@ -6,6 +6,7 @@
 #include "base/macros.h"
 #include "core/account.h"
 #include "core/mysql_lease.h"
+#include "core/mysql_limits.h"
 #include "core/mysql_link.h"
 #include "core/mysql_seen.h"
 #include "core/pool.h"
@@ -74,6 +75,9 @@ static bool lend_idle(struct session *s)
         return false;
     }
     const struct server_config *config = &s->backend->servers.items[server];
+    if (mysql_limits_has(s, config->id)) {
+        return false;
+    }
     struct mysql_link *l = find_idle(w, config->id, s->mysql->key);
     if (l == NULL && is_full(w, config)) {
         l = mysql_lease_take_soft(w, config->id, s->mysql->key);
@@ -91,7 +95,7 @@ static void close_one(struct worker_server *ws)
     for (struct list *it = ws->mysql_idle.prev; it != &ws->mysql_idle; it = it->prev) {
         struct mysql_link *l = container_of(it, struct mysql_link, at);
         if (mysql_lease_spares(l)) {
-            mysql_link_close(l);
+            mysql_link_quit(l);
             return;
         }
     }
@@ -244,7 +248,7 @@ void mysql_pool_take(struct mysql_link *l)
         spares && (is_old(l) || (full && wait_elsewhere(l) && (s == NULL || is_over_share(l))));
     l->turn = !l->turn;
     if (goes || l->worker->stopping || !mysql_pool_may_stay(l)) {
-        mysql_link_close(l);
+        mysql_link_quit(l);
     } else if ((s == NULL || l->turn) && is_open(l) && mysql_lease_pass_on(l)) {
         return;
     } else if (s != NULL) {
@@ -288,7 +292,7 @@ void mysql_pool_on_idle(struct deadline *d)
                                  (config_of(l)->pool_min_idle + workers - 1) / workers) {
         mysql_link_arm(l, &backend_of(l)->mysql_idle);
     } else {
-        mysql_link_close(l);
+        mysql_link_quit(l);
     }
 }
 
@@ -304,7 +308,8 @@ typedef bool (*link_test)(const struct mysql_link *l);
 
 static bool is_unused(const struct mysql_link *l)
 {
-    return l->state == MYSQL_LINK_IDLE || l->state == MYSQL_LINK_CLEAN;
+    return l->state == MYSQL_LINK_IDLE || l->state == MYSQL_LINK_CLEAN ||
+           l->state == MYSQL_LINK_ASK;
 }
 
 static bool may_not_stay(const struct mysql_link *l)
@@ -317,6 +322,15 @@ static bool is_nobodys(const struct mysql_link *l)
     return l->base.session == NULL;
 }
 
+static void end(struct mysql_link *l)
+{
+    if (l->state == MYSQL_LINK_IDLE) {
+        mysql_link_quit(l);
+    } else {
+        mysql_link_close(l);
+    }
+}
+
 /* Closing one closes no other. */
 static void close_all(struct worker_server *ws, link_test which)
 {
@@ -325,7 +339,7 @@ static void close_all(struct worker_server *ws, link_test which)
         struct mysql_link *l = container_of(it, struct mysql_link, node);
         next = it->next;
         if (which(l)) {
-            mysql_link_close(l);
+            end(l);
         }
     }
 }
@@ -368,4 +382,17 @@ void mysql_pool_spare(struct worker *w, size_t backend)
 void mysql_pool_close_idle(struct worker *w, size_t server_id)
 {
     close_all(w->servers[server_id], is_unused);
+}
+
+void mysql_pool_close_account(struct worker *w, size_t server_id, uint64_t account)
+{
+    struct list *head = &w->servers[server_id]->mysql_links;
+    struct list *next;
+    for (struct list *it = head->next; it != head; it = next) {
+        struct mysql_link *l = container_of(it, struct mysql_link, node);
+        next = it->next;
+        if (is_unused(l) && l->user_hash == account && mysql_lease_spares(l)) {
+            end(l);
+        }
+    }
 }

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "core/account.h"
 #include "core/mysql_lease.h"
+#include "core/mysql_limits.h"
 #include "core/mysql_link.h"
 #include "core/mysql_seen.h"
 #include "proto/mysql_crypt.h"
@@ -109,6 +110,7 @@ static void logged_in(struct session *s, struct mysql_link *l)
         session_kill(s, END_MEMORY);
         return;
     }
+    l->user_hash = c->user_hash;
     l->leases++;
     l->count = 0;
     if (c->lease != NULL && !mysql_lease_begin(s, l, &c->proof->request)) {
@@ -125,7 +127,6 @@ static void logged_in(struct session *s, struct mysql_link *l)
 static void denied(struct session *s, struct mysql_link *l)
 {
     metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_LOGINS_DENIED], 1);
-    mysql_client_failed(s, LOGIN_FAILED_DENIED);
     l->tainted = true;
     s->mysql->said = true;
     session_refuse(s, REFUSED_LOGIN, "");
@@ -164,6 +165,10 @@ static bool take(struct session *s, struct mysql_link *l, struct mysql_inbox *in
     }
     enum mysql_prove_step step = (by_server ? mysql_prove_server : mysql_prove_client)(
         &p->prove, mysql_inbox_sequence(in), in->payload, in->length, &a.client, &a.server, &why);
+    bool proved = step == MYSQL_PROVE_DENIED && mysql_limits_refused(s, l, in);
+    if (step == MYSQL_PROVE_DENIED && !proved) {
+        mysql_client_failed(s, LOGIN_FAILED_DENIED);
+    }
     wipe(in->payload, in->length); /* it may be a password */
     s->mysql->sequence = p->prove.client_sequence;
     act(s, l, step, &a, why, by_server);

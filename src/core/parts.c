@@ -188,6 +188,7 @@ void parts_release(struct worker *w)
     for (size_t i = 0; i < w->server_count; i++) {
         tls_resume_release(&w->servers[i]->resume);
         redis_catalog_free(w->servers[i]->catalog);
+        free(w->servers[i]->limits);
         free(w->servers[i]);
     }
     tls_tickets_release(&w->tickets);

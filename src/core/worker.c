@@ -8,6 +8,7 @@
 #include "core/kill.h"
 #include "core/listeners.h"
 #include "core/mysql_client.h"
+#include "core/mysql_limits.h"
 #include "core/mysql_link.h"
 #include "core/parts.h"
 #include "core/pool_seen.h"
@@ -174,7 +175,11 @@ static void on_password(struct message *m, void *worker)
 static void on_spare(struct message *m, void *worker)
 {
     struct message_spare *spare = container_of(m, struct message_spare, message);
-    pools_spare(worker, spare->backend);
+    if (spare->of_account) {
+        mysql_limits_told(worker, spare->server, spare->account);
+    } else {
+        pools_spare(worker, spare->backend);
+    }
     free(spare);
 }
 

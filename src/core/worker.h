@@ -70,6 +70,7 @@ struct worker_server {
     struct list mysql_links;       /* struct mysql_link.node: all */
     struct list mysql_idle;        /* struct mysql_link.at */
     struct list mysql_users;    /* struct mysql_user.node */
+    struct mysql_limits *limits;   /* owned; NULL until it has told one */
     struct redis_catalog *catalog; /* owned; NULL until a link is opened */
     unsigned shared_links;         /* of those, how many are shared, or will be */
     unsigned places;               /* claimed for links that are not opened yet */

@@ -60,19 +60,26 @@ static void on_written(struct message *m, void *control)
     free(written);
 }
 
-void control_spare(struct control *c, size_t backend)
+/* To all workers. */
+static void tell_spare(struct control *c, const struct message_spare *what)
 {
     for (unsigned i = 0; i < c->worker_count && !c->stopping; i++) {
         struct message_spare *m = xcalloc(1, sizeof *m);
-        *m = (struct message_spare){.message.run = c->tell->spare, .backend = backend};
+        *m = *what;
+        m->message = (struct message){.run = c->tell->spare};
         mailbox_post(c->workers[i].mailbox, &m->message);
     }
+}
+
+void control_spare(struct control *c, size_t backend)
+{
+    tell_spare(c, &(struct message_spare){.backend = backend});
 }
 
 static void on_spare(struct message *m, void *control)
 {
     struct message_spare *spare = container_of(m, struct message_spare, message);
-    control_spare(control, spare->backend);
+    tell_spare(control, spare);
     free(spare);
 }
 

@@ -247,10 +247,14 @@ struct message_freed {
 };
 
 /* worker -> control: clients wait for a pooled connection, and all there may be are there.
- * control -> worker: close one of this backend that nobody uses, if nobody here waits for it. */
+ * control -> worker: close one of this backend that nobody uses, if nobody here waits for it.
+ * of_account: a server lets that account in no more, and all of it that nobody uses are closed. */
 struct message_spare {
     struct message message;
     size_t backend;
+    bool of_account;
+    size_t server; /* server_config.id */
+    uint64_t account;
 };
 
 /* worker -> control: a client's bytes went to the new primary (shared_backend.write_awaited). */
