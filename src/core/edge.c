@@ -150,16 +150,15 @@ static void give_turns(struct worker *w, struct worker_frontend *wf)
 
 static void join_turns(struct session *s)
 {
-    struct worker *w = s->worker;
     struct worker_frontend *wf = frontend_of(s);
     bool first = list_empty(&wf->turns);
     session_set(s, SESSION_SHAKE);
     list_append(&wf->turns, &s->edge->node);
-    give_turns(w, wf);
+    give_turns(s->worker, wf);
     if (s->edge != NULL && s->edge->shaking_ms == 0) {
         conn_pause(&s->client, PAUSE_WAITING);
         if (first) {
-            deadline_arm(&w->turn, &wf->turn_again);
+            deadline_arm(&s->worker->turn, &wf->turn_again);
         }
     }
 }
@@ -410,43 +409,40 @@ static void look_at_proxy(struct session *s)
     }
 }
 
-void edge_begin(struct session *s, enum admission_verdict verdict, const char *words)
+static struct edge *edge_new(struct session *s)
 {
-    struct worker *w = s->worker;
-    struct edge *e = malloc(sizeof *e);
+    struct edge *e = calloc(1, sizeof *e);
     if (e == NULL) {
         session_kill(s, END_MEMORY);
-        return;
+        return NULL;
     }
-    *e = (struct edge){
-        .session = s,
-        .words = words,
-        .verdict = ADMITTED,
-        .asking = answers_upgrades(w->config, s->frontend),
-    };
+    e->session = s;
+    e->verdict = ADMITTED;
     list_init(&e->node);
     tls_hello_init(&e->hello);
     s->edge = e;
-    if (verdict != ADMITTED && !keep_to_be_told(s, verdict)) {
+    return e;
+}
+
+void edge_begin(struct session *s, enum admission_verdict verdict, const char *words)
+{
+    if (edge_new(s) == NULL || (verdict != ADMITTED && !keep_to_be_told(s, verdict))) {
         return;
     }
+    s->edge->words = words;
+    s->edge->asking = answers_upgrades(s->worker->config, s->frontend);
     session_set(s, s->frontend->accept_proxy ? SESSION_PROXY : SESSION_HELLO);
     session_arm(s, &frontend_of(s)->handshake);
 }
 
 void edge_upgrade(struct session *s)
 {
-    struct edge *e = calloc(1, sizeof *e);
-    if (e == NULL) {
-        session_kill(s, END_MEMORY);
-        return;
+    struct edge *e = edge_new(s);
+    if (e != NULL) {
+        e->late = true;
+        session_arm(s, &frontend_of(s)->handshake);
+        join_turns(s);
     }
-    list_init(&e->node);
-    e->session = s;
-    e->late = true;
-    s->edge = e;
-    session_arm(s, &frontend_of(s)->handshake);
-    join_turns(s);
 }
 
 /* What the client's socket tells ------------------------------------------------------------- */

@@ -185,6 +185,10 @@ static void logs_in(struct session *s, struct mysql_proof *p, unsigned char sequ
     }
     c->capabilities = p->request.capabilities;
     c->key = mysql_caps_key(p->request.capabilities, p->request.extended);
+    if (c->lease != NULL && (c->key & c->offered & MYSQL_CAP_SESSION_TRACK) == 0) {
+        c->key |= c->offered & MYSQL_CAP_SESSION_TRACK;
+        c->veiled = (c->key & MYSQL_CAP_SESSION_TRACK) != 0;
+    }
     c->sequence = (uint8_t)(sequence + 1);
     c->user_hash = login_guard_user(s->worker->guard, p->request.user.data, p->request.user.len);
     slow_down(s);

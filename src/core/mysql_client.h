@@ -59,6 +59,7 @@ struct mysql_client {
     uint8_t step;              /* enum mysql_step */
     uint8_t sequence;          /* of our next packet to it, until it is logged in */
     bool said;                 /* it was refused in the words of its server */
+    bool veiled;               /* it has not asked for SESSION_TRACK, and its connection has it */
     bool owes;                 /* it waits for an answer to a command, which a refusal is */
     struct mysql_lease *lease; /* owned: pool_mode = transaction */
     struct mysql_command command;

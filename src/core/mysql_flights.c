@@ -1,5 +1,7 @@
 /* Commands under way on a connection of transaction mode, the client's and our own, and the replies
  * to them: what is the client's is passed on, what is ours is not. */
+#include <stdlib.h>
+
 #include "base/macros.h"
 #include "core/mysql_lease.h"
 
@@ -108,11 +110,21 @@ static bool answered(struct mysql_link *l, bool last)
     return false;
 }
 
-/* One step; false: that is all. */
-static bool look(struct mysql_link *l, const char **data, size_t *len)
+/* What the client may see of a packet that has been looked at. */
+static size_t veil(const struct mysql_link *l, uint32_t oks, char *data, size_t len)
+{
+    const struct session *s = l->base.session;
+    bool strip = s != NULL && s->mysql->veiled && l->reply.oks != oks && data != NULL;
+    return strip ? mysql_veil_strip(data, len) : len;
+}
+
+/* One step; `packet` is `data` if that is a whole one, which may be changed. `behind`: more has
+ * come. False: that is all. */
+static bool look(struct mysql_link *l, const char **data, size_t *len, char *packet, bool behind)
 {
     bool ours = l->count > 0 && kind_at(l, 0) != MYSQL_CLIENTS;
     size_t used = *len;
+    uint32_t oks = l->reply.oks;
     enum mysql_reply_event event = l->count > 0 && !l->tainted
                                        ? mysql_reply_look(&l->reply, *data, *len, &used)
                                        : MYSQL_REPLY_BAD;
@@ -122,9 +134,9 @@ static bool look(struct mysql_link *l, const char **data, size_t *len)
             give_up(l);
             return false;
         }
-        return pass(l, *data, *len) && false;
+        return pass(l, *data, *len) && behind;
     }
-    if (!ours && !pass(l, *data, used)) {
+    if (!ours && !pass(l, *data, packet != NULL ? veil(l, oks, packet, used) : used)) {
         return false;
     }
     *data += used;
@@ -132,11 +144,45 @@ static bool look(struct mysql_link *l, const char **data, size_t *len)
     if (event == MYSQL_REPLY_FILE) {
         mysql_command_file(&l->base.session->mysql->command);
     }
-    return event != MYSQL_REPLY_END || answered(l, *len == 0);
+    return event != MYSQL_REPLY_END || answered(l, *len == 0 && !behind);
+}
+
+/* Packet by packet. */
+static void look_veiled(struct mysql_link *l, char *data, size_t len)
+{
+    bool more = true;
+    while (len > 0 && more) {
+        char *piece;
+        size_t piece_len;
+        bool whole = l->veil->left == 0;
+        size_t used = mysql_veil_take(l->veil, data, len, &piece, &piece_len);
+        data += used;
+        len -= used;
+        if (piece == NULL) {
+            return;
+        }
+        whole = whole && l->veil->left == 0;
+        const char *at = piece;
+        while (piece_len > 0 && more) {
+            more = look(l, &at, &piece_len, whole ? piece : NULL, len > 0);
+        }
+    }
 }
 
 void mysql_flights_data(struct mysql_link *l, const char *data, size_t len)
 {
-    while (len > 0 && look(l, &data, &len)) {
+    const struct session *s = l->base.session;
+    if (s == NULL || !s->mysql->veiled) {
+        while (len > 0 && look(l, &data, &len, NULL, false)) {
+        }
+        return;
+    }
+    if (l->veil == NULL) {
+        l->veil = calloc(1, sizeof *l->veil);
+    }
+    if (l->veil == NULL) {
+        give_up(l);
+    } else {
+        look_veiled(l, (char *)data, len);
     }
 }

@@ -74,9 +74,28 @@ void mysql_lease_unbind(struct mysql_link *l)
     }
 }
 
+/* Others of its account that no session keeps for itself. */
+static bool has_another(const struct mysql_link *l)
+{
+    LIST_EACH(it, &l->worker->servers[l->base.config->id]->mysql_links)
+    {
+        const struct mysql_link *other = container_of(it, struct mysql_link, node);
+        const struct session *s = other->base.session;
+        if (other != l && other->account == l->account && (s == NULL || s->mysql->pins == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool mysql_lease_spares(const struct mysql_link *l)
 {
-    return l->account == NULL || l->account->links > 1 || l->account->sessions == 0;
+    return l->account == NULL || l->account->sessions == 0 || has_another(l);
+}
+
+bool mysql_lease_is_wanted(const struct mysql_link *l)
+{
+    return l->account != NULL && l->account->sessions > 0;
 }
 
 /* Beginning and end --------------------------------------------------------------------------- */
@@ -364,6 +383,19 @@ struct mysql_link *mysql_lease_take_soft(struct worker *w, size_t server_id, uin
         return NULL;
     }
     return NULL;
+}
+
+void mysql_lease_spare(struct worker *w, size_t server_id)
+{
+    LIST_EACH(it, &w->servers[server_id]->mysql_users)
+    {
+        struct mysql_user *a = container_of(it, struct mysql_user, node);
+        struct mysql_link *l = find_soft(a);
+        if (l != NULL && mysql_pool_wants(l)) {
+            offer(l->base.session, l);
+            return;
+        }
+    }
 }
 
 bool mysql_lease_survives(struct mysql_link *l)

@@ -77,8 +77,11 @@ void mysql_lease_late(struct session *s);        /* it has waited for too long *
 bool mysql_lease_pass_on(struct mysql_link *l);
 /* May be lent to somebody else, or closed: its account can do without. */
 bool mysql_lease_spares(const struct mysql_link *l);
+bool mysql_lease_is_wanted(const struct mysql_link *l); /* its account has sessions */
 /* One whose session does nothing at the moment, for who logs in. NULL: there is none. */
 struct mysql_link *mysql_lease_take_soft(struct worker *w, size_t server_id, uint64_t key);
+/* Clients of other workers wait: one whose session does nothing goes to where it is due. */
+void mysql_lease_spare(struct worker *w, size_t server_id);
 /* It is not its account's any more: closed, or about to be somebody else's. */
 void mysql_lease_unbind(struct mysql_link *l);
 /* The connection is lost while its session does nothing. True: that one goes on without. */

@@ -110,6 +110,7 @@ static void on_closed(struct conn *c)
     struct mysql_link *l = of(c);
     struct worker *w = l->worker;
     free(l->user);
+    free(l->veil);
     free(l);
     w->links--;
     worker_maybe_stop(w);

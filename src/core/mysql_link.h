@@ -17,6 +17,7 @@
 #include "proto/mysql_prove.h"
 #include "proto/mysql_reply.h"
 #include "proto/mysql_state.h"
+#include "proto/mysql_veil.h"
 
 #define MYSQL_FLYING_MAX 16  /* commands under way of one client; it is not read beyond */
 #define MYSQL_CLEAN_MS   100 /* what a client left behind is cleaned up after this, at the latest */
@@ -78,6 +79,7 @@ struct mysql_link {
     uint8_t first, count;
     struct mysql_reply reply;   /* to the first of them */
     struct mysql_user *account; /* counted in its `links`; NULL: not of transaction mode */
+    struct mysql_veil *veil;    /* owned: NULL until a client needs it */
     struct mysql_state like;    /* what it is like while it has no session, see mysql_lease.h */
 };
 

@@ -89,16 +89,17 @@ static bool lend_idle(struct session *s)
     return l != NULL;
 }
 
-/* The one that is idle for longest, if its account can do without. */
-static void close_one(struct worker_server *ws)
+/* The one that is idle for longest, if its account can do without. False: there is none. */
+static bool close_one(struct worker_server *ws)
 {
     for (struct list *it = ws->mysql_idle.prev; it != &ws->mysql_idle; it = it->prev) {
         struct mysql_link *l = container_of(it, struct mysql_link, at);
         if (mysql_lease_spares(l)) {
             mysql_link_quit(l);
-            return;
+            return true;
         }
     }
+    return false;
 }
 
 /* Idle ones of which this client can have none give their places up. */
@@ -193,9 +194,15 @@ static struct session *find_waiting(const struct mysql_link *l)
     return NULL;
 }
 
+/* Clients of other workers wait for its place, and this one has more than its share. */
+static bool is_due_elsewhere(const struct mysql_link *l)
+{
+    return is_full(l->worker, l->base.config) && wait_elsewhere(l) && is_over_share(l);
+}
+
 bool mysql_pool_wants(const struct mysql_link *l)
 {
-    return find_waiting(l) != NULL;
+    return find_waiting(l) != NULL || is_due_elsewhere(l);
 }
 
 static bool is_open(const struct mysql_link *l)
@@ -244,8 +251,9 @@ void mysql_pool_take(struct mysql_link *l)
     l->used_ms = loop_now_ms(&l->worker->loop);
     bool spares = mysql_lease_spares(l);
     s = spares ? s : NULL;
-    bool goes =
-        spares && (is_old(l) || (full && wait_elsewhere(l) && (s == NULL || is_over_share(l))));
+    bool unused = s == NULL && !mysql_lease_is_wanted(l);
+    bool due = full && wait_elsewhere(l) && (unused || is_over_share(l));
+    bool goes = spares && (is_old(l) || due);
     l->turn = !l->turn;
     if (goes || l->worker->stopping || !mysql_pool_may_stay(l)) {
         mysql_link_quit(l);
@@ -375,7 +383,10 @@ void mysql_pool_spare(struct worker *w, size_t backend)
 {
     const struct backend_config *b = &w->config->backends[backend];
     for (size_t i = 0; i < b->servers.count; i++) {
-        close_one(w->servers[b->servers.items[i].id]);
+        size_t id = b->servers.items[i].id;
+        if (!close_one(w->servers[id])) {
+            mysql_lease_spare(w, id);
+        }
     }
 }
 

@@ -92,6 +92,7 @@ static bool read_ok(struct mysql_reply *r, const unsigned char *p, size_t len)
     if (c.broken) {
         return false;
     }
+    r->oks++;
     r->affected = affected;
     r->insert_id = insert_id != 0 ? insert_id : r->insert_id;
     r->status = status;
