@@ -132,7 +132,7 @@ static enum mysql_reply_event take_result(struct mysql_reply *r, const unsigned 
     struct mysql_cursor c = mysql_read(p, len);
     switch (p[0]) {
     case MYSQL_OK:
-    case MYSQL_EOF: /* no number of columns is that long; SHUTDOWN is answered so */
+    case MYSQL_EOF: /* no number of columns is that long */
         return take_ok(r, p, len);
     case MYSQL_FILE:
         r->uncounted = true; /* it goes on behind what the client sends */

@@ -5,6 +5,7 @@ import json
 import os
 import struct
 import subprocess
+from types import SimpleNamespace
 
 import pymysql
 import pytest
@@ -14,9 +15,11 @@ from lib import mysql_commands as com
 from lib.clusters import NotInstallable
 from lib.mariadb import MariaDB
 from lib.mysql import MySQL
+from lib.mysql_client import MySQLClient
 from lib.mysql_commands import Speaker, execute, fetch, long_data, of_statement, prepare, query
 from lib.mysql_recorded import SERVER, Recorder, read
-from lib.mysql_said import AUTOCOMMIT, DEPRECATE_EOF, IN_TRANS, SESSION_TRACK
+from lib.mysql_said import (AUTOCOMMIT, CLIENT as CAPABILITIES, DEPRECATE_EOF, IN_TRANS,
+                            SESSION_TRACK, lenenc, read_lenenc)
 from lib.mysql_wire import packet
 
 STANDS = IN_TRANS | AUTOCOMMIT
@@ -284,6 +287,74 @@ def test_cursors_that_are_no_clients(play, tmp_path):
         play(execute(own, cursor=com.READ_ONLY_CURSOR), rows=1)
     play(fetch(own, 10))
     play.check(str(tmp_path))
+
+
+def changes(state):
+    """{kind: what is said of it last} of session state information."""
+    said, at = {}, 0
+    while at < len(state):
+        size, behind = read_lenenc(state, at + 1)
+        assert behind + size <= len(state)
+        said[state[at]] = state[behind:behind + size]
+        at = behind + size
+    return said
+
+
+def test_changes_of_state(server, tmp_path):
+    """Those of all results of one reply, one behind the other."""
+    schema, value, other, transaction = 1, 0, 2, 5
+    for capabilities in ALL[2:]:
+        play = Play(not isinstance(server, MySQL), speaker(server, *capabilities))
+        play(query("SET session_track_system_variables = 'wait_timeout,lc_time_names',"
+                   " session_track_state_change = 1, session_track_transaction_info = 'STATE'"))
+        play(query("USE mysql; SET @a = 1; SET SESSION wait_timeout = 77; BEGIN; SELECT 1"), rows=1)
+        play(query("COMMIT; USE test"), rows=0)
+        play(bytes([com.INIT_DB]) + b"mysql")
+        play(query("SELECT 1"), rows=1, state=b"")
+        play(query("SET lc_time_names = 'de_DE'; " * 200 + "DO 1"), cut=1)
+        ends = [end for end in play.check(str(tmp_path)) if end.code != com.PING]
+        told = [changes(end.state) for end in ends]
+        assert {schema, value, other, transaction} <= set(told[1])
+        assert (told[1][schema], told[1][transaction][1:2]) == (b"\5mysql", b"T")
+        assert told[1][value] == b"\x0cwait_timeout\x0277"
+        assert (told[2][schema], told[2][transaction][1:2]) == (b"\4test", b"_")
+        assert told[3][schema] == b"\5mysql"
+        assert len(ends[5].state) > 1900
+
+
+def bulk_operations(server):
+    """MariaDB's, for clients that say they can: the server says so in bytes that MySQL has not."""
+    plain = CAPABILITIES | DEPRECATE_EOF
+    client = MySQLClient(server.address, *ACCOUNT, capabilities=plain).greet()
+    client.log_in(reserved=bytes(19) + struct.pack("<I", 1 << 2), database="test")
+    play = Play(True, Speaker(SimpleNamespace(_sock=client.sock, client_flag=plain)))
+    for text, expected in (("INSERT INTO t (v) VALUES (?)", {"affected": 3}),
+                           ("INSERT INTO t (v) VALUES (?) RETURNING id", {"rows": 1})):
+        bulk = play.prepare(text)
+        rows = b"".join(b"\0" + lenenc(value) for value in ("a", "b", "c"))
+        play(struct.pack("<BIHH", com.BULK_EXECUTE, bulk, 128, 253) + rows, **expected)
+    return play, client
+
+
+def query_attributes(server):
+    """MySQL's: a bit in the flags of COM_STMT_EXECUTE says that they are there."""
+    speaking = speaker(server, 1 << 27)
+    play = Play(False, speaking)
+    none, some = 8, b"\0\1"  # of no attributes
+    play(bytes([com.QUERY]) + some + b"SELECT 1", rows=1)
+    play(prepare("SELECT id FROM t"), statement=1)
+    play(execute(1, cursor=none) + b"\0", rows=1)
+    play(prepare("SELECT id FROM t"), statement=2)
+    play(execute(2, cursor=none | com.READ_ONLY_CURSOR) + b"\0", rows=1)
+    play(fetch(2, 1))
+    return play, speaking.connection
+
+
+def test_what_one_family_has_alone(server, tmp_path):
+    way = query_attributes if isinstance(server, MySQL) else bulk_operations
+    play, connection = way(server)
+    play.check(str(tmp_path))
+    connection.close()
 
 
 def test_other_commands(play, tmp_path):
