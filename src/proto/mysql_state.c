@@ -352,25 +352,19 @@ unsigned mysql_state_apply(struct mysql_state *s, const void *info, size_t len)
 unsigned mysql_state_reply(struct mysql_state *s, const struct mysql_reply *r, bool mariadb)
 {
     uint32_t before = s->why;
-    bool mute = r->has_rows && !(r->capabilities & CAP_DEPRECATE_EOF);
-    if (!r->failed && !mute) {
+    bool mute = r->failed || (r->has_rows && !(r->capabilities & CAP_DEPRECATE_EOF));
+    if (!mute && (!mariadb || r->state_len > 0)) {
         s->doubts &= (uint8_t)~MYSQL_DOUBT_LATE;
     }
     unsigned changes = mysql_state_apply(s, r->state, r->state_len);
     if (r->cut) {
         s->why |= MYSQL_WHY_BAD;
     }
-    if (r->insert_id != 0 || r->failed) {
-        s->doubts |= MYSQL_DOUBT_INSERT_ID;
-    }
-    if (!mariadb && (r->failed || mute)) {
+    if (mute) {
         s->doubts |= MYSQL_DOUBT_LATE;
     }
-    /* MariaDB says there that it has news, and forgets them. Those of a transaction do not matter.
-     */
-    bool told = mute && (r->status & MYSQL_STATUS_STATE_CHANGED) != 0;
-    if (mariadb && told && !(r->status & MYSQL_STATUS_IN_TRANS)) {
-        s->why |= MYSQL_WHY_OTHER;
+    if (r->insert_id != 0 || r->failed) {
+        s->doubts |= MYSQL_DOUBT_INSERT_ID;
     }
     return changes | (s->why != before ? MYSQL_CHANGE_WHY : 0U);
 }

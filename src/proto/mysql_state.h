@@ -14,8 +14,8 @@
  *    variable that SELECT sets, a temporary table that is made by CREATE ... SELECT, what a
  *    statement sets beside a variable that is told (SET time_zone = ..., @x = 1);
  *  - MySQL: SET ROLE, SET RESOURCE GROUP;
- *  - MariaDB: SET @@x = 1, without SESSION; all that a statement did which ends with an error; and
- *    SET STATEMENT x = 1 FOR ... is told as if it lasted. */
+ *  - MariaDB: SET @@x = 1, without SESSION; and SET STATEMENT x = 1 FOR ... is told as if it
+ *    lasted. */
 #ifndef ROUTER_PROTO_MYSQL_STATE_H
 #define ROUTER_PROTO_MYSQL_STATE_H
 
@@ -48,7 +48,8 @@ enum mysql_state_why {
 enum mysql_state_doubt {
     MYSQL_DOUBT_COLLATION = 1U << 0, /* SET NAMES is told without its collation */
     MYSQL_DOUBT_LATE = 1U << 1,      /* an ERR, or rows that end with an EOF, cannot carry news:
-                                      * MySQL tells them with the next OK */
+                                      * MySQL tells them with the next OK, MariaDB with the next
+                                      * that has news of its own */
     MYSQL_DOUBT_INSERT_ID = 1U << 2, /* LAST_INSERT_ID() may be another: an OK packet also tells ids
                                       * that the client gave, an ERR tells none */
 };

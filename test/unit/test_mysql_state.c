@@ -218,36 +218,56 @@ static void replies_leave_doubts(void **state)
     (void)state;
     static const struct {
         uint32_t capabilities;
-        bool mariadb;
         bool failed;
         bool has_rows;
-        uint16_t status;
         uint64_t insert_id;
         uint8_t doubts;
-        uint32_t why;
     } rows[] = {
-        {DEPRECATE_EOF, false, false, true, 0, 0, 0, 0},
-        {0, false, false, true, 0, 0, MYSQL_DOUBT_LATE, 0},
-        {0, true, false, true, 0, 0, 0, 0},
-        {0, true, false, true, MYSQL_STATUS_STATE_CHANGED, 0, 0, MYSQL_WHY_OTHER},
-        {0, true, false, true, MYSQL_STATUS_STATE_CHANGED | MYSQL_STATUS_IN_TRANS, 0, 0, 0},
-        {0, false, false, false, 0, 5, MYSQL_DOUBT_INSERT_ID, 0},
-        {DEPRECATE_EOF, false, true, false, 0, 0, MYSQL_DOUBT_LATE | MYSQL_DOUBT_INSERT_ID, 0},
-        {DEPRECATE_EOF, true, true, false, 0, 0, MYSQL_DOUBT_INSERT_ID, 0},
+        {DEPRECATE_EOF, false, true, 0, 0},
+        {0, false, true, 0, MYSQL_DOUBT_LATE},
+        {0, false, false, 5, MYSQL_DOUBT_INSERT_ID},
+        {DEPRECATE_EOF, true, false, 0, MYSQL_DOUBT_LATE | MYSQL_DOUBT_INSERT_ID},
+        {0, true, true, 0, MYSQL_DOUBT_LATE | MYSQL_DOUBT_INSERT_ID},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct mysql_state s = tracked("");
         struct mysql_reply *r = reply_of(rows[i].capabilities);
         r->failed = rows[i].failed;
         r->has_rows = rows[i].has_rows;
-        r->status |= rows[i].status;
         r->insert_id = rows[i].insert_id;
-        mysql_state_reply(&s, r, rows[i].mariadb);
+        mysql_state_reply(&s, r, true);
         assert_int_equal(s.doubts, rows[i].doubts);
-        assert_int_equal(s.why, rows[i].why);
+        assert_int_equal(s.why, 0);
         free(r);
         mysql_state_free(&s);
     }
+}
+
+/* MariaDB keeps news back until it has others. */
+static void an_ok_without_news_leaves_open_what_came_before(void **state)
+{
+    (void)state;
+    struct mysql_state s = tracked("");
+    struct mysql_reply *r = reply_of(0);
+    r->has_rows = true;
+    mysql_state_reply(&s, r, true);
+    r->has_rows = false;
+    mysql_state_reply(&s, r, true);
+    assert_int_equal(s.doubts, MYSQL_DOUBT_LATE);
+    memcpy(r->state, "\1\2\1x", 4);
+    r->state_len = 4;
+    mysql_state_reply(&s, r, true);
+    assert_int_equal(s.doubts, 0);
+    assert_string_equal(s.database, "x");
+    r->has_rows = true;
+    mysql_state_reply(&s, r, false);
+    assert_int_equal(s.doubts, MYSQL_DOUBT_LATE);
+    r->has_rows = false;
+    r->state_len = 0; /* MySQL has told everything */
+    mysql_state_reply(&s, r, false);
+    assert_int_equal(s.doubts, 0);
+    free(r);
+    mysql_state_free(&s);
 }
 
 static void the_answer_to_the_question_settles_all_doubts(void **state)
@@ -257,7 +277,7 @@ static void the_answer_to_the_question_settles_all_doubts(void **state)
     struct mysql_state other = tracked("");
     struct mysql_reply *r = reply_of(DEPRECATE_EOF);
     r->failed = true;
-    mysql_state_reply(&s, r, false);
+    mysql_state_reply(&s, r, true);
     check_restore(&s, &other, NULL);
     r->failed = false;
     struct info i;
@@ -267,12 +287,12 @@ static void the_answer_to_the_question_settles_all_doubts(void **state)
     add_changed(&i);
     memcpy(r->state, i.data, i.w.len);
     r->state_len = (uint32_t)i.w.len;
-    assert_int_equal(mysql_state_reply(&s, r, false), MYSQL_CHANGE_VARIABLE);
+    assert_int_equal(mysql_state_reply(&s, r, true), MYSQL_CHANGE_VARIABLE);
     assert_int_equal(s.doubts, 0);
     check_restore(&other, &s,
                   "3 SET SESSION collation_connection='utf8mb4_bin',last_insert_id=5\n");
     r->cut = true;
-    assert_true(mysql_state_reply(&s, r, false) & MYSQL_CHANGE_WHY);
+    assert_true(mysql_state_reply(&s, r, true) & MYSQL_CHANGE_WHY);
     assert_int_equal(s.why, MYSQL_WHY_BAD);
     free(r);
     mysql_state_free(&s);
@@ -291,6 +311,7 @@ int main(void)
         cmocka_unit_test(what_is_malformed_or_unknown_is_a_reason),
         cmocka_unit_test(only_so_much_is_remembered),
         cmocka_unit_test(replies_leave_doubts),
+        cmocka_unit_test(an_ok_without_news_leaves_open_what_came_before),
         cmocka_unit_test(the_answer_to_the_question_settles_all_doubts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
