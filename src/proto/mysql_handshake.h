@@ -78,7 +78,8 @@ bool mysql_read_change_user(struct mysql_request *r, uint32_t capabilities, cons
  * attributes, no token, and MYSQL_NO_PLUGIN. Changes of user are for connections that have logged
  * in with mysql_caps_login(). A login has a charset of one byte: one above 255 becomes 0, the
  * server's default. A request for TLS has sequence number 1, and the charset of the login that will
- * follow it: MySQL takes it from the first of both and calls another in the second a bad handshake. */
+ * follow it: MySQL takes it from the first of both, and calls another in the second a bad
+ * handshake. */
 void mysql_write_tls_request(struct mysql_writer *w, uint32_t capabilities, uint32_t extended,
                              uint16_t charset);
 void mysql_write_login(struct mysql_writer *w, unsigned char sequence, uint32_t capabilities,
