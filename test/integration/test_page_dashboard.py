@@ -256,6 +256,30 @@ def test_a_backend_tells_of_its_pool(stage, browser):
     assert browser.complaints == [] and browser.evaluate("document.title") == "router"
 
 
+def test_a_backend_of_mysql_tells_of_its_logins(stage, browser):
+    """What clients do there is not told apart."""
+    stats = redis_and_hubs()
+    pool = {"mode": "session", "clients": 40, "held": 0, "shared": 0, "lent": 30, "idle": 2,
+            "opening": 0, "reuse_percent": 99, "fresh": 32, "changed": 0, "reset": 0, "denied": 1,
+            "pins": {"session": 30}}
+    stats["backends"][0]["pool"] = pool
+
+    def reading():
+        pool["changed"] += 1000
+        return stats
+
+    stage(reading)
+    shown = "document.querySelector('.hub .pool').innerText"
+    until(lambda: "– logins" not in browser.evaluate(shown), "a rate", 10)
+    text = browser.evaluate(shown)
+    assert "32 connections" in text and "40 clients" in text and "commands" not in text
+    assert 300 < int(text.split(" logins/s")[0].split()[-1].replace(",", "")) < 2000
+    browser.evaluate("document.querySelector('.hub .node').click()")
+    details = browser.evaluate("document.getElementById('details').innerText")
+    assert "Pooled connections" in details and "Logins" in details and "Commands" not in details
+    assert browser.complaints == []
+
+
 def test_two_hundred_servers_cost_what_changed_of_them(stage, browser):
     servers = [server(f"s{i:03}", role="replica", address=f"10.0.0.{i}:6379") for i in range(200)]
     stats = numbers([frontend("f", "fleet")], [backend("fleet", *servers, verdict="primary")])
