@@ -57,9 +57,9 @@ class World:
             if client.open:
                 client.close()
         self.open = []
-        told = until(lambda: (p := self.pool())["pool"]["clients"] == p["pool"]["opening"] ==
-                     p["pool"]["lent"] == 0 and all(c["state"] == "ready"
-                                                    for c in p["connections"]) and p, "calm", 10)
+        told = until(lambda: (p := self.pool())["pool"]["clients"] == 0 and
+                     all(c["use"] == "idle" for c in p["connections"]) and p, "calm", 10)
+        assert told["pool"]["lent"] == told["pool"]["opening"] == 0, told
         assert not any(told["pool"]["pins"].values()), told
         assert told["servers"][0]["used"] == len(told["connections"]) == told["pool"]["idle"], told
         return told
