@@ -14,7 +14,7 @@ from lib.mariadb import NOBODY, PROBER, WRITER, MariaDB
 from lib.process import free_port
 from lib.prometheus import parse_metrics, server_labels
 from lib.routerctl import routerctl, rows
-from lib.runtime import control_of
+from lib.runtime import Runtime, control_of
 from lib.waiting import SLOW, until
 
 SIZE = 5
@@ -25,13 +25,15 @@ PINS = {"transaction", "state", "session", "prepared", "temporary", "variable", 
 class World:
     def __init__(self, home):
         control, self.run = control_of(home)
+        path = control["control"]
+        self.look = Runtime(f"{path}-user")  # of somebody who is no operator
         self.server = home.keep(MariaDB(home.directory("db"), "db")).start()
         self.port = free_port()
         self.router = home.router(
             frontend("f", self.port, pool_mode="session")
             + section("backend b", protocol="mysql", server=servers(self.server), pool_size=SIZE,
                       probe_user=PROBER[0], probe_password=PROBER[1], **FAST_PROBES),
-            **control, workers=1)
+            control=[path, f"{path}-user level=user"], workers=1)
         self.router.wait_primary("db", "b")
         self.open = []
 
@@ -207,6 +209,9 @@ def test_who_fails_is_told_and_slowed_and_others_are_not(world):
     began = time.monotonic()
     world.denied(("stranger", ""))
     assert time.monotonic() - began > 0.2 and failures(world)["slowed"] == slowed + 1
+    told, = json.loads(world.look("show pool json b"))
+    assert told["failures"] == told["connections"] == [] and told["pool"]["denied"] > 0
+    assert "127.0.0.1" not in world.look("show pool b")
     line = [x for x in world.run("show pool b").splitlines() if x.startswith("b: failures from=")]
     assert len(line) == 1 and line[0].startswith("b: failures from=127.0.0.1 left=0 late=0 denied=")
 
