@@ -16,6 +16,7 @@
 #include "proto/mysql_words.h"
 
 #define GREETING_SIZE 256
+#define LOGIN_MAX     (66 * 1024) /* attributes may have 64 KiB */
 #define THREADS_BEGIN 0x80000000U /* far above the ids of servers, so that none is mistaken */
 
 static struct worker_backend *backend_of(const struct session *s)
@@ -241,7 +242,7 @@ static void look_at_first(struct session *s)
         return;
     }
     size_t len = head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16;
-    if (len > SESSION_AHEAD_MAX - MYSQL_HEADER || head[3] != s->mysql->sequence - 1) {
+    if (len > LOGIN_MAX || head[3] != s->mysql->sequence - 1) {
         s->mysql->refusal_code = 1043;
         refuse(s, "bad handshake");
     } else if (s->ahead_len >= MYSQL_HEADER + len) {
@@ -316,11 +317,8 @@ void mysql_client_eof(struct session *s)
         session_close(s, END_DONE);
         return;
     }
-    if (s->state ==
-        SESSION_RELAY) { /* as with a server: what it asked for last it may still read */
-        if (mysql_relay_is_at_rest(s, mysql_link_of(s))) {
-            session_close(s, END_DONE);
-        }
+    if (s->state == SESSION_RELAY) { /* what is under way is nobody's: its connection is closed */
+        session_close(s, END_DONE);
         return;
     }
     if (s->mysql->step == MYSQL_STEP_PROVE) {
@@ -363,7 +361,19 @@ static uint16_t code_of(enum refusal why)
 
 static const char *state_of(uint16_t code)
 {
-    return code == 1040 || code == 1043 || code == 1053 || code == 1251 ? "08S01" : "HY000";
+    switch (code) {
+    case 1040: /* ER_CON_COUNT_ERROR */
+        return "08004";
+    case 1045: /* ER_ACCESS_DENIED_ERROR */
+        return "28000";
+    case 1043: /* ER_HANDSHAKE_ERROR */
+    case 1053: /* ER_SERVER_SHUTDOWN */
+    case 1153: /* ER_NET_PACKET_TOO_LARGE */
+    case 1251: /* ER_NOT_SUPPORTED_AUTH_MODE */
+        return "08S01";
+    default:
+        return "HY000";
+    }
 }
 
 size_t mysql_client_refusal(const struct session *s, enum refusal why, const char *words, char *out,

@@ -35,6 +35,7 @@ enum mysql_step {
 struct mysql_proof {
     struct mysql_request request; /* texts are in `payload` */
     struct mysql_prove prove;
+    bool told;                /* something of the server's */
     struct mysql_inbox inbox; /* the client's packets */
     uint64_t began_us;        /* it had a connection, uv_hrtime() */
     size_t len;
@@ -59,6 +60,7 @@ struct mysql_client {
     uint8_t step;              /* enum mysql_step */
     uint8_t sequence;          /* of our next packet to it, until it is logged in */
     bool said;                 /* it was refused in the words of its server */
+    bool anew;                 /* it is to log in on a connection of its own making */
     bool veiled;               /* it has not asked for SESSION_TRACK, and its connection has it */
     bool owes;                 /* it waits for an answer to a command, which a refusal is */
     struct mysql_lease *lease; /* owned: pool_mode = transaction */
@@ -93,6 +95,8 @@ void mysql_proof_client(struct session *s, const char *data, size_t len);
 void mysql_proof_server(struct mysql_link *l, const char *data, size_t len);
 /* Of the payload of its login. NULL: out of memory, the session has ended. */
 struct mysql_proof *mysql_proof_new(struct session *s, const char *payload, size_t len);
+/* Its connection is lost in the midst of it. */
+void mysql_proof_lost(struct session *s);
 void mysql_proof_free(struct mysql_client *c);
 /* The client asks to be another one. `payload` is that of its COM_CHANGE_USER. */
 void mysql_proof_again(struct session *s, const char *payload, size_t len);

@@ -75,6 +75,7 @@ static void rest(struct mysql_link *l)
     struct session *s = l->base.session;
     if (s == NULL) {
         l->dirty = false;
+        l->urgent = false;
         mysql_pool_take(l);
         return;
     }
@@ -83,9 +84,6 @@ static void rest(struct mysql_link *l)
     }
     if (s->state == SESSION_RELAY && l->base.session == s && l->count == 0) {
         mysql_lease_settle(s, l);
-    }
-    if (s->state == SESSION_RELAY && s->client.eof && mysql_relay_is_at_rest(s, mysql_link_of(s))) {
-        session_close(s, END_DONE);
     }
 }
 
@@ -142,6 +140,7 @@ static bool look(struct mysql_link *l, const char **data, size_t *len, char *pac
     *data += used;
     *len -= used;
     if (event == MYSQL_REPLY_FILE) {
+        l->tainted = l->count > 1; /* what was said behind it is taken for the file */
         mysql_command_file(&l->base.session->mysql->command);
     }
     return event != MYSQL_REPLY_END || answered(l, *len == 0 && !behind);

@@ -22,6 +22,7 @@
 #include "proto/mysql_crypt.h"
 
 #define SMALL_PACKET 1024 /* a greeting, the answer to a reset */
+#define CHARSET      45   /* utf8mb4 */
 #define GONE         "router_client_has_gone"
 
 static struct worker_server *server_of(const struct mysql_link *l)
@@ -77,7 +78,7 @@ void mysql_link_close(struct mysql_link *l)
         return;
     }
     if (l->state == MYSQL_LINK_ABANDONED) {
-        server_of(l)->finishing--;
+        server_of(l)->mysql_abandoned--;
     }
     mysql_link_arm(l, NULL);
     list_remove(&l->at);
@@ -130,7 +131,7 @@ static void log_in_as_nobody(struct mysql_link *l)
 {
     unsigned char packet[256];
     struct mysql_writer w = {.data = packet, .size = sizeof packet};
-    struct mysql_request nobody = {.charset = 45, .user = {GONE, sizeof GONE - 1}};
+    struct mysql_request nobody = {.charset = CHARSET, .user = {GONE, sizeof GONE - 1}};
     uint32_t caps = mysql_caps_login(0) & l->capabilities;
     l->prove = calloc(1, sizeof *l->prove);
     if (l->prove == NULL) {
@@ -209,10 +210,17 @@ static void fail(struct mysql_link *l, int status)
     if (l->base.session != NULL && l->state != MYSQL_LINK_LENT) {
         session_connect_failed(l->base.session, status);
     } else if (l->base.session != NULL) {
-        session_kill(l->base.session, END_SERVER);
+        mysql_proof_lost(l->base.session);
     } else {
         mysql_link_close(l);
     }
+}
+
+/* MySQL wants the login to name the same one. */
+static uint16_t charset_of(const struct mysql_link *l)
+{
+    const struct session *s = l->base.session;
+    return s != NULL && s->mysql->proof != NULL ? s->mysql->proof->request.charset : CHARSET;
 }
 
 static void begin_tls(struct mysql_link *l)
@@ -220,7 +228,8 @@ static void begin_tls(struct mysql_link *l)
     unsigned char packet[64];
     struct mysql_writer w = {.data = packet, .size = sizeof packet};
     uint32_t caps = mysql_caps_login(l->key) & l->capabilities;
-    mysql_write_tls_request(&w, caps | MYSQL_CAP_SSL, mysql_caps_login_extended(l->key), 45);
+    mysql_write_tls_request(&w, caps | MYSQL_CAP_SSL, mysql_caps_login_extended(l->key),
+                            charset_of(l));
     l->sequence++;
     l->state = l->base.session != NULL ? MYSQL_LINK_SECURE : l->state;
     int rc = conn_write(&l->base.conn, (const char *)packet, w.len);
@@ -261,6 +270,7 @@ static void on_greeting(struct mysql_link *l)
     }
     const struct backend_config *b = &l->worker->config->backends[l->backend];
     l->thread = g.thread;
+    memcpy(l->nonce, g.nonce, sizeof l->nonce);
     l->mariadb = strstr(g.says.version, "MariaDB") != NULL;
     l->capabilities = g.says.capabilities;
     l->sequence = (unsigned char)(mysql_inbox_sequence(&l->inbox) + 1);
@@ -376,7 +386,7 @@ static void on_eof(struct conn *c)
         if (mysql_lease_survives(l)) {
             mysql_link_close(l);
         } else {
-            relay_server_ops.on_eof(c);
+            session_farewell(l->base.session, END_SERVER);
         }
     } else {
         fail(l, UV_EOF);
@@ -407,11 +417,11 @@ const struct conn_ops mysql_link_ops = {
 static void abandon(struct mysql_link *l, const struct mysql_prove *prove)
 {
     struct worker_server *ws = server_of(l);
-    if (ws->finishing >= FINISHERS_MAX || l->worker->stopping) {
+    if (ws->mysql_abandoned >= FINISHERS_MAX || l->worker->stopping) {
         mysql_link_close(l);
         return;
     }
-    ws->finishing++;
+    ws->mysql_abandoned++;
     l->state = MYSQL_LINK_ABANDONED;
     mysql_link_seen(l);
     conn_resume(&l->base.conn, PAUSE_PEER_FULL | PAUSE_HOLD);

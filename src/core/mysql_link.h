@@ -58,13 +58,16 @@ struct mysql_link {
     bool asking;                 /* what its trackers leave open is being asked */
     bool turn;                   /* who is next, see mysql_pool_take() */
     bool mariadb;
+    bool exposed;          /* somebody may have read an answer to its greeting's nonce */
+    bool odd;              /* a client changed what no login takes back */
     bool tainted;          /* it cannot be told what the server says: it is not lent again */
     uint16_t seen_as;      /* core/mysql_seen.c's */
     uint32_t number;       /* of the worker's links: how it is known outside */
     uint32_t thread;       /* the server's id of this connection */
     uint64_t key;          /* with what it is logged in, mysql_caps_key() */
     uint32_t capabilities; /* of both sides */
-    uint8_t sequence;      /* of our next packet in the login */
+    unsigned char nonce[MYSQL_NONCE]; /* of its greeting */
+    uint8_t sequence;                 /* of our next packet in the login */
     uint64_t since_ms;
     uint64_t used_ms;
     uint64_t leases;

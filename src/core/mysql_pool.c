@@ -45,13 +45,21 @@ static void lend(struct mysql_link *l, struct session *s)
     mysql_proof_begin(s, l);
 }
 
+/* MariaDB's COM_CHANGE_USER forgets what some capabilities ask for at a login, and has accounts of
+ * mysql_native_password answer the nonce of its greeting again. */
+static bool can_change(const struct mysql_link *l)
+{
+    return !l->mariadb ||
+           (!l->exposed && (l->key & (MYSQL_CAP_IGNORE_SPACE | MYSQL_CAP_INTERACTIVE)) == 0);
+}
+
 /* The one that came back last is the one that is warm. */
 static struct mysql_link *find_idle(struct worker *w, size_t id, uint64_t key)
 {
     LIST_EACH(it, &w->servers[id]->mysql_idle)
     {
         struct mysql_link *l = container_of(it, struct mysql_link, at);
-        if (l->key == key && mysql_lease_spares(l)) {
+        if (l->key == key && can_change(l) && mysql_lease_spares(l)) {
             return l;
         }
     }
@@ -114,7 +122,7 @@ static void make_room(struct worker *w, const struct backend_config *b)
 
 void mysql_pool_route(struct session *s)
 {
-    if (!lend_idle(s)) {
+    if (s->mysql->anew || !lend_idle(s)) {
         make_room(s->worker, s->backend);
         session_route(s);
     }
@@ -158,10 +166,14 @@ void mysql_pool_unwait(struct session *s)
     }
 }
 
+static unsigned count_waiting(const struct mysql_link *l)
+{
+    return atomic_load(&l->worker->shared->backends[l->backend]->waiting[ROUTE_AUTO]);
+}
+
 static bool wait_elsewhere(const struct mysql_link *l)
 {
-    unsigned all = atomic_load(&l->worker->shared->backends[l->backend]->waiting[ROUTE_AUTO]);
-    return all > backend_of(l)->mysql_waiting_count;
+    return count_waiting(l) > backend_of(l)->mysql_waiting_count;
 }
 
 /* While clients of other workers wait, no worker keeps more than its share for its own. */
@@ -178,7 +190,7 @@ static bool is_over_share(const struct mysql_link *l)
 
 static bool fits(const struct mysql_link *l, const struct session *s)
 {
-    return s->mysql->key == l->key &&
+    return s->mysql->key == l->key && !s->mysql->anew && can_change(l) &&
            route_allows(l->worker->topology, l->backend, l->base.index, (enum route)s->route);
 }
 
@@ -252,8 +264,11 @@ void mysql_pool_take(struct mysql_link *l)
     bool spares = mysql_lease_spares(l);
     s = spares ? s : NULL;
     bool unused = s == NULL && !mysql_lease_is_wanted(l);
-    bool due = full && wait_elsewhere(l) && (unused || is_over_share(l));
-    bool goes = spares && (is_old(l) || due);
+    /* Others wait for its place: elsewhere, or here, and cannot speak as it does. */
+    bool due =
+        full && ((unused && count_waiting(l) > 0) || (wait_elsewhere(l) && is_over_share(l)));
+    bool goes =
+        l->odd || (!can_change(l) && !mysql_lease_is_wanted(l)) || (spares && (is_old(l) || due));
     l->turn = !l->turn;
     if (goes || l->worker->stopping || !mysql_pool_may_stay(l)) {
         mysql_link_quit(l);

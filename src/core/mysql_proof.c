@@ -51,7 +51,6 @@ struct answers {
     struct mysql_writer client;
     struct mysql_writer server;
     unsigned char *data; /* owned */
-    size_t size;
 };
 
 static bool answers_new(struct answers *a, size_t len)
@@ -62,14 +61,14 @@ static bool answers_new(struct answers *a, size_t len)
         .client = {.data = data, .size = room},
         .server = {.data = data != NULL ? data + room : NULL, .size = room},
         .data = data,
-        .size = 2 * room,
     };
     return data != NULL;
 }
 
 static void answers_free(struct answers *a)
 {
-    wipe(a->data, a->size);
+    wipe(a->client.data, a->client.len);
+    wipe(a->server.data, a->server.len);
     free(a->data);
 }
 
@@ -119,6 +118,7 @@ static void logged_in(struct session *s, struct mysql_link *l)
     }
     mysql_proof_free(c);
     c->step = MYSQL_STEP_ON;
+    c->anew = false;
     mysql_relay_begin(s);
 }
 
@@ -153,12 +153,70 @@ static void act(struct session *s, struct mysql_link *l, enum mysql_prove_step s
     }
 }
 
+/* What the connection was before is in the way, and the client has heard nothing yet: on one of its
+ * own making it begins again. False: that cannot be. */
+static bool begin_anew(struct session *s, struct mysql_link *l)
+{
+    struct mysql_client *c = s->mysql;
+    if (l->leases == 0 || c->proof->told) {
+        return false;
+    }
+    l->tainted = true;
+    c->anew = true;
+    c->step = MYSQL_STEP_ROUTE;
+    session_drop_server(s, true);
+    mysql_pool_route(s);
+    return true;
+}
+
+void mysql_proof_lost(struct session *s)
+{
+    if (!begin_anew(s, mysql_link_of(s))) {
+        s->mysql->refusal_code = 2013; /* CR_SERVER_LOST */
+        session_refuse(s, REFUSED_CONNECT, "the server ended the connection in the login");
+    }
+}
+
+/* AuthSwitchRequest: the plugin, a NUL, the nonce. */
+static bool shows_greetings_nonce(const struct mysql_link *l, const struct mysql_inbox *in)
+{
+    struct mysql_cursor c = mysql_read(in->payload, in->length);
+    bool asks = mysql_read_int(&c, 1) == MYSQL_EOF;
+    mysql_read_nul(&c);
+    struct mysql_text nonce = mysql_read_bytes(&c, MYSQL_NONCE);
+    return asks && !c.broken && memcmp(nonce.data, l->nonce, MYSQL_NONCE) == 0;
+}
+
+static bool may_be_read(const struct conn *c)
+{
+    struct address peer;
+    return !conn_is_secured(c) && !(conn_peer(c, &peer) && address_is_loopback(&peer));
+}
+
+/* The server's packet shows that this is not the connection for it: it is one that its last client
+ * has spoilt (an expired password), or one where who has read an earlier login could repeat it. */
+static bool is_the_wrong_one(const struct session *s, struct mysql_link *l)
+{
+    if (l->inbox.length > 0 && l->inbox.payload[0] == MYSQL_ERROR) {
+        return true;
+    }
+    if (!shows_greetings_nonce(l, &l->inbox)) {
+        return false;
+    }
+    bool wrong = l->exposed;
+    l->exposed = l->exposed || may_be_read(&s->client);
+    return wrong;
+}
+
 /* One packet of either side. False: there is no more to do here. */
 static bool take(struct session *s, struct mysql_link *l, struct mysql_inbox *in, bool by_server)
 {
     struct mysql_proof *p = s->mysql->proof;
     struct answers a;
     const char *why = "";
+    if (by_server && is_the_wrong_one(s, l) && begin_anew(s, l)) {
+        return false;
+    }
     if (!answers_new(&a, in->length)) {
         session_kill(s, END_MEMORY);
         return false;
@@ -171,6 +229,7 @@ static bool take(struct session *s, struct mysql_link *l, struct mysql_inbox *in
     }
     wipe(in->payload, in->length); /* it may be a password */
     s->mysql->sequence = p->prove.client_sequence;
+    p->told = p->told || a.client.len > 0;
     act(s, l, step, &a, why, by_server);
     answers_free(&a);
     return s->state == SESSION_LOGIN;

@@ -66,6 +66,7 @@ static enum mysql_verdict judge(struct session *s, struct mysql_link *l, const c
     if (code == MYSQL_COM_CHANGE_USER) {
         return become_another(s, l, data, len);
     }
+    l->odd = l->odd || code == MYSQL_COM_SET_OPTION; /* no login takes it back */
     enum mysql_verdict verdict =
         s->mysql->lease != NULL ? mysql_says_judge(s, l, data, len) : MYSQL_PASS;
     if (verdict == MYSQL_PASS) {
@@ -205,7 +206,8 @@ static void watch(struct session *s, struct mysql_link *l, const char *data, siz
         case MYSQL_REPLY_END:
             answered(l);
             break;
-        case MYSQL_REPLY_FILE:
+        case MYSQL_REPLY_FILE: /* what was said behind it is taken for the file */
+            l->tainted = l->count > 1;
             mysql_command_file(&s->mysql->command);
             break;
         case MYSQL_REPLY_BAD:
@@ -228,9 +230,6 @@ void mysql_relay_server(struct mysql_link *l, const char *data, size_t len)
     relay_server_ops.on_data(&l->base.conn, data, len);
     if (UNLIKELY(s->ahead_len > 0) && s->state == SESSION_RELAY) {
         mysql_relay_go_on(s);
-    }
-    if (UNLIKELY(s->client.eof) && s->state == SESSION_RELAY && mysql_relay_is_at_rest(s, l)) {
-        session_close(s, END_DONE);
     }
 }
 

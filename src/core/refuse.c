@@ -144,22 +144,37 @@ static void begin(struct session *s, enum refusal why, const char *words)
     }
 }
 
-void session_refuse(struct session *s, enum refusal why, const char *words)
+/* False: there are too many of them, it has ended unheard. */
+static bool turn_away(struct session *s, enum session_end why)
 {
     struct worker *w = s->worker;
-    count_refusal(s, why);
     session_stop_waiting(s);
     session_set(s, SESSION_REFUSE);
     session_drop_server(s, true);
     admission_leave(w, s->frontend, &s->admission);
-    s->end = (uint8_t)end_of(s, why);
+    s->end = (uint8_t)why;
     if (w->refusing > w->refusing_max) {
         session_kill(s, s->end);
-        return;
+        return false;
     }
     conn_resume(&s->client, PAUSE_WAITING | PAUSE_PEER_FULL | PAUSE_HOLD);
     session_arm(s, &w->refuse);
-    begin(s, why, words);
+    return true;
+}
+
+void session_refuse(struct session *s, enum refusal why, const char *words)
+{
+    count_refusal(s, why);
+    if (turn_away(s, end_of(s, why))) {
+        begin(s, why, words);
+    }
+}
+
+void session_farewell(struct session *s, enum session_end why)
+{
+    if (turn_away(s, why)) {
+        said(s);
+    }
 }
 
 void refuse_client_data(struct session *s, const char *data, size_t len)

@@ -217,6 +217,8 @@ void session_taken(struct session *s, size_t len);
 
 /* refuse.c */
 void session_refuse(struct session *s, enum refusal why, const char *words);
+/* Ends with what has been said; what is on its way to the client arrives. */
+void session_farewell(struct session *s, enum session_end why);
 void refuse_client_data(struct session *s, const char *data, size_t len);
 void refuse_maybe_done(struct session *s); /* FIN came, or what was queued has left */
 

@@ -69,6 +69,7 @@ struct worker_server {
     struct list pool_links;        /* of struct pool_link.node */
     struct list mysql_links;       /* struct mysql_link.node: all */
     struct list mysql_idle;        /* struct mysql_link.at */
+    unsigned mysql_abandoned;      /* of those, how many are in MYSQL_LINK_ABANDONED */
     struct list mysql_users;    /* struct mysql_user.node */
     struct mysql_limits *limits;   /* owned; NULL until it has told one */
     struct redis_catalog *catalog; /* owned; NULL until a link is opened */

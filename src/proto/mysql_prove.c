@@ -14,6 +14,7 @@
 #include "proto/mysql_crypt.h"
 #include "proto/mysql_key.h"
 
+#define OK_MIN      7 /* bytes of an OK packet: its header, two numbers, status, warnings */
 #define SHA2_FAST   3 /* the server's word: OK follows */
 #define SHA2_FULL   4 /* the same: tell me the password */
 #define SHA2_ASK    2 /* the client's: send me your key */
@@ -197,6 +198,13 @@ static enum mysql_prove_step take_word(struct mysql_prove *p, const unsigned cha
                                        struct mysql_writer *server, const char **why)
 {
     unsigned first = len > 0 ? payload[0] : MYSQL_MORE;
+    if (first == MYSQL_OK &&
+        p->plugin == PLUGIN_NONE) { /* a login without a token proves nothing */
+        return bad(p, why, "the server let the client in without asking for a proof");
+    }
+    if (first == MYSQL_OK && len < OK_MIN) {
+        return bad(p, why, "the server's OK is none");
+    }
     if (first == MYSQL_OK) {
         forget_secret(p);
         to_client(p, client, payload, len, EXPECT_NOTHING);
