@@ -96,14 +96,32 @@ void mysql_link_close(struct mysql_link *l)
 }
 
 /* Servers count, and log, those that end without a word. */
+/* Where others wait for its place, the server must not see both at once. */
+static bool ends_first(const struct mysql_link *l)
+{
+    return l->base.config->max_connections > 0 && !l->worker->stopping &&
+           atomic_load(&l->worker->shared->backends[l->backend]->waiting[ROUTE_AUTO]) > 0;
+}
+
 void mysql_link_quit(struct mysql_link *l)
 {
     static const char packet[] = {1, 0, 0, 0, MYSQL_COM_QUIT};
-    if (l->state != MYSQL_LINK_CLOSED && conn_write(&l->base.conn, packet, sizeof packet) == 0 &&
-        conn_is_secured(&l->base.conn)) {
+    if (l->state == MYSQL_LINK_CLOSED || l->state == MYSQL_LINK_QUIT) {
+        return;
+    }
+    bool said = conn_write(&l->base.conn, packet, sizeof packet) == 0;
+    if (said && conn_is_secured(&l->base.conn)) {
         conn_finish(&l->base.conn);
     }
-    mysql_link_close(l);
+    if (!said || !ends_first(l)) {
+        mysql_link_close(l);
+        return;
+    }
+    list_remove(&l->at);
+    l->state = MYSQL_LINK_QUIT;
+    mysql_link_arm(l, &l->worker->backends[l->backend]->mysql_late);
+    mysql_lease_unbind(l);
+    mysql_link_seen(l);
 }
 
 static void on_closed(struct conn *c)
@@ -170,6 +188,18 @@ void mysql_link_on_late(struct deadline *d)
     mysql_link_close(l);
 }
 
+static void fail(struct mysql_link *l, int status)
+{
+    l->tainted = true;
+    if (l->base.session != NULL && l->state != MYSQL_LINK_LENT) {
+        session_connect_failed(l->base.session, status);
+    } else if (l->base.session != NULL) {
+        mysql_proof_lost(l->base.session);
+    } else {
+        mysql_link_close(l);
+    }
+}
+
 static void read_small(struct mysql_link *l, const char *data, size_t len,
                        void (*on_packet)(struct mysql_link *l))
 {
@@ -180,7 +210,7 @@ static void read_small(struct mysql_link *l, const char *data, size_t len,
             return;
         }
         if (got != MYSQL_INBOX_WHOLE) {
-            mysql_link_close(l);
+            fail(l, UV_EPROTO);
             return;
         }
         enum mysql_link_state state = (enum mysql_link_state)l->state;
@@ -201,18 +231,6 @@ static void log_in(struct mysql_link *l)
         mysql_proof_begin(l->base.session, l);
     } else {
         log_in_as_nobody(l);
-    }
-}
-
-static void fail(struct mysql_link *l, int status)
-{
-    l->tainted = true;
-    if (l->base.session != NULL && l->state != MYSQL_LINK_LENT) {
-        session_connect_failed(l->base.session, status);
-    } else if (l->base.session != NULL) {
-        mysql_proof_lost(l->base.session);
-    } else {
-        mysql_link_close(l);
     }
 }
 
@@ -358,6 +376,7 @@ static void on_data(struct conn *c, const char *data, size_t len)
     case MYSQL_LINK_IDLE: /* nobody has asked for anything; usually it says why it closes */
         fail(l, UV_EPROTO);
         break;
+    case MYSQL_LINK_QUIT:
     case MYSQL_LINK_CLOSED:
         break;
     }

@@ -32,6 +32,7 @@ enum mysql_link_state {
     MYSQL_LINK_ASK,       /* waits for how often its account may be there (mysql_limits.h) */
     MYSQL_LINK_CLEAN,     /* waits for the answer to COM_RESET_CONNECTION */
     MYSQL_LINK_ABANDONED, /* its client went in the midst of a login, which has to come to an end */
+    MYSQL_LINK_QUIT,      /* waits for the server to end it too: its place is taken until then */
     MYSQL_LINK_CLOSED,
 };
 

@@ -106,6 +106,7 @@ static void logged_in(struct session *s, struct mysql_link *l)
     login_guard_succeeded(s->worker->guard, &s->admission.key, c->user_hash,
                           loop_now_ms(&s->worker->loop));
     if (!note_user(l, c->proof->request.user)) {
+        mysql_proof_free(c);
         session_kill(s, END_MEMORY);
         return;
     }
@@ -113,6 +114,7 @@ static void logged_in(struct session *s, struct mysql_link *l)
     l->leases++;
     l->count = 0;
     if (c->lease != NULL && !mysql_lease_begin(s, l, &c->proof->request)) {
+        mysql_proof_free(c);
         session_kill(s, END_MEMORY);
         return;
     }
@@ -143,6 +145,9 @@ static void act(struct session *s, struct mysql_link *l, enum mysql_prove_step s
         l->tainted = true;
         session_kill(s, END_SERVER);
     } else if (!to_client(s, &a->client)) {
+        if (step == MYSQL_PROVE_OK || step == MYSQL_PROVE_DENIED) {
+            mysql_proof_free(s->mysql); /* there is no login that would have to end */
+        }
         session_kill(s, END_CLIENT);
     } else if (step == MYSQL_PROVE_OK) {
         logged_in(s, l);

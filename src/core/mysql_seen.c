@@ -29,6 +29,7 @@ static const struct {
     [MYSQL_LINK_IDLE] = {"ready", "idle", SERVER_LINKS_IDLE},
     [MYSQL_LINK_CLEAN] = {"clean", "idle", SERVER_LINKS_IDLE},
     [MYSQL_LINK_ASK] = {"ask", "idle", SERVER_LINKS_IDLE},
+    [MYSQL_LINK_QUIT] = {"quit", "idle", SERVER_LINKS_IDLE},
     [MYSQL_LINK_ABANDONED] = {"abandoned", "opening", SERVER_LINKS_OPENING},
 };
 
