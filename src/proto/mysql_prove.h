@@ -10,7 +10,10 @@
  *                               encrypt it;
  *   server secure, client not   the client asks for a key: we show one of ours, decrypt, and tell
  * the server in the clear. (MySQL internals manual, "Caching_sha2_password information",
- * "sha256_password".) */
+ * "sha256_password".)
+ *
+ * A server that says OK without a question is refused: accounts of unix_socket and auth_socket are
+ * let in for whose connection it is, and it is ours. */
 #ifndef ROUTER_PROTO_MYSQL_PROVE_H
 #define ROUTER_PROTO_MYSQL_PROVE_H
 

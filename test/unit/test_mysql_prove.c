@@ -332,12 +332,6 @@ static void another_factor_is_asked_for_by_its_plugin(void **state)
     assert_ends_well(play);
 }
 
-static void an_account_may_need_no_proof(void **state)
-{
-    (void)state;
-    assert_ends_well(play_new(MYSQL_LEG_OPEN, MYSQL_LEG_OPEN));
-}
-
 static void numbers_begin_again_behind_255(void **state)
 {
     (void)state;
@@ -368,7 +362,6 @@ int main(void)
         cmocka_unit_test(a_plugin_that_we_do_not_know_may_speak_in_rounds),
         cmocka_unit_test(a_server_may_try_one_plugin_after_another),
         cmocka_unit_test(another_factor_is_asked_for_by_its_plugin),
-        cmocka_unit_test(an_account_may_need_no_proof),
         cmocka_unit_test(numbers_begin_again_behind_255),
     };
     return cmocka_run_group_tests(tests, make_keys, drop_keys);

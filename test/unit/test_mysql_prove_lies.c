@@ -84,7 +84,10 @@ static void nobody_may_speak_in_the_others_turn(void **state)
     play_free(play);
 
     play = play_new(MYSQL_LEG_TLS, MYSQL_LEG_OPEN);
+    server_switches(play, NATIVE);
+    client_says(play, PROOF, 20);
     server_says(play, ok_packet, sizeof ok_packet);
+    assert_int_equal(play->step, MYSQL_PROVE_OK);
     client_says(play, PROOF, 20);
     assert_bad(play, "the client speaks");
     play_free(play);
@@ -160,6 +163,29 @@ static void other_packets_of_the_server_are_refused(void **state)
         }
         server_says(play, packets[i].packet, packets[i].len);
         assert_bad(play, "the server");
+        play_free(play);
+    }
+}
+
+/* As to accounts that are let in for whose connection it is: it is ours. */
+static void who_is_let_in_without_a_question_is_refused(void **state)
+{
+    (void)state;
+    struct prove_play *play = play_new(MYSQL_LEG_TLS, MYSQL_LEG_SOCKET);
+    server_says(play, ok_packet, sizeof ok_packet);
+    assert_bad(play, "without asking for a proof");
+    play_free(play);
+}
+
+static void what_is_too_short_is_no_ok(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len <= sizeof ok_packet; len++) {
+        struct prove_play *play = play_new(MYSQL_LEG_TLS, MYSQL_LEG_SOCKET);
+        server_switches(play, NATIVE);
+        client_says(play, PROOF, 20);
+        server_says(play, ok_packet, len);
+        assert_int_equal(play->step, len < sizeof ok_packet ? MYSQL_PROVE_BAD : MYSQL_PROVE_OK);
         play_free(play);
     }
 }
@@ -408,6 +434,7 @@ static void an_abandoned_login_ends_whatever_the_server_does(void **state)
 {
     (void)state;
     struct prove_play *play = play_new(MYSQL_LEG_OPEN, MYSQL_LEG_OPEN);
+    server_switches(play, SHA2);
     abandon(play);
     abandoned_server_says(play, ok_packet, sizeof ok_packet); /* needs no password */
     assert_int_equal(play->step, MYSQL_PROVE_OK);
@@ -440,6 +467,8 @@ int main(void)
         cmocka_unit_test(packets_are_bounded),
         cmocka_unit_test(a_server_that_asks_without_end_is_refused),
         cmocka_unit_test(other_packets_of_the_server_are_refused),
+        cmocka_unit_test(who_is_let_in_without_a_question_is_refused),
+        cmocka_unit_test(what_is_too_short_is_no_ok),
         cmocka_unit_test(switches_that_lack_something_are_refused),
         cmocka_unit_test(a_key_that_cannot_encrypt_the_password_is_refused),
         cmocka_unit_test(a_password_that_is_kept_is_bounded),
