@@ -54,6 +54,7 @@ struct mysql_client {
     uint32_t capabilities;
     uint32_t pins;         /* enum mysql_pin; by mysql_client_pin() only */
     uint64_t pinned_ms;    /* since when there is one */
+    bool held;             /* it is counted among those that wait; by mysql_client_hold() only */
     uint32_t thread;       /* by what id it knows its connection */
     uint16_t refusal_code; /* what a refusal that is to come is called; 0 = by its reason */
     char refusal_state[6];

@@ -131,6 +131,7 @@ static void leave_account(struct mysql_lease *lease)
 void mysql_lease_end(struct mysql_client *c)
 {
     if (c->lease != NULL) {
+        mysql_client_hold(c, false);
         list_remove(&c->lease->node);
         leave_account(c->lease);
     }
@@ -206,6 +207,8 @@ static void join(struct session *s, struct mysql_link *l)
     list_remove(&l->at);
     mysql_link_arm(l, NULL);
     l->state = MYSQL_LINK_LENT;
+    mysql_link_seen(l);
+    mysql_client_hold(s->mysql, false);
     l->base.session = s;
     s->server = &l->base;
     list_append(&s->worker->servers[l->base.config->id]->links, &l->base.node);
@@ -214,6 +217,7 @@ static void join(struct session *s, struct mysql_link *l)
     lease->moved = MYSQL_MOVED_LAST | MYSQL_MOVED_ROWS | MYSQL_MOVED_EVER;
     metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_POOL_LEASES], 1);
     metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_POOL_REUSED], 1);
+    metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_LOGINS_RESUMED], 1);
     if (!mysql_ours_restore(l, &lease->state)) {
         l->tainted = true;
         session_kill(s, END_SERVER);
@@ -304,6 +308,7 @@ static void wait_for_one(struct session *s)
     struct mysql_lease *lease = s->mysql->lease;
     list_remove(&lease->node);
     list_append(&lease->account->waiting, &lease->node);
+    mysql_client_hold(s->mysql, true);
     session_arm(s, &s->worker->backends[s->backend->index]->queue);
 }
 

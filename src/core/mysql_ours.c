@@ -52,7 +52,6 @@ bool mysql_ours_reset(struct mysql_link *l)
 {
     unsigned char packet[] = {1, 0, 0, 0, MYSQL_COM_RESET_CONNECTION};
     struct mysql_writer w = {.data = packet, .size = sizeof packet, .len = sizeof packet};
-    metric_add(&l->worker->metrics.backends[l->backend]->at[BACKEND_LOGINS_RESET], 1);
     return say(l, &w, 1, MYSQL_OURS_RESET) && mysql_ours_track(l);
 }
 

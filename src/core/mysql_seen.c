@@ -62,7 +62,9 @@ void mysql_link_row(const struct mysql_link *l, struct pool_row *row)
         .mysql = true,
         .thread = l->thread,
         .leases = l->leases,
-        .state = proving ? "login" : words[l->state].state,
+        .state = proving   ? "login"
+                 : l->soft ? "soft"
+                           : words[l->state].state,
         .use = words[l->state].use,
         .age_ms = now_ms - l->since_ms,
         .commands = l->commands,
@@ -122,6 +124,17 @@ void mysql_client_pin(struct mysql_client *c, uint32_t pins)
         }
     }
     c->pins = pins;
+}
+
+void mysql_client_hold(struct mysql_client *c, bool held)
+{
+    _Atomic uint64_t *at = backend_of(c->session);
+    if (held == c->held) {
+        return;
+    }
+    c->held = held;
+    metric_add(&at[BACKEND_POOL_WAITED], held);
+    metric_add(&at[BACKEND_POOL_HELD], held ? 1 : (uint64_t)-1);
 }
 
 void mysql_login_seen(const struct session *s, const struct mysql_link *l, uint64_t began_us)

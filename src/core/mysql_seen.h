@@ -30,6 +30,8 @@ void mysql_client_seen_gone(struct session *s);
 /* It keeps its connection for these reasons from now on, and for no others: counts those that are
  * new. */
 void mysql_client_pin(struct mysql_client *c, uint32_t pins);
+/* With a command it waits for a connection of its account, or no more. */
+void mysql_client_hold(struct mysql_client *c, bool held);
 /* It has logged in on this connection. */
 void mysql_login_seen(const struct session *s, const struct mysql_link *l, uint64_t began_us);
 

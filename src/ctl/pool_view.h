@@ -32,7 +32,7 @@ enum pool_count { /* from the left to the right */
                   /* MySQL */
                   POOLED_FRESH,
                   POOLED_CHANGED,
-                  POOLED_RESET,
+                  POOLED_RESUMED,
                   POOLED_DENIED,
                   POOLED_SLOWED,
                   POOLED_QUEUED,

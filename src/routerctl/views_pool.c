@@ -76,10 +76,11 @@ static const struct columns of_redis = {
 };
 
 static const struct columns of_mysql = {
-    "BACKEND MODE >CLIENTS >LENT >IDLE >OPENING >REUSE >FRESH >CHANGED >RESET >DENIED >SLOWED "
+    "BACKEND MODE >CLIENTS >HELD >LENT >IDLE >OPENING >REUSE >FRESH >CHANGED >RESUMED >DENIED "
+    ">SLOWED "
     ">QUEUED >RETURNED >ENDED >CLEANED >LOGIN_US",
-    (const char *const[]){"clients", "lent", "idle", "opening", NULL},
-    (const char *const[]){"fresh", "changed", "reset", "denied", "slowed", "queued", "returned",
+    (const char *const[]){"clients", "held", "lent", "idle", "opening", NULL},
+    (const char *const[]){"fresh", "changed", "resumed", "denied", "slowed", "queued", "returned",
                           "ended", "cleaned", "login_average_us", NULL},
     "SERVER ADDRESS USER >THREAD >LEASES STATE USE PINS >PINNED >AGE >COMMANDS >FLYING SESSION",
     (const char *const[]){"thread", "leases", NULL},

@@ -18,6 +18,7 @@ from lib.runtime import Runtime, control_of
 from lib.waiting import SLOW, until
 
 SIZE = 5
+SHARED = 2  # connections of pool_mode = transaction
 PINS = {"transaction", "state", "session", "prepared", "temporary", "variable", "lock", "routine",
         "warnings"}
 
@@ -28,38 +29,48 @@ class World:
         path = control["control"]
         self.look = Runtime(f"{path}-user")  # of somebody who is no operator
         self.server = home.keep(MariaDB(home.directory("db"), "db")).start()
-        self.port = free_port()
+        self.port, self.sharing = free_port(), free_port()
         self.router = home.router(
-            frontend("f", self.port, pool_mode="session")
-            + section("backend b", protocol="mysql", server=servers(self.server), pool_size=SIZE,
-                      probe_user=PROBER[0], probe_password=PROBER[1], **FAST_PROBES),
+            frontend("f", self.port, pool_mode="session") + self.backend("b", SIZE)
+            + frontend("t", self.sharing, backend="tb", pool_mode="transaction")
+            + self.backend("tb", SHARED),
             control=[path, f"{path}-user level=user"], workers=1)
-        self.router.wait_primary("db", "b")
+        for backend in ("b", "tb"):
+            self.router.wait_primary("db", backend)
         self.open = []
 
-    def client(self, account=WRITER, password=None):
-        client = pymysql.connect(host="127.0.0.1", port=self.port, user=account[0],
+    def backend(self, name, size):
+        return section(f"backend {name}", protocol="mysql", server=servers(self.server),
+                       pool_size=size, probe_user=PROBER[0], probe_password=PROBER[1],
+                       **FAST_PROBES)
+
+    def client(self, account=WRITER, password=None, port=None, **login):
+        client = pymysql.connect(host="127.0.0.1", port=port or self.port, user=account[0],
                                  password=password or account[1], read_timeout=20 * SLOW,
-                                 autocommit=True)
+                                 autocommit=True, **login)
         self.open.append(client)
         return client
+
+    def sharer(self):
+        """One without a database would keep its connection: no server goes back to none."""
+        return self.client(port=self.sharing, database="test")
 
     def denied(self, account=WRITER):
         with pytest.raises(pymysql.OperationalError) as caught:
             self.client(account, "wrong")
         assert caught.value.args[0] == 1045
 
-    def pool(self):
-        one, = json.loads(self.run("show pool json b"))
+    def pool(self, backend="b"):
+        one, = json.loads(self.run(f"show pool json {backend}"))
         return one
 
-    def settled(self):
+    def settled(self, backend="b"):
         """Once nobody is there."""
         for client in self.open:
             if client.open:
                 client.close()
         self.open = []
-        told = until(lambda: (p := self.pool())["pool"]["clients"] == 0 and
+        told = until(lambda: (p := self.pool(backend))["pool"]["clients"] == 0 and
                      all(c["use"] == "idle" for c in p["connections"]) and p, "calm", 10)
         assert told["pool"]["lent"] == told["pool"]["opening"] == 0, told
         assert not any(told["pool"]["pins"].values()), told
@@ -86,8 +97,9 @@ def world(shared):
 
 
 def change(world, before):
-    after = world.pool()["pool"]
-    return {key: after[key] - before["pool"][key] for key in after if isinstance(after[key], int)}
+    after = world.pool(before["name"])["pool"]
+    return {key: after[key] - before["pool"][key] for key in after
+            if key not in ("mode", "pins", "reuse_percent")}
 
 
 def ask(client, sql):
@@ -139,7 +151,7 @@ def test_logins_are_counted_by_their_way(world):
     assert told["fresh"] + told["changed"] == told["leases"] == told["returned"] == 8
     assert told["opened"] == told["fresh"] == (1 if idle == 0 else 0)
     assert told["reused"] == told["changed"]
-    assert told["denied"] == told["ended"] == told["slowed"] == told["reset"] == 0
+    assert told["denied"] == told["ended"] == told["slowed"] == told["resumed"] == 0
     after = world.settled()["pool"]
     assert 0 < after["login_average_us"] <= after["login_max_us"] < 20e6
 
@@ -185,6 +197,56 @@ def test_who_waits_for_a_connection_is_counted(world):
     late.join(20 * SLOW)
     assert ask(came[0], "SELECT 7") == ((7,),)
     assert change(world, before)["queued"] == 1 and world.pool()["waiting"] == 0
+
+
+KEEPING = {  # why a session keeps its connection, and how it begins to
+    "transaction": "BEGIN", "prepared": "PREPARE p FROM 'SELECT 1'",
+    "temporary": "CREATE TEMPORARY TABLE test.t (a INT)", "variable": "SET @x = 1",
+    "lock": "SELECT GET_LOCK('x', 0)", "warnings": "SELECT 1 / 0, CAST('x' AS INT)",
+}
+
+
+def test_why_a_session_keeps_its_connection_is_told(world):
+    for reason, sql in KEEPING.items():
+        before = world.settled("tb")
+        client = world.sharer()
+        ask(client, "SELECT 1")
+        soft, = [c for c in world.pool("tb")["connections"] if c["use"] == "lent"]
+        assert (soft["state"], soft["pins"]) == ("soft", ""), soft
+        ask(client, sql)
+        told = world.pool("tb")
+        assert {pin: n for pin, n in told["pool"]["pins"].items() if n} == {reason: 1}
+        assert set(told["oldest_pin_ms"]) == {reason}
+        kept, = [c for c in told["connections"] if c["use"] == "lent"]
+        assert (kept["state"], kept["pins"]) == ("ready", reason), kept
+        metrics = parse_metrics(world.router.http("/metrics")[1])
+        count = metrics[f"router_backend_pinned_{reason}_total"][1][(("proxy", "tb"),)]
+        ask(client, "ROLLBACK")
+        client.close()
+        assert count >= 1 and not any(world.settled("tb")["pool"]["pins"].values())
+        assert change(world, before)["leases"] == 1
+
+
+def test_who_goes_on_elsewhere_and_who_waits_for_that_is_counted(world):
+    before = world.settled("tb")
+    clients = [world.sharer() for _ in range(SHARED + 1)]
+    assert [ask(c, "SELECT 8") for c in clients * 2] == [((8,),)] * len(clients) * 2
+    told = change(world, before)
+    assert told["resumed"] >= SHARED and told["fresh"] + told["changed"] == SHARED + 1
+    for client in clients[:SHARED]:
+        ask(client, "BEGIN")
+    queued = change(world, before)["queued"]
+    came = []
+    late = threading.Thread(target=lambda: came.append(ask(clients[-1], "SELECT 9")), daemon=True)
+    late.start()
+    held = until(lambda: (p := world.pool("tb"))["pool"]["held"] and p, "it to wait")
+    assert held["pool"]["held"] == 1 and held["pool"]["pins"]["transaction"] == SHARED
+    assert not came and held["servers"][0]["used"] == SHARED
+    ask(clients[0], "COMMIT")
+    late.join(20 * SLOW)
+    assert came == [((9,),)] and change(world, before)["queued"] == queued + 1
+    assert world.pool("tb")["pool"]["held"] == 0
+    world.settled("tb")
 
 
 def failures(world):
@@ -245,7 +307,7 @@ def test_routerctl_shows_it(world):
     assert done.returncode == 0, done.stderr
     tables = rows(done.stdout)
     heads = [row for row in tables if row[0] in ("BACKEND", "SERVER")]
-    assert heads[0][:4] == ["BACKEND", "MODE", "CLIENTS", "LENT"] and "FRESH" in heads[0]
+    assert heads[0][:4] == ["BACKEND", "MODE", "CLIENTS", "HELD"] and "FRESH" in heads[0]
     assert any(row[:2] == ["BACKEND", "FAILURES_FROM"] for row in heads)
     assert any(row[3:5] == ["THREAD", "LEASES"] for row in heads)
     assert not any("DB" in row for row in heads)  # that is Redis'

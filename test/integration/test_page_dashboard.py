@@ -260,7 +260,7 @@ def test_a_backend_of_mysql_tells_of_its_logins(stage, browser):
     """What clients do there is not told apart."""
     stats = redis_and_hubs()
     pool = {"mode": "session", "clients": 40, "held": 0, "shared": 0, "lent": 30, "idle": 2,
-            "opening": 0, "reuse_percent": 99, "fresh": 32, "changed": 0, "reset": 0, "denied": 1,
+            "opening": 0, "reuse_percent": 99, "fresh": 32, "changed": 0, "resumed": 0, "denied": 1,
             "pins": {"session": 30}}
     stats["backends"][0]["pool"] = pool
 

@@ -5,7 +5,7 @@ const USES = { shared: 'shared', lent: 'lent', idle: 'idle', opening: 'opening' 
 const sumOf = (pool, keys) => keys.reduce((total, key) => total + (pool[key] || 0), 0);
 const commandsOf = b => b.pool && b.pool.fresh == null ? sumOf(b.pool, ['read', 'written', 'other']) : null;
 const isOfLogins = b => b.pool != null && b.pool.fresh != null; /* MySQL's: what they do is not told apart */
-const loginsOf = b => isOfLogins(b) ? sumOf(b.pool, ['fresh', 'changed', 'reset']) : null;
+const loginsOf = b => isOfLogins(b) ? sumOf(b.pool, ['fresh', 'changed']) : null;
 const linksOf = b => b.pool ? sumOf(b.pool, Object.keys(USES)) : null;
 
 function makePool() {
