@@ -251,7 +251,7 @@ void mysql_meaning_of_word(struct mysql_statement *s)
         s->says |= is(&w, "connection") ? MYSQL_SAYS_KILL : 0U;
         break;
     case MYSQL_KIND_BEGIN:
-        s->says |= s->words == 2 && !is(&w, "work") ? MYSQL_SAYS_COMPOUND : 0U;
+        s->says |= !is(&w, "work") ? MYSQL_SAYS_COMPOUND : 0U;
         break;
     case MYSQL_KIND_PLAIN:
         break;
@@ -296,11 +296,6 @@ static bool is_name_expected(const struct mysql_statement *s)
     return is_any(&before, before_names);
 }
 
-static bool is_number(const struct small *w)
-{
-    return w->len > 0 && strspn(w->text, "0123456789") == w->len;
-}
-
 void mysql_meaning_of_call(struct mysql_statement *s)
 {
     static const struct {
@@ -325,7 +320,7 @@ void mysql_meaning_of_call(struct mysql_statement *s)
         s->says |= is_name_expected(s) ? 0U : MYSQL_SAYS_ROUTINE;
         return;
     }
-    if (mysql_is_built_in(w.text) || is_number(&w)) {
+    if (mysql_is_built_in(w.text)) {
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(told); i++) {

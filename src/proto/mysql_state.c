@@ -38,13 +38,18 @@ struct reading {
 
 /* Beginning and end --------------------------------------------------------------------------- */
 
-static bool set_database(struct mysql_state *s, const char *name, size_t len)
+static void drop_database(struct mysql_state *s)
 {
     if (s->database != NULL) {
         s->hash -= hash_bytes(s->database, strlen(s->database)) ^ DATABASE_SEED;
         free(s->database);
         s->database = NULL;
     }
+}
+
+/* It has none. */
+static bool put_database(struct mysql_state *s, const char *name, size_t len)
+{
     if (len == 0) {
         return true;
     }
@@ -61,21 +66,28 @@ static bool set_database(struct mysql_state *s, const char *name, size_t len)
     return true;
 }
 
+/* Nothing is known but the database, which it takes. */
+static void make_blank(struct mysql_state *s, char *database)
+{
+    free(s->variables);
+    *s = (struct mysql_state){
+        .doubts = MYSQL_DOUBT_COLLATION,
+        .text = MYSQL_TEXT_UNSURE | MYSQL_TEXT_WIDE,
+        .database = database,
+        .hash = database == NULL ? 0 : hash_bytes(database, strlen(database)) ^ DATABASE_SEED,
+    };
+}
+
 bool mysql_state_begin(struct mysql_state *s, const char *database, size_t len)
 {
-    mysql_state_free(s);
-    s->doubts = MYSQL_DOUBT_COLLATION;
-    s->text = MYSQL_TEXT_UNSURE | MYSQL_TEXT_WIDE;
-    return set_database(s, database, len);
+    free(s->database);
+    make_blank(s, NULL);
+    return put_database(s, database, len);
 }
 
 void mysql_state_reset(struct mysql_state *s)
 {
-    char *database = s->database;
-    s->database = NULL;
-    bool has_memory = mysql_state_begin(s, database, database == NULL ? 0 : strlen(database));
-    (void)has_memory; /* `why` tells */
-    free(database);
+    make_blank(s, s->database);
 }
 
 bool mysql_state_copy(struct mysql_state *s, const struct mysql_state *from)
@@ -179,7 +191,6 @@ static void on_tracker(struct reading *r, struct mysql_text name, struct mysql_t
                                                              : is(value, "ON");
     if (!ours) {
         r->s->why |= MYSQL_WHY_TRACKERS;
-        r->s->tracked = false;
     } else if (all) {
         r->s->tracked = true;
     }
@@ -267,7 +278,8 @@ static void on_schema(struct reading *r, struct mysql_text name)
 {
     r->named = true;
     r->changes |= MYSQL_CHANGE_SCHEMA;
-    set_database(r->s, name.data, name.len);
+    drop_database(r->s);
+    put_database(r->s, name.data, name.len);
 }
 
 static void set_passing(struct mysql_state *s, uint32_t why, bool holds)

@@ -313,7 +313,6 @@ static const char *in_at(struct mysql_statement *s, const char *p)
     bool account = s->quoted; /* 'user'@'host' */
     s->place = MYSQL_IN_CODE;
     s->quoted = false;
-    forget_words(s);
     if (*p == '@') {
         s->says |= MYSQL_SAYS_SYSTEM_VARIABLE;
         s->context = MYSQL_CONTEXT_SYSTEM;

@@ -13,7 +13,12 @@ from lib.mysql_speaker import (DEPRECATE_EOF, INIT_DB, MODERN, RESET_CONNECTION,
                                USUAL, SESSION_TRACK, MySQLError)
 from lib.mysql_tracks import ON, Tracked, told
 
-VARIABLES = os.path.join(os.path.dirname(__file__), "../../src/proto/mysql_variables.def")
+PROTO = os.path.join(os.path.dirname(__file__), "../../src/proto")
+VARIABLES = os.path.join(PROTO, "mysql_variables.def")
+BUILT_IN = os.path.join(PROTO, "mysql_built_in.def")
+# Functions that mysql_meaning.c knows one by one, and statements.
+TOLD_BY_NAME = ("get_lock", "last_insert_id", "connection_id", "found_rows", "row_count", "lastval",
+                "wsrep_last_seen_gtid", "wsrep_last_written_gtid", "call")
 ACCOUNT = "tracked"
 ASK = "SET SESSION last_insert_id=LAST_INSERT_ID(), collation_connection=@@collation_connection"
 STATE = ["state"]
@@ -313,6 +318,21 @@ def test_every_setting_that_the_router_repeats_can_be_given_and_taken_back(stage
     assert known > 60
 
 
-def test_the_list_of_settings_is_sorted():
+def built_in():
+    with open(BUILT_IN, encoding="ascii") as file:
+        return re.findall(r'"(\w+)",', file.read())
+
+
+def test_what_servers_have_themselves_is_not_taken_for_a_routine(stage, client):
+    table, column = (("SQL_FUNCTIONS", "FUNCTION") if stage.mariadb
+                     else ("KEYWORDS WHERE RESERVED = 1", "WORD"))
+    theirs = {row[0].lower() for row in client.rows(f"SELECT {column} FROM information_schema"
+                                                    f".{table}")}
+    missing = theirs - {*built_in(), *TOLD_BY_NAME}
+    assert len(theirs) > 200 and missing == set()
+
+
+def test_the_lists_are_sorted():
     names = [name for name, _kind in listed()]
-    assert names == sorted(set(names)) and len(names) > 80
+    assert names == sorted(set(names)) and len(names) > 70
+    assert built_in() == sorted(set(built_in())) and len(built_in()) > 700

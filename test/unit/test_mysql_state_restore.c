@@ -61,6 +61,9 @@ static void settings_are_given_and_taken_back(void **state)
     tell_set(&b, "foreign_key_checks", "OFF");
     assert_true(mysql_state_same(&a, &b));
     check_restore(&a, &b, "");
+    tell_set(&b, "time_zone", "SYSTEM");
+    tell_set(&b, "time_zone", "+01:00");
+    assert_true(mysql_state_same(&a, &b));
     mysql_state_free(&a);
     mysql_state_free(&b);
 }
