@@ -122,6 +122,7 @@ static int init_worker(struct router *r, unsigned index, const unsigned char *ti
         .shared = r->control.shared,
         .clients = r->control.clients,
         .guard = r->control.guard,
+        .threads = r->control.threads,
         .cancels = r->control.cancels,
         .control = &r->control.loop.mailbox,
         .tell = &control_inbox,

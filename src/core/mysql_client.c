@@ -49,7 +49,7 @@ static void greet(struct session *s, const struct greeting *says)
     unsigned char packet[GREETING_SIZE];
     struct mysql_writer w = {.data = packet, .size = sizeof packet};
     struct mysql_greeting g = {
-        .says = *says, .thread = c->thread, .status = MYSQL_STATUS_AUTOCOMMIT};
+        .says = *says, .thread = c->thread.id, .status = MYSQL_STATUS_AUTOCOMMIT};
     bool tls = s->frontend->tls != TLS_MODE_NO && !conn_is_secured(&s->client);
     g.says.capabilities = mysql_caps_offered(says->capabilities, tls);
     g.says.extended = mysql_caps_offered_extended(says->extended);
@@ -101,7 +101,7 @@ void mysql_client_begin(struct session *s)
         return;
     }
     c->session = s;
-    c->thread = thread_of(s);
+    thread_table_add(s->worker->threads, &c->thread, thread_of(s));
     list_init(&c->node);
     s->mysql = c;
     s->pooling = POOLING_MYSQL;
@@ -129,6 +129,7 @@ void mysql_client_free(struct session *s)
     list_remove(&c->node);
     mysql_proof_free(c);
     mysql_lease_free(c);
+    thread_table_remove(s->worker->threads, &c->thread);
     free(c);
     s->mysql = NULL;
     s->pooling = POOLING_NONE;
@@ -301,6 +302,7 @@ void mysql_client_drop(struct session *s, struct server_link *link, bool reset)
         worker_release_place(s->worker, s->backend->index, link->index);
         return;
     }
+    keep = !thread_entry_clear(&c->thread) && keep;
     if (c->lease != NULL) {
         mysql_lease_left(c->lease, l);
     }

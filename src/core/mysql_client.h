@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "core/session.h"
 #include "model/login_guard.h"
+#include "model/thread_table.h"
 #include "proto/mysql_command.h"
 #include "proto/mysql_handshake.h"
 #include "proto/mysql_prove.h"
@@ -52,11 +53,11 @@ struct mysql_client {
     uint64_t slow_until_ms;
     uint64_t user_hash; /* for the guard */
     uint32_t capabilities;
-    uint32_t pins;         /* enum mysql_pin; by mysql_client_pin() only */
-    uint64_t pinned_ms;    /* since when there is one */
-    bool held;             /* it is counted among those that wait; by mysql_client_hold() only */
-    uint32_t thread;       /* by what id it knows its connection */
-    uint16_t refusal_code; /* what a refusal that is to come is called; 0 = by its reason */
+    uint32_t pins;      /* enum mysql_pin; by mysql_client_pin() only */
+    uint64_t pinned_ms; /* since when there is one */
+    bool held;          /* it is counted among those that wait; by mysql_client_hold() only */
+    struct thread_entry thread; /* by what id it knows its connection */
+    uint16_t refusal_code;      /* what a refusal that is to come is called; 0 = by its reason */
     char refusal_state[6];
     uint8_t step;              /* enum mysql_step */
     uint8_t sequence;          /* of our next packet to it, until it is logged in */

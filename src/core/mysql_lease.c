@@ -175,11 +175,16 @@ bool mysql_lease_begin(struct session *s, struct mysql_link *l, const struct mys
 
 /* Going from one to the other ----------------------------------------------------------------- */
 
-/* What it holds is nobody's for the moment; the session is in account.parked. False: out of memory,
- * both have ended. */
+/* What it holds is nobody's for the moment; the session is in account.parked. False: somebody is
+ * about to kill it, so nobody else may have its connection; or out of memory, both have ended. */
 static bool part(struct session *s, struct mysql_link *l)
 {
     struct mysql_lease *lease = s->mysql->lease;
+    if (!thread_entry_leave(&s->mysql->thread)) {
+        lease->kept |= MYSQL_PIN_STATE;
+        mysql_lease_harden(l);
+        return false;
+    }
     bool good = mysql_state_copy(&l->like, &lease->state);
     list_remove(&l->at);
     list_remove(&l->base.node);
@@ -212,6 +217,7 @@ static void join(struct session *s, struct mysql_link *l)
     l->base.session = s;
     s->server = &l->base;
     list_append(&s->worker->servers[l->base.config->id]->links, &l->base.node);
+    thread_entry_set(&s->mysql->thread, l->base.config->id, l->thread);
     session_set(s, SESSION_RELAY);
     session_arm(s, &s->worker->frontends[s->frontend->index]->idle);
     lease->moved = MYSQL_MOVED_LAST | MYSQL_MOVED_ROWS | MYSQL_MOVED_EVER;

@@ -111,6 +111,7 @@ static void logged_in(struct session *s, struct mysql_link *l)
         return;
     }
     l->user_hash = c->user_hash;
+    thread_entry_set(&c->thread, l->base.config->id, l->thread);
     l->leases++;
     l->count = 0;
     if (c->lease != NULL && !mysql_lease_begin(s, l, &c->proof->request)) {

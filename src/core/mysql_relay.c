@@ -6,6 +6,7 @@
 
 #include "base/macros.h"
 #include "core/mysql_client.h"
+#include "core/mysql_kill.h"
 #include "core/mysql_lease.h"
 #include "core/mysql_link.h"
 #include "core/mysql_seen.h"
@@ -66,11 +67,16 @@ static enum mysql_verdict judge(struct session *s, struct mysql_link *l, const c
     if (code == MYSQL_COM_CHANGE_USER) {
         return become_another(s, l, data, len);
     }
+    bool kills = mysql_kill_may_be(s, data, len);
+    if (kills && len < MYSQL_HEADER + (size_t)s->mysql->command.length) {
+        return MYSQL_WAIT;
+    }
     l->odd = l->odd || code == MYSQL_COM_SET_OPTION; /* no login takes it back */
     enum mysql_verdict verdict =
         s->mysql->lease != NULL ? mysql_says_judge(s, l, data, len) : MYSQL_PASS;
     if (verdict == MYSQL_PASS) {
         fly(l, code);
+        verdict = kills ? mysql_kill_pass(s, l, data) : MYSQL_PASS;
     }
     if (verdict == MYSQL_PASS || verdict == MYSQL_SKIP) {
         mysql_command_enter(&s->mysql->command);
@@ -88,10 +94,11 @@ static bool pass(struct session *s, const char *data, size_t len)
 }
 
 /* What the server does not get as it is, or may not get. */
-static bool is_for_us(const struct session *s)
+static bool is_for_us(const struct session *s, const char *data, size_t len)
 {
     uint8_t code = s->mysql->command.code;
-    return s->mysql->lease != NULL || code == MYSQL_COM_QUIT || code == MYSQL_COM_CHANGE_USER;
+    return s->mysql->lease != NULL || code == MYSQL_COM_QUIT || code == MYSQL_COM_CHANGE_USER ||
+           mysql_kill_may_be(s, data, len);
 }
 
 static bool is_scanned(const struct session *s)
@@ -121,7 +128,7 @@ static size_t look(struct session *s, struct mysql_link *l, const char *data, si
         if (event != MYSQL_COMMAND_BEGIN) {
             continue;
         }
-        if (is_for_us(s)) {
+        if (is_for_us(s, data + at, len - at)) {
             if (!pass(s, data + passed, at > passed ? at - passed : 0)) {
                 return SIZE_MAX;
             }

@@ -239,6 +239,7 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
         .shared = setup->shared,
         .clients = setup->clients,
         .guard = setup->guard,
+        .threads = setup->threads,
         .cancels = setup->cancels,
         .control = setup->control,
         .tell = setup->tell,

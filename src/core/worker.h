@@ -18,6 +18,7 @@
 #include "net/tls_tickets.h"
 
 struct login_guard;
+struct thread_table;
 
 #define WORKER_KEY_BYTES 32
 #define ACCEPT_REST_MS   100 /* without descriptors */
@@ -70,7 +71,7 @@ struct worker_server {
     struct list mysql_links;       /* struct mysql_link.node: all */
     struct list mysql_idle;        /* struct mysql_link.at */
     unsigned mysql_abandoned;      /* of those, how many are in MYSQL_LINK_ABANDONED */
-    struct list mysql_users;    /* struct mysql_user.node */
+    struct list mysql_users;       /* struct mysql_user.node */
     struct mysql_limits *limits;   /* owned; NULL until it has told one */
     struct redis_catalog *catalog; /* owned; NULL until a link is opened */
     unsigned shared_links;         /* of those, how many are shared, or will be */
@@ -86,10 +87,11 @@ struct worker {
     uv_thread_t thread;
     unsigned index;
     unsigned worker_count;
-    const struct config *config; /* borrowed, like the next six */
+    const struct config *config; /* borrowed, like the next seven */
     struct shared *shared;
     struct client_table *clients; /* NULL if no frontend limits by address */
     struct login_guard *guard;    /* never another one */
+    struct thread_table *threads; /* nor of this */
     struct cancel_table *cancels; /* NULL if no protocol has requests to cancel */
     struct mailbox *control;
     const struct control_inbox *tell;
@@ -155,6 +157,7 @@ struct worker_setup {
     struct shared *shared;
     struct client_table *clients;
     struct login_guard *guard;
+    struct thread_table *threads;
     struct cancel_table *cancels;
     struct mailbox *control;
     const struct control_inbox *tell;

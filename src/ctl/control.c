@@ -16,6 +16,7 @@
 #include "model/client_table.h"
 #include "model/login_guard.h"
 #include "model/secret.h"
+#include "model/thread_table.h"
 #include "net/mailbox.h"
 
 #define FILES_LOOK_MS 1000
@@ -226,6 +227,7 @@ static void on_files_look(uv_timer_t *timer)
 static void open_tables(struct control *c, const struct control_setup *setup)
 {
     c->guard = login_guard_new();
+    c->threads = thread_table_new();
     if (config_limits_by_address(c->config)) {
         c->clients = client_table_new(client_table_size(setup->sized.max_sessions));
     }
@@ -311,6 +313,7 @@ void control_release(struct control *c)
     free(c->workers);
     client_table_free(c->clients);
     login_guard_free(c->guard);
+    thread_table_free(c->threads);
     cancel_table_free(c->cancels);
     shared_free(c->shared);
     sockets_release(&c->bound);

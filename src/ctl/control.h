@@ -166,6 +166,7 @@ struct control {
     struct shared *shared;        /* owned */
     struct client_table *clients; /* owned; NULL if no frontend limits by address */
     struct login_guard *guard;    /* owned */
+    struct thread_table *threads; /* owned */
     struct cancel_table *cancels; /* owned; NULL if no protocol has requests to cancel */
     struct sockets bound;
     unsigned refusing_max;
