@@ -160,6 +160,7 @@ class MySQLPeople(People):
         sql("INSTALL PLUGIN auth_socket SONAME 'auth_socket.so'")
         sql(f"CREATE USER {SHA256.name} IDENTIFIED WITH sha256_password BY %s", SHA256.password)
         sql(f"CREATE USER {CLOSED.name} IDENTIFIED WITH auth_socket")
+        sql(f"GRANT SESSION_VARIABLES_ADMIN ON *.* TO {PLAIN.name}, {SECOND.name}")
 
 
 ALL = (MariaDBPeople, MySQLPeople)

@@ -7,7 +7,7 @@ from lib.mysql_people import ALL, SERVER_NAME
 from lib.process import free_port
 
 DIRECT, SESSION, TRANSACTION = "direct", "session", "transaction"
-MODES = (DIRECT,)
+MODES = (SESSION,)
 
 
 class Kind(collections.namedtuple("Kind", "people mode")):
@@ -26,12 +26,12 @@ TLS_NAMES = {(False, False): "plain", (True, False): "tls-to-us", (False, True):
              (True, True): "tls"}
 
 
-def backend(people, name="b", secure=False, **keys):
-    """secure: with TLS to the server."""
+def backend(server, name="b", people=None, **keys):
+    """people: with TLS to their server."""
     keys = {**FAST_PROBES, "probe_user": PROBER[0], "probe_password": PROBER[1], **keys}
-    if secure:
+    if people:
         keys = {"tls": "yes", "tls_ca": people.authority.ca, "tls_server_name": SERVER_NAME, **keys}
-    return section(f"backend {name}", protocol="mysql", server=servers(people.server), **keys)
+    return section(f"backend {name}", protocol="mysql", server=servers(server), **keys)
 
 
 class PooledMySQL:
@@ -50,7 +50,8 @@ class PooledMySQL:
         common = {"pool_mode": mode, "tls": "yes", "tls_cert": leaf.pem, **(of_frontend or {})}
         self.sections = (frontend("f", ports[0], **common)
                          + frontend("s", ports[1], backend="bs", **common)
-                         + backend(people, **keys) + backend(people, "bs", secure=True, **keys))
+                         + backend(self.server, **keys)
+                         + backend(self.server, "bs", people, **keys))
         self.router = home.router(self.sections, **(of_router or {}))
         for name in ("b", "bs"):
             self.router.wait_primary(people.server.name, name)

@@ -187,8 +187,9 @@ class Speaker(Wire):
     the server said before it let it in."""
 
     def __init__(self, address, user="root", password="", database=None, tls=None, charset=UTF8MB4,
-                 capabilities=MODERN, extended=0, attributes=b"", login=True, timeout=20):
-        super().__init__(connect(address, timeout * SLOW))
+                 capabilities=MODERN, extended=0, attributes=b"", login=True, timeout=20,
+                 source=None):
+        super().__init__(connect(address, timeout * SLOW, source))
         self.secure, self.nonces, self.rounds, self.sequence = False, [], [], 0
         self.user, self.password = user, password.encode()
         self.database, self.charset, self.attributes = database, charset, attributes
@@ -202,6 +203,19 @@ class Speaker(Wire):
         except BaseException:
             self.close()
             raise
+
+    def _read(self, count):
+        """As a Wire's, for megabytes."""
+        parts, missing = [self.buffer], count - len(self.buffer)
+        while missing > 0:
+            data = self.sock.recv(max(missing, 65536))
+            if not data:
+                raise ConnectionError(f"end of stream after {b''.join(parts)[-100:]!r}")
+            parts.append(data)
+            missing -= len(data)
+        whole = b"".join(parts)
+        self.buffer = whole[count:]
+        return whole[:count]
 
     def _choose(self, wanted):
         if self.context:
