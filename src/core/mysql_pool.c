@@ -256,6 +256,14 @@ static void make_idle(struct mysql_link *l)
     mysql_link_arm(l, l->dirty ? &backend_of(l)->mysql_clean : &backend_of(l)->mysql_idle);
 }
 
+/* Nobody new comes to this process, and another one may want its place: those who are still here
+ * need no more connections than there are of them. */
+static bool is_left_over(const struct mysql_link *l)
+{
+    const struct mysql_user *a = l->account;
+    return l->worker->topology->draining && (a == NULL || a->links > a->sessions);
+}
+
 void mysql_pool_take(struct mysql_link *l)
 {
     struct session *s = is_open(l) ? find_waiting(l) : NULL;
@@ -270,6 +278,7 @@ void mysql_pool_take(struct mysql_link *l)
     bool goes =
         l->odd || (!can_change(l) && !mysql_lease_is_wanted(l)) || (spares && (is_old(l) || due));
     l->turn = !l->turn;
+    goes = goes || (s == NULL && is_left_over(l));
     if (goes || l->worker->stopping || !mysql_pool_may_stay(l)) {
         mysql_link_quit(l);
     } else if ((s == NULL || l->turn) && is_open(l) && mysql_lease_pass_on(l)) {
@@ -337,7 +346,7 @@ static bool is_unused(const struct mysql_link *l)
 
 static bool may_not_stay(const struct mysql_link *l)
 {
-    return is_unused(l) && !mysql_pool_may_stay(l);
+    return is_unused(l) && (!mysql_pool_may_stay(l) || is_left_over(l));
 }
 
 static bool is_nobodys(const struct mysql_link *l)

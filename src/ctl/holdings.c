@@ -78,10 +78,11 @@ static unsigned without_server(const struct control *c, const struct backend_con
     for (size_t i = 0; i < b->servers.count; i++) {
         connected += atomic_load(&c->shared->servers[b->servers.items[i].id]->connections);
     }
-    if (pooled) {
-        return least(users, connected + c->worker_count);
+    unsigned without = users > connected ? users - connected : 0;
+    if (config_lends(c->config, b)) {
+        return least(without, c->worker_count); /* they get those of others who leave */
     }
-    return users > connected ? users - connected : 0;
+    return pooled ? least(users, connected + c->worker_count) : without;
 }
 
 /* What this server may have of our connections from now on: those that there are, and what clients

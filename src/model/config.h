@@ -269,8 +269,10 @@ size_t
 config_way_count(const struct frontend_config *f); /* a backend may be there more than once */
 struct frontend_way config_way(const struct frontend_config *f, size_t i); /* 0: who names none */
 /* Whether clients of the frontend may be served by this backend, be it for a name they ask for. */
-bool config_pools_backend(const struct config *c, size_t backend); /* some frontend of it does */
 bool config_uses_backend(const struct frontend_config *f, size_t backend);
+bool config_pools_backend(const struct config *c, size_t backend); /* some frontend of it does */
+/* ... and lends whole server connections, which are all that the backend has. */
+bool config_lends(const struct config *c, const struct backend_config *b);
 /* Whether a frontend limits its clients by their addresses. */
 bool config_limits_by_address(const struct config *c);
 

@@ -276,8 +276,6 @@ void config_check_pool(const struct config *c, const struct frontend_config *f, 
 unsigned config_server_cap(const struct config *c, const struct backend_config *b, unsigned said);
 /* Writes it into the servers of a whole configuration, whenever it is a new one. */
 void config_cap_servers(struct config *c);
-/* Its pools lend whole server connections, which are all that it has. */
-bool config_lends(const struct config *c, const struct backend_config *b);
 void config_check_admin(struct config *c, struct config_errors *errors);
 /* The keys of one account. */
 struct account {

@@ -211,7 +211,7 @@ static void anywhere(struct mysql_statement *s)
         strncasecmp(text, CALC_FOUND_ROWS, s->word.len) == 0) {
         s->says |= MYSQL_SAYS_FOUND_ROWS;
     }
-    if (s->word.len == 5 && (*text | 0x20) == 'v' && strncasecmp(text, "value", 5) == 0) {
+    if (s->word.len == 5 && strncasecmp(text, "value", 5) == 0) {
         struct small before = small_of(&s->before);
         s->says |= is(&before, "previous") ? MYSQL_SAYS_HISTORY : 0U;
     }

@@ -69,25 +69,25 @@ static void begin_word(struct mysql_statement *s, const char *at)
     s->word.len = 0;
 }
 
-/* The word goes on with these bytes. */
-static void extend(struct mysql_statement *s, const char *data, size_t len)
+/* The word goes on with these bytes: what was seen of it is kept. */
+static void extend(struct mysql_statement_word *w, const char *data, size_t len)
 {
-    struct mysql_statement_word *w = &s->word;
     if (w->len + len > MYSQL_STATEMENT_WORD) {
         w->len = MYSQL_WORD_LONG;
         return;
     }
-    if (UNLIKELY(w->at == NULL)) {
-        memcpy(w->kept + w->len, data, len);
-    }
+    memcpy(w->kept + w->len, data, len);
     w->len = (uint8_t)(w->len + len);
 }
 
-/* In a plain statement, without a call, only those of a few lengths mean anything. */
+/* In a plain statement only a few words mean something where they call nothing: VALUE, behind
+ * PREVIOUS, and SQL_CALC_FOUND_ROWS. */
 static bool is_idle(const struct mysql_statement *s)
 {
-    return s->kind == MYSQL_KIND_PLAIN && s->context == MYSQL_CONTEXT_NONE && s->word.len != 5 &&
-           s->word.len != 19;
+    const struct mysql_statement_word *w = &s->word;
+    char first = w->at == NULL ? w->kept[0] : w->at[0];
+    bool may_count = w->len == 19 || (w->len == 5 && (first == 'v' || first == 'V'));
+    return !may_count && s->kind == MYSQL_KIND_PLAIN && s->context == MYSQL_CONTEXT_NONE;
 }
 
 static void end_word(struct mysql_statement *s)
@@ -237,10 +237,28 @@ static const char *in_word(struct mysql_statement *s, const char *p, const char 
     while (p < end && class_of(*p) == LETTER) {
         p++;
     }
-    extend(s, start, (size_t)(p - start));
+    extend(&s->word, start, (size_t)(p - start));
     if (p < end) {
         s->place = MYSQL_IN_CODE;
         end_word(s);
+    }
+    return p;
+}
+
+/* From its first byte on: nearly always whole. */
+static const char *take_word(struct mysql_statement *s, const char *p, const char *end)
+{
+    const char *start = p;
+    do {
+        p++;
+    } while (p < end && class_of(*p) == LETTER);
+    size_t len = (size_t)(p - start);
+    begin_word(s, start);
+    s->word.len = (uint8_t)(len <= MYSQL_STATEMENT_WORD ? len : MYSQL_WORD_LONG);
+    if (p < end) {
+        end_word(s);
+    } else {
+        s->place = MYSQL_IN_WORD;
     }
     return p;
 }
@@ -250,10 +268,8 @@ static const char *in_code(struct mysql_statement *s, const char *p, const char 
     while (p < end) {
         enum class class = class_of(*p);
         if (class == LETTER) {
-            s->place = MYSQL_IN_WORD;
             s->quoted = false;
-            begin_word(s, p);
-            p = in_word(s, p, end);
+            p = take_word(s, p, end);
             continue;
         }
         if (class == MARK) {
