@@ -142,14 +142,13 @@ def test_each_connection_is_as_the_server_has_it(world):
 @pytest.mark.sanitize
 def test_logins_are_counted_by_their_way(world):
     before = world.settled()
-    idle = before["pool"]["idle"]
     for account in (WRITER, NOBODY) * 4:
         with world.client(account) as client:
             ask(client, "SELECT 1")
         world.settled()
     told = change(world, before)
     assert told["fresh"] + told["changed"] == told["leases"] == told["returned"] == 8
-    assert told["opened"] == told["fresh"] == (1 if idle == 0 else 0)
+    assert told["opened"] == told["fresh"] <= 1  # what is just being cleaned is not lent
     assert told["reused"] == told["changed"]
     assert told["denied"] == told["ended"] == told["slowed"] == told["resumed"] == 0
     after = world.settled()["pool"]

@@ -1,6 +1,6 @@
-"""Promise: when another process takes over, the pool's connections that nobody uses are closed: what
-stays in the old process holds no more of the server's connections than its clients need, and both
-processes together never have more than there may be."""
+"""Promise: when another process takes over, a pool's connections that nobody uses are closed: the
+old process holds no more of the server's connections than its clients need, and both together never
+have more than there may be."""
 import pymysql
 import pytest
 
