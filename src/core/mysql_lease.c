@@ -77,15 +77,20 @@ void mysql_lease_unbind(struct mysql_link *l)
 /* Others of its account that no session keeps for itself. */
 static bool has_another(const struct mysql_link *l)
 {
+    unsigned pinned = 0; /* sessions that have one to themselves, and need no other */
     LIST_EACH(it, &l->worker->servers[l->base.config->id]->mysql_links)
     {
         const struct mysql_link *other = container_of(it, struct mysql_link, node);
         const struct session *s = other->base.session;
-        if (other != l && other->account == l->account && (s == NULL || s->mysql->pins == 0)) {
+        if (other == l || other->account != l->account) {
+            continue;
+        }
+        if (s == NULL || s->mysql->pins == 0) {
             return true;
         }
+        pinned++;
     }
-    return false;
+    return pinned >= l->account->sessions;
 }
 
 bool mysql_lease_spares(const struct mysql_link *l)
