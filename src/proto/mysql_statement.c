@@ -406,7 +406,7 @@ uint32_t mysql_statement_end(struct mysql_statement *s)
         end_word(s);
         break;
     case MYSQL_IN_AT:
-        s->says |= MYSQL_SAYS_USER_VARIABLE;
+        s->says |= s->quoted ? 0U : MYSQL_SAYS_USER_VARIABLE;
         break;
     default:
         s->says |= MYSQL_SAYS_UNCLEAR;

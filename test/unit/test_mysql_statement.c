@@ -147,6 +147,7 @@ static void what_a_connection_remembers_is_told(void **state)
         {"SELECT @$e", USER | UNCLEAR},
         {"SELECT 'a' @b", USER},
         {"SELECT @", USER},
+        {"SELECT 'a'@", 0},
         {"CREATE TEMPORARY TABLE t (a INT)", TEMPORARY},
         {"create or replace temporary table t select 1", TEMPORARY},
         {"DROP /* a */ TEMPORARY TABLE t", TEMPORARY},
