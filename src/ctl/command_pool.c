@@ -69,10 +69,10 @@ const struct command command_pool[] = {
      "and sessions that went on elsewhere (resumed); logins denied and slowed; clients that had to "
      "wait for a connection (queued); connections that were kept when their client left "
      "(returned) or closed (ended), and cleaned; how long logins take; of each connection the "
-     "server's number of it, which SHOW PROCESSLIST has, and how many clients it was lent to; and "
-     "the ten addresses from which most logins fail, by why: the client left in its midst, was "
-     "late, was denied, or broke the protocol. Connections and addresses are listed to operators "
-     "only.",
+     "server's number of it, which SHOW PROCESSLIST has, and how many clients it was lent to; of "
+     "each account how many connections are logged in as it; and the ten addresses from which most "
+     "logins fail, by why: the client left in its midst, was late, was denied, or broke the "
+     "protocol. Connections, accounts and addresses are listed to operators only.",
      run_pool},
     {"show slow", "[json] [<count>]", CONTROL_OPERATOR, false,
      "show the slowest commands of pooled clients",

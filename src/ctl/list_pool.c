@@ -15,12 +15,20 @@
 #include "model/login_guard.h"
 
 #define FAILURES_SHOWN 10 /* addresses, the worst ones */
+#define ACCOUNTS_SHOWN 64 /* those that came first */
 
 static const char *const failure_words[LOGIN_FAILURES] = {
     [LOGIN_FAILED_LEFT] = "left",
     [LOGIN_FAILED_LATE] = "late",
     [LOGIN_FAILED_DENIED] = "denied",
     [LOGIN_FAILED_BROKEN] = "broken",
+};
+
+/* A user, and what the connections are used for that are logged in as it. */
+struct pool_account {
+    char user[POOL_USER_MAX];
+    unsigned lent;
+    unsigned idle;
 };
 
 struct pool_list {
@@ -30,7 +38,9 @@ struct pool_list {
     bool json;
     bool operator; /* asks */
     bool whole;
-    size_t left_out; /* of this backend */
+    size_t left_out;                              /* of this backend */
+    struct pool_account accounts[ACCOUNTS_SHOWN]; /* of this backend, if it is MySQL's */
+    size_t account_count;
     struct text rows;
     struct text out;
 };
@@ -174,6 +184,48 @@ static void add_totals(const struct pool_list *l, const struct backend_config *b
     }
 }
 
+/* Accounts ---------------------------------------------------------------------------------- */
+
+static struct pool_account *find_account(struct pool_list *l, const char *user)
+{
+    for (size_t i = 0; i < l->account_count; i++) {
+        if (strcmp(l->accounts[i].user, user) == 0) {
+            return &l->accounts[i];
+        }
+    }
+    if (l->account_count == ARRAY_LEN(l->accounts)) {
+        return NULL;
+    }
+    struct pool_account *a = &l->accounts[l->account_count++];
+    *a = (struct pool_account){0};
+    memcpy(a->user, user, sizeof a->user);
+    return a;
+}
+
+static void note_account(struct pool_list *l, const struct pool_row *row)
+{
+    struct pool_account *a = row->mysql && row->user[0] != '\0' ? find_account(l, row->user) : NULL;
+    if (a != NULL) {
+        a->lent += strcmp(row->use, "lent") == 0;
+        a->idle += strcmp(row->use, "idle") == 0;
+    }
+}
+
+static void add_accounts(const struct pool_list *l, const struct backend_config *b,
+                         struct text *out)
+{
+    for (size_t i = 0; i < l->account_count; i++) {
+        const struct pool_account *a = &l->accounts[i];
+        if (!l->json) {
+            text_add(out, "%s: account=%s lent=%u idle=%u\n", b->name, a->user, a->lent, a->idle);
+            continue;
+        }
+        text_add(out, "%s{\"user\":", i > 0 ? "," : "");
+        text_add_json(out, a->user);
+        text_add(out, ",\"lent\":%u,\"idle\":%u}", a->lent, a->idle);
+    }
+}
+
 /* An address from which logins fail. */
 static void add_failure(const struct backend_config *b, const struct login_guard_row *r,
                         struct text *out)
@@ -224,6 +276,7 @@ static void end_text(struct pool_list *l, const struct backend_config *b, const 
 {
     if (v->pooled) {
         add_totals(l, b, v, &l->out);
+        add_accounts(l, b, &l->out);
         add_failures(l, b, v, &l->out);
     }
     for (size_t i = 0; i < b->servers.count; i++) {
@@ -262,6 +315,8 @@ static void end_json(struct pool_list *l, const struct backend_config *b, const 
             comma = ",";
         }
     }
+    text_add(out, "],\"accounts\":[");
+    add_accounts(l, b, out);
     text_add(out, "],\"failures\":[");
     add_failures(l, b, v, out);
     text_add(out, "],\"connections\":[");
@@ -281,6 +336,7 @@ static void end_backend(struct pool_list *l)
     }
     text_free(&l->rows);
     l->left_out = 0;
+    l->account_count = 0;
 }
 
 /* Asking ------------------------------------------------------------------------------------ */
@@ -331,6 +387,7 @@ static void on_listed(struct message *m, void *control)
     struct pool_list *l = container_of(back, struct pool_list, message);
     const struct backend_config *b = &c->config->backends[back->backend];
     for (size_t i = 0; i < back->count; i++) {
+        note_account(l, &back->rows[i]);
         if (l->json) {
             add_json_row(b, &back->rows[i], &l->rows);
         } else {

@@ -165,6 +165,16 @@ static void add_connection(const struct json *j, const char *backend, const stru
     add_string(j, c, "session", COLOUR_PLAIN, t);
 }
 
+/* What is logged in as a user. */
+static void add_account(const struct json *j, const char *backend, const struct json_node *a,
+                        struct table *t)
+{
+    table_add(t, COLOUR_PLAIN, "%s", backend);
+    add_string(j, a, "user", COLOUR_PLAIN, t);
+    add_number(j, a, "lent", t);
+    add_number(j, a, "idle", t);
+}
+
 /* Addresses from which logins fail. */
 static void add_failure(const struct json *j, const char *backend, const struct json_node *f,
                         struct table *t)
@@ -193,11 +203,12 @@ static void begin(struct tables *t, const struct columns *columns)
 void view_pools(const struct view *v, struct text *out)
 {
     const struct json *j = v->j;
-    struct table pins, failures, servers;
+    struct table pins, accounts, failures, servers;
     struct tables redis, mysql;
     begin(&redis, &of_redis);
     begin(&mysql, &of_mysql);
     table_begin(&pins, "BACKEND PINNED >CLIENTS >OLDEST");
+    table_begin(&accounts, "BACKEND ACCOUNT >LENT >IDLE");
     table_begin(&failures, "BACKEND FAILURES_FROM >DENIED >BROKEN >LATE >LEFT >SLOWED >DELAY >AGO");
     table_begin(&servers, "SERVER >USED >MAX >SHARED >LENT >IDLE >OPENING");
     for (const struct json_node *b = json_first(j, json_root(j)); b != NULL; b = json_next(j, b)) {
@@ -206,7 +217,11 @@ void view_pools(const struct view *v, struct text *out)
         struct tables *own = is_of_mysql(j, b) ? &mysql : &redis;
         add_pool(j, b, columns, &own->pools);
         add_pins(j, b, &pins);
-        const struct json_node *n = json_first(j, json_member(j, b, "failures"));
+        const struct json_node *n = json_first(j, json_member(j, b, "accounts"));
+        for (; n != NULL; n = json_next(j, n)) {
+            add_account(j, name, n, &accounts);
+        }
+        n = json_first(j, json_member(j, b, "failures"));
         for (; n != NULL; n = json_next(j, n)) {
             add_failure(j, name, n, &failures);
         }
@@ -222,6 +237,7 @@ void view_pools(const struct view *v, struct text *out)
     end_table(v, &redis.pools, out);
     end_table(v, &mysql.pools, out);
     end_table(v, &pins, out);
+    end_table(v, &accounts, out);
     end_table(v, &failures, out);
     end_table(v, &servers, out);
     end_table(v, &redis.connections, out);

@@ -127,11 +127,16 @@ def test_each_connection_is_as_the_server_has_it(world):
     assert (pool["mode"], pool["clients"], pool["lent"]) == ("session", 3, 3)
     assert pool["lent"] + pool["idle"] == told["servers"][0]["used"] == len(ours)
     assert set(pool["pins"]) == PINS
+    accounts = {a["user"]: a for a in told["accounts"]}
+    assert accounts["writer"]["lent"] == 2 and accounts["nobody"]["lent"] == 1
+    for use in ("lent", "idle"):
+        assert sum(a[use] for a in told["accounts"]) == pool[use], use
     assert {pin: count for pin, count in pool["pins"].items() if count} == {"session": 3}
     assert set(told["oldest_pin_ms"]) == {"session"}
     text = world.run("show pool b").splitlines()
     assert text[0].startswith("b: mode=session clients=3 held=0 shared=0 lent=3 idle=")
     assert text[1].startswith("b: pin=session clients=3 oldest=")
+    assert "b: account=nobody lent=1 idle=0" in text
     listed = [line for line in text if f" thread={threads[2]} " in line]
     assert len(listed) == 1 and " user=nobody " in listed[0]
     assert " state=ready use=lent pins=session" in listed[0]
@@ -281,7 +286,8 @@ def test_who_fails_is_told_and_slowed_and_others_are_not(world):
     world.denied(("stranger", ""))
     assert time.monotonic() - began > 0.2 and failures(world)["slowed"] == slowed + 1
     told, = json.loads(world.look("show pool json b"))
-    assert told["failures"] == told["connections"] == [] and told["pool"]["denied"] > 0
+    assert told["failures"] == told["accounts"] == told["connections"] == []
+    assert told["pool"]["denied"] > 0
     assert "127.0.0.1" not in world.look("show pool b")
     line = [x for x in world.run("show pool b").splitlines() if x.startswith("b: failures from=")]
     assert len(line) == 1 and line[0].startswith("b: failures from=127.0.0.1 left=0 late=0 denied=")
@@ -318,6 +324,7 @@ def test_routerctl_shows_it(world):
     heads = [row for row in tables if row[0] in ("BACKEND", "SERVER")]
     assert heads[0][:4] == ["BACKEND", "MODE", "CLIENTS", "HELD"] and "FRESH" in heads[0]
     assert any(row[:2] == ["BACKEND", "FAILURES_FROM"] for row in heads)
+    assert ["b", "nobody", "1", "0"] in tables
     assert any(row[3:5] == ["THREAD", "LEASES"] for row in heads)
     assert not any("DB" in row for row in heads)  # that is Redis'
     lent = [row for row in tables if "lent" in row]
