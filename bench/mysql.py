@@ -95,15 +95,19 @@ class Run:
         self.started = {}
 
     def crowd(self, name):
-        """When nobody else has connections, with two workers, since the cap is that of all."""
+        """When nobody else has connections, with two workers, since the cap is that of all. That
+        nobody is refused is part of what is measured: who is does not end the run."""
         self.end_proxies()
         row = ROWS[name]
         for way in row.ways:
             if way in self.args.ways:
                 this = mysql_stage.start(self.lab, self.server, way, workers=2,
                                          pool_size=mysql_stage.POOL)
-                mysql_rows.warm(self.lab, row, this)
-                self.measure(name, row, this)
+                try:
+                    mysql_rows.warm(self.lab, row, this)
+                    self.measure(name, row, this)
+                except BenchError as error:
+                    self.note(name, way, {"error": str(error)})
                 if this.process:
                     self.lab.stop(this.process)
 
