@@ -23,6 +23,7 @@
 #include "ctl/control_socket.h"
 #include "ctl/heritage.h"
 #include "ctl/operate.h"
+#include "ctl/own_key.h"
 #include "ctl/predecessor.h"
 #include "ctl/probe_once.h"
 #include "identity.h"
@@ -165,6 +166,7 @@ static int init_certificates(struct router *r)
         return explain(r, rc, "%s", why);
     }
     certificates_tell(&r->certificates, time(NULL), true);
+    own_key_prepare(r->config);
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "ctl/control.h"
 #include "ctl/named.h"
 #include "ctl/names.h"
+#include "ctl/own_key.h"
 #include "ctl/predecessor.h"
 #include "model/cancel_table.h"
 #include "model/client_table.h"
@@ -112,6 +113,7 @@ static int prepare(struct control *c, struct plan *p, char why[APPLY_WHY_MAX])
     if (rc != 0) {
         return rc;
     }
+    own_key_prepare(p->next);
     rc = sockets_follow(&c->bound, p->next, &p->sockets, why);
     if (rc != 0 && !p->derived) {
         certificates_release(&p->certificates);
