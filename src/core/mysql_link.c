@@ -149,7 +149,8 @@ static void log_in_as_nobody(struct mysql_link *l)
 {
     unsigned char packet[256];
     struct mysql_writer w = {.data = packet, .size = sizeof packet};
-    struct mysql_request nobody = {.charset = CHARSET, .user = {GONE, sizeof GONE - 1}};
+    struct mysql_request nobody = {.charset = l->charset != 0 ? l->charset : CHARSET,
+                                   .user = {GONE, sizeof GONE - 1}};
     uint32_t caps = mysql_caps_login(0) & l->capabilities;
     l->prove = calloc(1, sizeof *l->prove);
     if (l->prove == NULL) {
@@ -234,20 +235,16 @@ static void log_in(struct mysql_link *l)
     }
 }
 
-/* MySQL wants the login to name the same one. */
-static uint16_t charset_of(const struct mysql_link *l)
-{
-    const struct session *s = l->base.session;
-    return s != NULL && s->mysql->proof != NULL ? s->mysql->proof->request.charset : CHARSET;
-}
-
+/* MySQL wants the login to name the same charset. */
 static void begin_tls(struct mysql_link *l)
 {
+    struct session *s = l->base.session;
+    l->charset = s != NULL ? s->mysql->proof->request.charset : CHARSET;
     unsigned char packet[64];
     struct mysql_writer w = {.data = packet, .size = sizeof packet};
     uint32_t caps = mysql_caps_login(l->key) & l->capabilities;
     mysql_write_tls_request(&w, caps | MYSQL_CAP_SSL, mysql_caps_login_extended(l->key),
-                            charset_of(l));
+                            l->charset);
     l->sequence++;
     l->state = l->base.session != NULL ? MYSQL_LINK_SECURE : l->state;
     int rc = conn_write(&l->base.conn, (const char *)packet, w.len);
@@ -291,6 +288,7 @@ static void on_greeting(struct mysql_link *l)
     memcpy(l->nonce, g.nonce, sizeof l->nonce);
     l->mariadb = strstr(g.says.version, "MariaDB") != NULL;
     l->capabilities = g.says.capabilities;
+    l->extended = g.says.extended;
     l->sequence = (unsigned char)(mysql_inbox_sequence(&l->inbox) + 1);
     if (!b->tls) {
         log_in(l);

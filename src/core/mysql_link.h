@@ -67,6 +67,8 @@ struct mysql_link {
     uint32_t thread;       /* the server's id of this connection */
     uint64_t key;          /* with what it is logged in, mysql_caps_key() */
     uint32_t capabilities; /* of both sides */
+    uint32_t extended;     /* the server's, of MariaDB */
+    uint16_t charset;      /* with which TLS was asked for; 0: it was not */
     unsigned char nonce[MYSQL_NONCE]; /* of its greeting */
     uint8_t sequence;                 /* of our next packet in the login */
     uint64_t since_ms;

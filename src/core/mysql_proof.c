@@ -263,8 +263,8 @@ static enum mysql_leg leg_of(const struct conn *c)
 /* A server that was exchanged since the client was greeted may lack what the client was offered. */
 static bool can_all(const struct session *s, const struct mysql_link *l)
 {
-    uint32_t key = (uint32_t)s->mysql->key;
-    return (key & ~l->capabilities) == 0;
+    uint64_t key = s->mysql->key;
+    return (key & ~((uint64_t)l->extended << 32 | l->capabilities)) == 0;
 }
 
 static void send_login(struct session *s, struct mysql_link *l)

@@ -75,7 +75,7 @@ static enum mysql_verdict judge(struct session *s, struct mysql_link *l, const c
     enum mysql_verdict verdict =
         s->mysql->lease != NULL ? mysql_says_judge(s, l, data, len) : MYSQL_PASS;
     if (verdict == MYSQL_PASS) {
-        fly(l, code);
+        fly(l, mysql_command_asks(&s->mysql->command));
         verdict = kills ? mysql_kill_pass(s, l, data) : MYSQL_PASS;
     }
     if (verdict == MYSQL_PASS || verdict == MYSQL_SKIP) {
@@ -189,7 +189,8 @@ void mysql_relay_client(struct session *s, const char *data, size_t len)
 
 static void answered(struct mysql_link *l)
 {
-    l->urgent = (l->reply.status & MYSQL_STATUS_IN_TRANS) != 0;
+    /* What a statement that failed has left open is not told. */
+    l->urgent = l->reply.failed || (l->reply.status & MYSQL_STATUS_IN_TRANS) != 0;
     l->first = (uint8_t)((l->first + 1) % MYSQL_FLYING_MAX);
     l->count--;
     if (l->count > 0) {

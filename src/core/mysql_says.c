@@ -216,7 +216,7 @@ void mysql_says_answered(struct session *s, struct mysql_link *l)
     }
     mysql_state_reply(&lease->state, &l->reply, l->mariadb);
     if (code == MYSQL_COM_QUERY || code == MYSQL_COM_STMT_EXECUTE ||
-        code == MYSQL_COM_STMT_PREPARE) {
+        code == MYSQL_COM_EXECUTE_AT_ONCE || code == MYSQL_COM_STMT_PREPARE) {
         note_statement(lease, l);
     }
     if (code == MYSQL_COM_STMT_PREPARE && !l->reply.failed) {
