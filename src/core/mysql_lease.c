@@ -93,9 +93,17 @@ static bool has_another(const struct mysql_link *l)
     return pinned >= l->account->sessions;
 }
 
+/* Those who have one of their own need no other. */
+static bool is_needed(const struct mysql_link *l)
+{
+    const struct mysql_user *a = l->account;
+    return a->sessions > 0 &&
+           (l->base.session != NULL || !list_empty(&a->parked) || !list_empty(&a->waiting));
+}
+
 bool mysql_lease_spares(const struct mysql_link *l)
 {
-    return l->account == NULL || l->account->sessions == 0 || has_another(l);
+    return l->account == NULL || !is_needed(l) || has_another(l);
 }
 
 bool mysql_lease_is_wanted(const struct mysql_link *l)
