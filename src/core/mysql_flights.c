@@ -36,6 +36,16 @@ bool mysql_link_is_asked(const struct mysql_link *l)
     return false;
 }
 
+bool mysql_link_is_ours(const struct mysql_link *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        if (kind_at(l, i) == MYSQL_CLIENTS) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void land(struct mysql_link *l)
 {
     l->first = (uint8_t)((l->first + 1) % MYSQL_FLYING_MAX);

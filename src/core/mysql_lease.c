@@ -331,6 +331,12 @@ static void wait_for_one(struct session *s)
     session_arm(s, &s->worker->backends[s->backend->index]->queue);
 }
 
+/* It can be brought into any state that a session had when it was parted from. */
+static bool is_known(const struct mysql_link *l)
+{
+    return !l->dirty && l->like.why == 0 && l->like.doubts == 0;
+}
+
 /* Its command is there, and maybe a connection. */
 static void find_one(struct session *s)
 {
@@ -338,12 +344,12 @@ static void find_one(struct session *s)
     struct mysql_link *idle = find_idle(a);
     struct mysql_link *soft = idle == NULL ? find_soft(a) : NULL;
     const struct topology_backend *t = &s->worker->topology->backends[s->backend->index];
-    if (idle != NULL && !idle->dirty && t->servers[idle->base.index].access != ACCESS_PAUSE) {
+    if (idle != NULL && is_known(idle) && t->servers[idle->base.index].access != ACCESS_PAUSE) {
         join(s, idle);
         return;
     }
     wait_for_one(s);
-    if (idle != NULL) {
+    if (idle != NULL && idle->dirty) {
         mysql_pool_clean(idle);
     } else if (soft != NULL && !soft->asking) {
         offer(soft->base.session, soft);
@@ -384,6 +390,8 @@ bool mysql_lease_pass_on(struct mysql_link *l)
     }
     if (l->dirty) {
         mysql_pool_clean(l);
+    } else if (!is_known(l)) {
+        return false;
     } else {
         join(container_of(a->waiting.next, struct mysql_lease, node)->session, l);
     }

@@ -455,6 +455,16 @@ static void abandon(struct mysql_link *l, const struct mysql_prove *prove)
     answer_in_its_place(l, NULL, 0);
 }
 
+/* What we were asking is answered first. */
+static void come_back(struct mysql_link *l)
+{
+    if (l->count > 0) {
+        mysql_pool_clean(l);
+    } else {
+        mysql_limits_take(l);
+    }
+}
+
 void mysql_link_let_go(struct mysql_link *l, const struct mysql_prove *prove, bool keep)
 {
     switch ((enum mysql_link_state)l->state) {
@@ -478,7 +488,7 @@ void mysql_link_let_go(struct mysql_link *l, const struct mysql_prove *prove, bo
         if (prove != NULL && !l->tainted) {
             abandon(l, prove);
         } else if (keep) {
-            mysql_limits_take(l);
+            come_back(l);
         } else {
             mysql_link_close(l);
         }

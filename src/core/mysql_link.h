@@ -112,6 +112,8 @@ bool mysql_link_fly(struct mysql_link *l, uint8_t code, uint8_t kind);
 /* Something is under way on it that the next command has to wait for: a client's command, or a
  * question of ours about its state. */
 bool mysql_link_is_asked(const struct mysql_link *l);
+/* No command of a client is under way on it. */
+bool mysql_link_is_ours(const struct mysql_link *l);
 /* Bytes of a connection of transaction mode. */
 void mysql_flights_data(struct mysql_link *l, const char *data, size_t len);
 

@@ -16,7 +16,7 @@
 bool mysql_relay_is_at_rest(const struct session *s, const struct mysql_link *l)
 {
     const struct mysql_client *c = s->mysql;
-    return c->step == MYSQL_STEP_ON && l->count == 0 && s->ahead_len == 0 && !l->tainted &&
+    return c->step == MYSQL_STEP_ON && mysql_link_is_ours(l) && s->ahead_len == 0 && !l->tainted &&
            mysql_command_is_whole(&c->command) && conn_queued(&l->base.conn) == 0;
 }
 
