@@ -21,6 +21,7 @@
 
 #define MYSQL_FLYING_MAX 16  /* commands under way of one client; it is not read beyond */
 #define MYSQL_CLEAN_MS   100 /* what a client left behind is cleaned up after this, at the latest */
+#define MYSQL_GIVE_MS    100 /* so often a worker leaves a place to others, while it needs it too */
 #define MYSQL_USER_MAX   256
 
 enum mysql_link_state {

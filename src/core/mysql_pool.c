@@ -188,6 +188,13 @@ static bool is_over_share(const struct mysql_link *l)
     return count > share;
 }
 
+/* A worker that takes the place may be this one again: not too often. */
+static bool may_give(const struct mysql_link *l)
+{
+    uint64_t now_ms = loop_now_ms(&l->worker->loop);
+    return now_ms - server_of(l)->mysql_gave_ms >= MYSQL_GIVE_MS;
+}
+
 static bool fits(const struct mysql_link *l, const struct session *s)
 {
     return s->mysql->key == l->key && !s->mysql->anew && can_change(l) &&
@@ -209,7 +216,8 @@ static struct session *find_waiting(const struct mysql_link *l)
 /* Clients of other workers wait for its place, and this one has more than its share. */
 static bool is_due_elsewhere(const struct mysql_link *l)
 {
-    return is_full(l->worker, l->base.config) && wait_elsewhere(l) && is_over_share(l);
+    return is_full(l->worker, l->base.config) && wait_elsewhere(l) && is_over_share(l) &&
+           may_give(l);
 }
 
 bool mysql_pool_wants(const struct mysql_link *l)
@@ -273,13 +281,13 @@ void mysql_pool_take(struct mysql_link *l)
     s = spares ? s : NULL;
     bool unused = s == NULL && !mysql_lease_is_wanted(l);
     /* Others wait for its place: elsewhere, or here, and cannot speak as it does. */
-    bool due =
-        full && ((unused && count_waiting(l) > 0) || (wait_elsewhere(l) && is_over_share(l)));
+    bool due = (full && unused && count_waiting(l) > 0) || is_due_elsewhere(l);
     bool goes =
         l->odd || (!can_change(l) && !mysql_lease_is_wanted(l)) || (spares && (is_old(l) || due));
     l->turn = !l->turn;
     goes = goes || (s == NULL && is_left_over(l));
     if (goes || l->worker->stopping || !mysql_pool_may_stay(l)) {
+        server_of(l)->mysql_gave_ms = due ? l->used_ms : server_of(l)->mysql_gave_ms;
         mysql_link_quit(l);
     } else if ((s == NULL || l->turn) && is_open(l) && mysql_lease_pass_on(l)) {
         return;

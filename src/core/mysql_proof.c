@@ -328,6 +328,9 @@ void mysql_proof_begin(struct session *s, struct mysql_link *l)
     if (s->state == SESSION_LOGIN) {
         conn_resume(&s->client, PAUSE_WAITING);
     }
+    if (s->state == SESSION_LOGIN && s->client.eof) { /* it has gone while it waited */
+        mysql_client_eof(s);
+    }
 }
 
 /* What comes ---------------------------------------------------------------------------------- */

@@ -64,6 +64,7 @@ static void wait_for_place(struct worker *w, size_t backend)
         .reply = &w->loop.mailbox,
         .on_granted = on_granted,
         .on_cancelled = on_cancelled,
+        .counted = true,
         .request = {.backend = backend, .route = ROUTE_PRIMARY},
     };
     list_init(&waiter->node);

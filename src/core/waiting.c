@@ -76,6 +76,7 @@ static void post_waiter(struct session *s, struct waiter *waiter)
         .reply = &w->loop.mailbox,
         .on_granted = on_granted,
         .on_cancelled = on_cancelled,
+        .counted = true,
         .again = s->attempts > 0,
         .request =
             {
@@ -141,6 +142,7 @@ void session_stop_waiting(struct session *s)
         mysql_pool_unwait(s);
         s->waiter = NULL;
         waiter->session = NULL;
+        waiter_uncount(waiter, s->worker->shared->backends[s->backend->index]);
         mailbox_post(s->worker->control, &waiter->cancel);
     }
 }

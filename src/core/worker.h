@@ -70,6 +70,7 @@ struct worker_server {
     struct list pool_links;        /* of struct pool_link.node */
     struct list mysql_links;       /* struct mysql_link.node: all */
     struct list mysql_idle;        /* struct mysql_link.at */
+    uint64_t mysql_gave_ms;        /* a place was left to another worker for the last time */
     unsigned mysql_abandoned;      /* of those, how many are in MYSQL_LINK_ABANDONED */
     struct list mysql_users;       /* struct mysql_user.node */
     struct mysql_limits *limits;   /* owned; NULL until it has told one */

@@ -12,8 +12,7 @@ static void dequeue(struct backend_control *b, struct waiter *w)
     list_remove(&w->node);
     w->queued = false;
     drill_served(b, w);
-    shared_release(&shared->waiting[w->request.route]);
-    shared_release(&shared->waiting[ROUTE_AUTO]);
+    waiter_uncount(w, shared);
 }
 
 /* Many who waited for a primary do not fall upon it at once: a bound on those whose connection is

@@ -274,6 +274,7 @@ struct waiter {
     struct mailbox *reply;                               /* the worker's mailbox */
     void (*on_granted)(struct message *m, void *worker); /* run on the worker */
     void (*on_cancelled)(struct message *m, void *worker);
+    atomic_bool counted; /* in shared_backend.waiting: see waiter_uncount() */
     /* ---- */
     struct list node;  /* control's queue */
     int64_t turn;      /* who has the least is first */
@@ -284,5 +285,15 @@ struct waiter {
     struct route_request request;
     size_t server; /* granted: claimed for the waiter */
 };
+
+/* It waits no more: its places in shared_backend.waiting are given back once, by whoever knows
+ * first, so that those who are served by their own worker are not counted until control hears. */
+static inline void waiter_uncount(struct waiter *w, struct shared_backend *shared)
+{
+    if (atomic_exchange(&w->counted, false)) {
+        shared_release(&shared->waiting[w->request.route]);
+        shared_release(&shared->waiting[ROUTE_AUTO]);
+    }
+}
 
 #endif
