@@ -74,6 +74,13 @@ void mysql_lease_unbind(struct mysql_link *l)
     }
 }
 
+/* Somebody logs in there, or was about to: whose it is afterwards is not known. */
+static bool is_leaving(const struct mysql_link *l)
+{
+    const struct session *s = l->base.session;
+    return l->state == MYSQL_LINK_ABANDONED || (s != NULL && s->state != SESSION_RELAY);
+}
+
 /* Others of its account that no session keeps for itself. */
 static bool has_another(const struct mysql_link *l)
 {
@@ -82,7 +89,7 @@ static bool has_another(const struct mysql_link *l)
     {
         const struct mysql_link *other = container_of(it, struct mysql_link, node);
         const struct session *s = other->base.session;
-        if (other == l || other->account != l->account) {
+        if (other == l || other->account != l->account || is_leaving(other)) {
             continue;
         }
         if (s == NULL || s->mysql->pins == 0) {

@@ -215,8 +215,9 @@ void mysql_says_answered(struct session *s, struct mysql_link *l)
         return;
     }
     mysql_state_reply(&lease->state, &l->reply, l->mariadb);
-    if (code == MYSQL_COM_QUERY || code == MYSQL_COM_STMT_EXECUTE ||
-        code == MYSQL_COM_EXECUTE_AT_ONCE || code == MYSQL_COM_STMT_PREPARE) {
+    bool executes = code == MYSQL_COM_STMT_EXECUTE || code == MYSQL_COM_EXECUTE_AT_ONCE;
+    if (code == MYSQL_COM_QUERY || code == MYSQL_COM_STMT_PREPARE || executes) {
+        mysql_state_said(&lease->state, executes ? MYSQL_SAYS_LAST_INSERT_ID : lease->said);
         note_statement(lease, l);
     }
     if (code == MYSQL_COM_STMT_PREPARE && !l->reply.failed) {
