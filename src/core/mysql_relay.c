@@ -32,8 +32,8 @@ static void fly(struct mysql_link *l, uint8_t code)
     }
 }
 
-static enum mysql_verdict become_another(struct session *s, const struct mysql_link *l,
-                                         const char *data, size_t len)
+static enum mysql_verdict become_another(struct session *s, struct mysql_link *l, const char *data,
+                                         size_t len)
 {
     size_t length = s->mysql->command.length;
     if (length > CHANGE_MAX) {
@@ -47,6 +47,7 @@ static enum mysql_verdict become_another(struct session *s, const struct mysql_l
         session_kill(s, END_CLIENT);
         return MYSQL_GONE;
     }
+    mysql_lease_harden(l);
     mysql_proof_again(s, data + MYSQL_HEADER, length);
     return MYSQL_GONE;
 }
