@@ -173,9 +173,25 @@ void mysql_client_on_slow(struct deadline *d)
     }
 }
 
+bool mysql_client_is_at_fault(struct session *s, const struct mysql_request *r)
+{
+    const char *words;
+    unsigned code = mysql_request_fault(r, &words);
+    if (code == 0) {
+        return false;
+    }
+    s->mysql->refusal_code = (uint16_t)code;
+    refuse(s, words);
+    return true;
+}
+
 static void logs_in(struct session *s, struct mysql_proof *p, unsigned char sequence)
 {
     struct mysql_client *c = s->mysql;
+    c->sequence = (uint8_t)(sequence + 1);
+    if (mysql_client_is_at_fault(s, &p->request)) {
+        return;
+    }
     if (s->frontend->tls == TLS_MODE_REQUIRED && !conn_is_secured(&s->client)) {
         c->refusal_code = 3159; /* ER_SECURE_TRANSPORT_REQUIRED */
         refuse(s, "connections in the clear are not allowed here");
@@ -187,7 +203,6 @@ static void logs_in(struct session *s, struct mysql_proof *p, unsigned char sequ
         c->key |= c->offered & MYSQL_CAP_SESSION_TRACK;
         c->veiled = (c->key & MYSQL_CAP_SESSION_TRACK) != 0;
     }
-    c->sequence = (uint8_t)(sequence + 1);
     c->user_hash = login_guard_user(s->worker->guard, p->request.user.data, p->request.user.len);
     slow_down(s);
 }
@@ -364,6 +379,8 @@ static const char *state_of(uint16_t code)
         return "08004";
     case 1045: /* ER_ACCESS_DENIED_ERROR */
         return "28000";
+    case 1231: /* ER_WRONG_VALUE_FOR_VAR */
+        return "42000";
     case 1043: /* ER_HANDSHAKE_ERROR */
     case 1053: /* ER_SERVER_SHUTDOWN */
     case 1153: /* ER_NET_PACKET_TOO_LARGE */

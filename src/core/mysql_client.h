@@ -69,6 +69,9 @@ struct mysql_client {
     struct mysql_command command;
 };
 
+/* True: its login, or its COM_CHANGE_USER, was refused, because servers would count it against our
+ * address. */
+bool mysql_client_is_at_fault(struct session *s, const struct mysql_request *r);
 /* After admission, in place of the login or the route of a session without a pool. */
 void mysql_client_begin(struct session *s);
 void mysql_client_free(struct session *s);

@@ -308,6 +308,10 @@ void mysql_proof_again(struct session *s, const char *payload, size_t len)
         return;
     }
     s->mysql->sequence = 1;
+    s->mysql->step = MYSQL_STEP_ROUTE;
+    if (mysql_client_is_at_fault(s, &p->request)) {
+        return;
+    }
     s->mysql->user_hash =
         login_guard_user(s->worker->guard, p->request.user.data, p->request.user.len);
     mysql_proof_begin(s, mysql_link_of(s));

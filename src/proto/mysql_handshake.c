@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "base/macros.h"
+#include "base/text.h"
+
 #define HEAD_LEN        32 /* bytes of a login that a request for TLS has too */
 #define NAME_MAX_LEN    255
 #define ATTRIBUTES_MAX  65536
@@ -243,6 +246,68 @@ bool mysql_read_change_user(struct mysql_request *r, uint32_t capabilities, cons
         read_tail(r, &c);
     }
     return command == CHANGE_USER && !c.broken && is_bounded(r);
+}
+
+/* Charsets ----------------------------------------------------------------------------------- */
+
+struct charset_range {
+    uint16_t first, last;
+};
+
+static bool is_among(const struct charset_range *ranges, size_t count, uint16_t charset)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ranges[i].first <= charset && charset <= ranges[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* UCS2, UTF16, UTF16LE, UTF32: statements cannot be written in them. */
+static bool is_wide(uint16_t charset)
+{
+    static const struct charset_range wide[] = {
+        {35, 35}, {54, 56}, {60, 62}, {90, 90}, {101, 124}, {128, 151}, {159, 159}, {160, 183},
+    };
+    return is_among(wide, ARRAY_LEN(wide), charset);
+}
+
+/* UTF8MB3 and UTF8MB4, those above 255 not among them: no login can name these. */
+static bool is_utf8(uint16_t charset)
+{
+    static const struct charset_range utf8[] = {
+        {33, 33}, {45, 46}, {76, 76}, {83, 83}, {192, 215}, {223, 247}, {255, 255},
+    };
+    return is_among(utf8, ARRAY_LEN(utf8), charset);
+}
+
+static bool is_written_in_utf8(struct mysql_text text)
+{
+    char copy[NAME_MAX_LEN + 1];
+    size_t len = text.len < NAME_MAX_LEN ? text.len : NAME_MAX_LEN;
+    memcpy(copy, text.data, len);
+    copy[len] = '\0';
+    for (size_t at = 0, step; at < len; at += step) {
+        step = text_utf8_sequence(copy + at);
+        if (step == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+unsigned mysql_request_fault(const struct mysql_request *r, const char **words)
+{
+    if (is_wide(r->charset)) {
+        *words = "no client can have that charset";
+        return 1231; /* ER_WRONG_VALUE_FOR_VAR */
+    }
+    if (is_utf8(r->charset) && !is_written_in_utf8(r->database)) {
+        *words = "the database's name is no UTF-8";
+        return 1300; /* ER_INVALID_CHARACTER_STRING */
+    }
+    return 0;
 }
 
 /* The client's side: writing ----------------------------------------------------------------- */

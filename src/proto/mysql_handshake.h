@@ -74,6 +74,10 @@ enum mysql_request_kind mysql_read_login(struct mysql_request *r, uint32_t offer
 bool mysql_read_change_user(struct mysql_request *r, uint32_t capabilities, const void *payload,
                             size_t len);
 
+/* What a server would call wrong before it asks for a proof, and count as a broken handshake: the
+ * code of its error; 0: nothing. */
+unsigned mysql_request_fault(const struct mysql_request *r, const char **words);
+
 /* Whole packets. Logins and changes of user carry the request's user, database, charset and
  * attributes, no token, and MYSQL_NO_PLUGIN. Changes of user are for connections that have logged
  * in with mysql_caps_login(). A login has a charset of one byte: one above 255 becomes 0, the

@@ -22,12 +22,15 @@
 #define NEXT_FACTOR 2
 #define VAIN_LEN    64 /* bytes of a wrong answer, as mysql_login.c explains */
 #define MADE_UP_MAX 64
+#define ED25519_LEN 64  /* bytes of a signature */
+#define BLOCK_MIN   128 /* bytes that a key of 1024 bits makes of a password */
 
 enum plugin {
     PLUGIN_NONE, /* the server has not named one */
     PLUGIN_SHA2,
     PLUGIN_SHA256,
     PLUGIN_NATIVE,
+    PLUGIN_ED25519,
     PLUGIN_OTHER,
 };
 
@@ -132,6 +135,9 @@ static enum plugin choose(struct mysql_text name)
     }
     if (is_named(name, "sha256_password")) {
         return PLUGIN_SHA256;
+    }
+    if (is_named(name, "client_ed25519")) {
+        return PLUGIN_ED25519;
     }
     return is_named(name, "mysql_native_password") ? PLUGIN_NATIVE : PLUGIN_OTHER;
 }
@@ -291,6 +297,10 @@ static enum mysql_prove_step take_password(struct mysql_prove *p, const unsigned
                    "TLS");
     }
     bool told = !open && memchr(payload, 0, len) == payload + len - 1;
+    bool block = p->client_leg != MYSQL_LEG_TLS && (open || len >= BLOCK_MIN);
+    if (!clear && !told && !block) { /* whatever it is, it may be a password */
+        return bad(p, why, "the client neither tells its password nor asks for a key");
+    }
     if (clear || !told) {
         return to_server(p, server, payload, len, EXPECT_SERVER);
     }
@@ -300,6 +310,28 @@ static enum mysql_prove_step take_password(struct mysql_prove *p, const unsigned
     memcpy(p->secret, payload, len);
     p->secret_len = len;
     return to_server(p, server, &ask, 1, EXPECT_KEY);
+}
+
+/* MariaDB counts others against our address, as broken handshakes. */
+static bool is_of_its_length(const struct mysql_prove *p, size_t len)
+{
+    switch ((enum plugin)p->plugin) {
+    case PLUGIN_NATIVE:
+        return len == 0 || len == MYSQL_NATIVE_LEN;
+    case PLUGIN_ED25519:
+        return len == ED25519_LEN;
+    default:
+        return true;
+    }
+}
+
+static enum mysql_prove_step take_proof(struct mysql_prove *p, const unsigned char *payload,
+                                        size_t len, struct mysql_writer *server, const char **why)
+{
+    if (p->expects == EXPECT_PROOF && !is_of_its_length(p, len)) {
+        return bad(p, why, "the client's proof is not as long as its plugin makes it");
+    }
+    return to_server(p, server, payload, len, EXPECT_SERVER);
 }
 
 /* A password that is nobody's, of a length that tells nothing either; 0: there is no chance. */
@@ -364,7 +396,7 @@ enum mysql_prove_step mysql_prove_client(struct mysql_prove *p, unsigned char se
     case EXPECT_OURS:
         return decrypt(p, payload, len, server, why);
     default:
-        return to_server(p, server, payload, len, EXPECT_SERVER);
+        return take_proof(p, payload, len, server, why);
     }
 }
 

@@ -298,6 +298,33 @@ static void who_writes_with_too_little_room_is_told(void **state)
     }
 }
 
+/* Sorted by what SHOW COLLATION of MySQL 9.7 and MariaDB 10.11 say, with ids that a login has. */
+static void what_servers_count_as_a_broken_login_is_found_before(void **state)
+{
+    (void)state;
+    static const uint16_t wide[] = {35,  54,  55,  56,  60,  61,  62, 90,
+                                    101, 124, 128, 151, 159, 160, 183};
+    static const uint16_t utf8[] = {33, 45, 46, 76, 83, 192, 215, 223, 224, 247, 255};
+    static const uint16_t others[] = {0,  8,   11,  28,  34,  53,  57,  63,
+                                      91, 100, 125, 152, 184, 191, 216, 248};
+    struct mysql_request r = shop;
+    const char *words;
+    for (size_t i = 0; i < ARRAY_LEN(wide); i++) {
+        r.charset = wide[i];
+        assert_int_equal(mysql_request_fault(&r, &words), 1231);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(utf8) + ARRAY_LEN(others); i++) {
+        bool other = i >= ARRAY_LEN(utf8);
+        r.charset = other ? others[i - ARRAY_LEN(utf8)] : utf8[i];
+        r.database = (struct mysql_text){"sch\303\266n", 6};
+        assert_int_equal(mysql_request_fault(&r, &words), 0);
+        r.database.len = 4; /* cut in its midst */
+        assert_int_equal(mysql_request_fault(&r, &words), other ? 0 : 1300);
+        r.database.len = 0;
+        assert_int_equal(mysql_request_fault(&r, &words), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +340,7 @@ int main(void)
         cmocka_unit_test(a_login_leaves_out_a_charset_that_has_no_room),
         cmocka_unit_test(a_change_of_user_has_no_token_either),
         cmocka_unit_test(the_room_that_a_request_needs_is_enough_and_not_much_more),
+        cmocka_unit_test(what_servers_count_as_a_broken_login_is_found_before),
         cmocka_unit_test(an_error_is_as_servers_write_it),
         cmocka_unit_test(who_writes_with_too_little_room_is_told),
     };

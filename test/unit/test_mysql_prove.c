@@ -198,8 +198,9 @@ static void who_has_the_servers_key_need_not_ask_where_the_server_takes_it(void 
         enum mysql_leg server = legs[i % ARRAY_LEN(legs)];
         struct prove_play *play = asked_for_the_password(client, server);
         client_encrypts(play, server_key.packet, server_key.len);
-        if (client == MYSQL_LEG_OPEN && server != MYSQL_LEG_OPEN) {
-            assert_bad(play, "without asking");
+        bool tells = client == MYSQL_LEG_TLS && server == MYSQL_LEG_OPEN; /* nothing but itself */
+        if (tells || (client == MYSQL_LEG_OPEN && server != MYSQL_LEG_OPEN)) {
+            assert_bad(play, tells ? "neither tells" : "without asking");
             play_free(play);
             continue;
         }
@@ -305,7 +306,7 @@ static void a_server_may_try_one_plugin_after_another(void **state)
     (void)state;
     struct prove_play *play = play_new(MYSQL_LEG_TLS, MYSQL_LEG_OPEN);
     server_switches(play, ED25519);
-    client_says(play, "0123", 4);
+    client_says(play, NONCE NONCE NONCE NONCE, 64);
     server_switches(play, NATIVE);
     assert_int_equal(play->step, MYSQL_PROVE_CLIENT);
     client_says(play, "01234567890123456789", 20);
@@ -344,6 +345,64 @@ static void numbers_begin_again_behind_255(void **state)
     assert_int_equal(play->server.sequence, 1);
     assert_ends_well(play);
 }
+/* Not passed on ------------------------------------------------------------------------------- */
+
+/* The server, which still waits for an answer, gets one that is not held against our address. */
+static void assert_answered_for(struct prove_play *play)
+{
+    struct mysql_writer s = {.data = play->server.bytes, .size = sizeof play->server.bytes};
+    assert_int_equal(mysql_prove_abandoned(&play->p, 0, NULL, 0, &s), MYSQL_PROVE_SERVER);
+    side_take(&play->server, &s);
+    assert_true(play->server.len != NOTHING_SENT);
+    play_free(play);
+}
+
+/* It may be one that lacks its NUL, or has one too many. */
+static void what_may_be_a_password_is_not_passed_on_in_the_clear(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } cases[] = {{PASSWORD, sizeof PASSWORD - 1}, {"s3\0cret", 8}, {"\001", 1}, {"\002\002", 2}};
+    for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+        enum mysql_leg client = i % 2 > 0 ? MYSQL_LEG_SOCKET : MYSQL_LEG_TLS;
+        struct prove_play *play = asked_for_the_password(client, MYSQL_LEG_OPEN);
+        client_says(play, cases[i / 2].bytes, cases[i / 2].len);
+        assert_bad(play, "neither tells its password nor asks");
+        assert_answered_for(play);
+    }
+}
+
+/* MariaDB calls other lengths a broken handshake, and counts it against our address. */
+static void a_proof_of_a_length_that_no_plugin_makes_is_not_passed_on(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *plugin;
+        size_t len;
+        bool good;
+    } cases[] = {
+        {NATIVE, 0, true},    {NATIVE, 1, false},  {NATIVE, 19, false},   {NATIVE, 20, true},
+        {NATIVE, 21, false},  {NATIVE, 64, false}, {NATIVE, 3000, false}, {ED25519, 0, false},
+        {ED25519, 63, false}, {ED25519, 64, true}, {ED25519, 65, false},  {SHA2, 5, true},
+        {DIALOG, 5, true},    {SHA2, 3000, true},
+    };
+    static char proof[3000];
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct prove_play *play = play_new(MYSQL_LEG_OPEN, MYSQL_LEG_OPEN);
+        server_switches(play, cases[i].plugin);
+        client_says(play, proof, cases[i].len);
+        if (cases[i].good) {
+            assert_sent(play->server, proof, cases[i].len);
+            play_free(play);
+        } else {
+            assert_bad(play, "not as long as");
+            assert_answered_for(play);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +422,8 @@ int main(void)
         cmocka_unit_test(a_server_may_try_one_plugin_after_another),
         cmocka_unit_test(another_factor_is_asked_for_by_its_plugin),
         cmocka_unit_test(numbers_begin_again_behind_255),
+        cmocka_unit_test(what_may_be_a_password_is_not_passed_on_in_the_clear),
+        cmocka_unit_test(a_proof_of_a_length_that_no_plugin_makes_is_not_passed_on),
     };
     return cmocka_run_group_tests(tests, make_keys, drop_keys);
 }
