@@ -81,20 +81,17 @@ static void ask(struct mysql_link *l)
 }
 
 /* Sessions of transaction mode may have left it theirs, as those who have no other. */
-static void go_on(struct mysql_link *l, bool limited)
+bool mysql_limits_forbids(const struct mysql_link *l)
 {
-    if (limited && mysql_lease_spares(l)) {
-        mysql_link_quit(l);
-    } else {
-        mysql_pool_take(l);
-    }
+    uint64_t now_ms = loop_now_ms(&l->worker->loop);
+    return look_up(server_of(l)->limits, l->user_hash, now_ms) == LIMITED && mysql_lease_spares(l);
 }
 
 void mysql_limits_take(struct mysql_link *l)
 {
     enum knowledge is = look_up(server_of(l)->limits, l->user_hash, loop_now_ms(&l->worker->loop));
     if (is == LIMITED || is == UNLIMITED) {
-        go_on(l, is == LIMITED);
+        mysql_pool_take(l);
     } else {
         ask(l);
     }
@@ -110,7 +107,7 @@ void mysql_limits_answered(struct mysql_link *l)
         unsigned most = l->base.config->max_connections; /* 0: any */
         bool limited = l->asked.value > 0 && (most == 0 || l->asked.value <= most);
         note(l->worker, l->base.config->id, l->user_hash, limited ? LIMITED : UNLIMITED);
-        go_on(l, limited);
+        mysql_pool_take(l);
         break;
     }
     case MYSQL_NUMBER_NONE:

@@ -26,6 +26,8 @@ struct worker;
 /* A client has left a connection that may be kept, as far as it is concerned: it goes to the pool
  * (mysql_pool_take), or is closed, or its server is asked first (MYSQL_LINK_ASK). */
 void mysql_limits_take(struct mysql_link *l);
+/* It is known to be of such an account, which can do without it: it is not to be idle. */
+bool mysql_limits_forbids(const struct mysql_link *l);
 void mysql_limits_answered(struct mysql_link *l); /* a packet, in MYSQL_LINK_ASK */
 /* The server has refused this client's login by this packet. True: for being there too often, which
  * only those hear who are who they say. */

@@ -282,8 +282,8 @@ void mysql_pool_take(struct mysql_link *l)
     bool unused = s == NULL && !mysql_lease_is_wanted(l);
     /* Others wait for its place: elsewhere, or here, and cannot speak as it does. */
     bool due = (full && unused && count_waiting(l) > 0) || is_due_elsewhere(l);
-    bool goes =
-        l->odd || (!can_change(l) && !mysql_lease_is_wanted(l)) || (spares && (is_old(l) || due));
+    bool goes = l->odd || mysql_limits_forbids(l) ||
+                (!can_change(l) && !mysql_lease_is_wanted(l)) || (spares && (is_old(l) || due));
     l->turn = !l->turn;
     goes = goes || (s == NULL && is_left_over(l));
     if (goes || l->worker->stopping || !mysql_pool_may_stay(l)) {
