@@ -226,6 +226,7 @@ static void look_at_login(struct session *s, unsigned char sequence, size_t len)
     }
     enum mysql_request_kind kind =
         mysql_read_login(&p->request, c->offered, c->offered_extended, p->payload, p->len);
+    wipe(s->ahead, MYSQL_HEADER + len); /* a client may send its password at once, under TLS */
     session_taken(s, MYSQL_HEADER + len);
     switch (kind) {
     case MYSQL_REQUEST_LOGIN:

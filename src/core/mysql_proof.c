@@ -302,6 +302,9 @@ void mysql_proof_again(struct session *s, const char *payload, size_t len)
     if (p == NULL) {
         return;
     }
+    if (s->ahead_len > 0) {
+        wipe(s->ahead, s->ahead_len);
+    }
     session_taken(s, s->ahead_len);
     if (!mysql_read_change_user(&p->request, s->mysql->capabilities, p->payload, p->len)) {
         session_kill(s, END_CLIENT);
