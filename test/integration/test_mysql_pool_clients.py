@@ -4,12 +4,12 @@ import pytest
 from lib import clusters, mysql_logins
 from lib.mysql_people import (CLOSED, EXPIRED, LENGTHY, PLAIN, SECURE, UNKNOWN, Login,
                               MySQLPeople)
-from lib.mysql_pooled import DIRECT, KINDS, TLS_NAMES, PooledMySQL
+from lib.mysql_pooled import DIRECT, SESSION_KINDS, TLS_NAMES, PooledMySQL
 
 CLIENTS = [name for name in mysql_logins.ALL if name != "hand"]
 
 
-@pytest.fixture(name="people", scope="module", params=KINDS, ids=str)
+@pytest.fixture(name="people", scope="module", params=SESSION_KINDS, ids=str)
 def their_server(request):
     with clusters.lent(request.param.cluster) as people:
         people.told = {}  # what it says to those who come by no router
@@ -58,7 +58,7 @@ def test_who_is_let_in_and_who_is_not(stage, people, client):
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("people", [k for k in KINDS if k.people is MySQLPeople], ids=str,
+@pytest.mark.parametrize("people", [k for k in SESSION_KINDS if k.people is MySQLPeople], ids=str,
                          indirect=True)
 def test_they_tell_their_password_to_a_server_that_has_forgotten_it(stage, client):
     for by_client, by_server in TLS_NAMES:

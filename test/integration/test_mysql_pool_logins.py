@@ -11,13 +11,14 @@ from lib.mariadb import MariaDB
 from lib.mysql_logins import WHO
 from lib.mysql_people import (EMPTY, LENGTHY, ONE, PLAIN, SECOND, SECURE, SHA256, UNKNOWN, Login,
                               MySQLPeople)
-from lib.mysql_pooled import DIRECT, KINDS, TLS_NAMES, PooledMySQL, backend
+from lib.mysql_pooled import (DIRECT, SESSION_KINDS, SESSION, TLS_NAMES, TRANSACTION, PooledMySQL,
+                              backend)
 from lib.mysql_speaker import MySQLError, Speaker, trusting
 from lib.netns import NEAR, Cable
 from lib.process import free_port
 
 FULL, FAST = b"\1\4", b"\1\3"
-WAYS = [(kind, client, server) for kind in KINDS for client, server in TLS_NAMES
+WAYS = [(kind, client, server) for kind in SESSION_KINDS for client, server in TLS_NAMES
         if kind.mode != DIRECT or client == server]
 _sources = (f"127.1.{high}.{low}" for high in range(256) for low in range(1, 255))
 
@@ -86,7 +87,7 @@ def every_way_to_mysql(request, stages):
     stages(kind).wait_left()
 
 
-@pytest.fixture(name="stage", params=KINDS, ids=str)
+@pytest.fixture(name="stage", params=SESSION_KINDS, ids=str)
 def one_stage(request, stages):
     yield stages(request.param)
     stages(request.param).wait_left()
@@ -167,7 +168,7 @@ def test_no_nonce_is_shown_twice(way):
         assert len(set(connections)) < len(connections) / 2, "connections are used again"
 
 
-@pytest.mark.parametrize("mode", sorted({kind.mode for kind in KINDS} - {DIRECT}))
+@pytest.mark.parametrize("mode", [SESSION, TRANSACTION])
 def test_who_listens_cannot_repeat_what_was_said(home, mode):
     """A MariaDB's mysql_native_password asks the same on a connection for ever: so where somebody
     may have read the answer, nobody is asked it again. Over TLS there is nobody."""

@@ -7,7 +7,7 @@ from lib.mysql_people import ALL, SERVER_NAME
 from lib.process import free_port
 
 DIRECT, SESSION, TRANSACTION = "direct", "session", "transaction"
-MODES = (SESSION,)
+MODES = (SESSION, TRANSACTION)
 
 
 class Kind(collections.namedtuple("Kind", "people mode")):
@@ -22,6 +22,8 @@ class Kind(collections.namedtuple("Kind", "people mode")):
 
 
 KINDS = [Kind(people, mode) for mode in MODES for people in ALL]
+# For what does not depend on the mode, or is compared byte by byte.
+SESSION_KINDS = [kind for kind in KINDS if kind.mode == MODES[0]]
 TLS_NAMES = {(False, False): "plain", (True, False): "tls-to-us", (False, True): "tls-to-server",
              (True, True): "tls"}
 

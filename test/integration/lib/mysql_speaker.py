@@ -131,6 +131,14 @@ class Answer:
     def __init__(self):
         self.packets, self.results, self.error = [], [], None
 
+    def finish(self, result, payload, tracks):
+        """What was read last was an OK. `packets` have it without what it says of the session's
+        state: of that a router wants to know more than clients did."""
+        result.ok = ok = Ok(payload, tracks)
+        if tracks:
+            self.packets[-1] = (payload[0], ok.affected, ok.insert_id, ok.status & ~STATE_CHANGED,
+                                ok.warnings, ok.info)
+
     @property
     def rows(self):
         return self.results[-1].rows
@@ -407,7 +415,7 @@ class Speaker(Wire):
             while not self._is_eof(first):
                 first = self._packet(answer)
         elif first[0] == 0:
-            result.ok = Ok(first, self.capabilities & SESSION_TRACK)
+            answer.finish(result, first, self.capabilities & SESSION_TRACK)
         else:
             self._result_set(answer, result, code, first)
 
@@ -450,7 +458,7 @@ class Speaker(Wire):
         if payload[0] == 0xff:
             answer.error = MySQLError(payload)
         elif self.modern:
-            result.ok = Ok(payload, self.capabilities & SESSION_TRACK)
+            answer.finish(result, payload, self.capabilities & SESSION_TRACK)
         else:
             warnings, status = struct.unpack("<HH", payload[1:5])
             result.ok = Ok(b"\0\0\0" + struct.pack("<HH", status, warnings), False)
