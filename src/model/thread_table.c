@@ -8,12 +8,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "base/hash.h"
 #include "base/macros.h"
 #include "base/mem.h"
 
-#define BUCKETS   512
-#define IDS_BEGIN 0x80000000U
+#define BUCKETS 512
 
 /* thread_entry.at: the server, the thread and whether somebody has aimed at it. */
 #define MARK         1U
@@ -22,7 +20,6 @@
 
 struct thread_table {
     pthread_mutex_t mutex;
-    uint64_t drawn; /* from a random number on */
     struct list buckets[BUCKETS];
 };
 
@@ -30,7 +27,6 @@ struct thread_table *thread_table_new(void)
 {
     struct thread_table *t = xcalloc(1, sizeof *t);
     pthread_mutex_init(&t->mutex, NULL);
-    arc4random_buf(&t->drawn, sizeof t->drawn);
     for (size_t i = 0; i < BUCKETS; i++) {
         list_init(&t->buckets[i]);
     }
@@ -48,31 +44,11 @@ void thread_table_free(struct thread_table *t)
     }
 }
 
-static struct thread_entry *find(const struct thread_table *t, uint32_t id)
+void thread_table_add(struct thread_table *t, struct thread_entry *e, uint32_t id)
 {
-    LIST_EACH(it, &t->buckets[id % BUCKETS])
-    {
-        struct thread_entry *e = container_of(it, struct thread_entry, node);
-        if (e->id == id) {
-            return e;
-        }
-    }
-    return NULL;
-}
-
-static uint32_t draw(struct thread_table *t)
-{
-    return IDS_BEGIN | (uint32_t)hash_mix(t->drawn++);
-}
-
-void thread_table_add(struct thread_table *t, struct thread_entry *e)
-{
+    e->id = id;
     pthread_mutex_lock(&t->mutex);
-    e->id = draw(t);
-    while (find(t, e->id) != NULL) {
-        e->id = draw(t);
-    }
-    list_append(&t->buckets[e->id % BUCKETS], &e->node);
+    list_append(&t->buckets[id % BUCKETS], &e->node);
     pthread_mutex_unlock(&t->mutex);
 }
 
@@ -117,6 +93,24 @@ bool thread_entry_leave(struct thread_entry *e)
 }
 
 /* Aiming -------------------------------------------------------------------------------------- */
+
+/* Ids come round after some millions of sessions. */
+static struct thread_entry *find(struct thread_table *t, uint32_t id)
+{
+    struct thread_entry *found = NULL;
+    LIST_EACH(it, &t->buckets[id % BUCKETS])
+    {
+        struct thread_entry *e = container_of(it, struct thread_entry, node);
+        if (e->id != id) {
+            continue;
+        }
+        if (found != NULL) {
+            return NULL;
+        }
+        found = e;
+    }
+    return found;
+}
 
 static bool mark(struct thread_entry *e, size_t server, uint32_t *thread)
 {

@@ -1,6 +1,7 @@
 """A fake MySQL primary that answers well, but where a test has plans for it. It knows who is logged
 in on which connection, and says so in every answer."""
 import os
+import struct
 import threading
 
 from lib.fake import FakeServer, reset
@@ -36,12 +37,15 @@ class MySQLLiar:
     """plans[stage] says what happens at a stage: a list of plans, one for each time, of which the
     last one stays. A plan is a list of steps: bytes, step(link), or one of the words above. Stages
     are "greeting", "login", "change", "proof" (the answer to a client's proof), "reset", "ping",
-    and the text of a query; all but the first spare the prober."""
+    and the text of a query; all but the first spare the prober. An event "garbage" is what no
+    server may be sent."""
 
-    def __init__(self, home, name="a", accounts=None, capabilities=SERVER, **said):
+    def __init__(self, home, name="a", accounts=None, capabilities=SERVER, asks=False,
+                 **said):
         self.name = name
         self.accounts = {PROBER[0]: PROBER[1], **(accounts or {})}
         self.capabilities, self.said = capabilities, said
+        self.asks = asks  # for a proof whatever plugin the client named
         self.plans = {}
         self.events = []  # (what, number of the connection, user)
         self.serial = 0   # of answers
@@ -88,6 +92,8 @@ class MySQLLiar:
                     pass
         except ConnectionError:
             pass
+        except (IndexError, struct.error):
+            self._note("garbage", link)
         finally:
             self._note("end", link)
             with self.lock:
@@ -118,7 +124,7 @@ class MySQLLiar:
 
     def _judge(self, link, sequence):
         request, nonce, proof = link.login, link.nonce, link.login.proof
-        if request.plugin != NATIVE:
+        if request.plugin != NATIVE or self.asks:
             nonce = self._nonce()
             link.send(sequence + 1, switch(nonce))
             sequence, proof = link.read()
@@ -128,12 +134,13 @@ class MySQLLiar:
         link.let_in = good or "proof" in self.plans
         words = f"Access denied for user '{request.user}'"
         answer = ok() if good else error(1045, words, "28000")
-        self._stage("proof", link, lambda: link.send(sequence + 1, answer))
+        link.let_in &= self._stage("proof", link, lambda: link.send(sequence + 1, answer))
 
     def _command(self, link):
         sequence, payload = link.read()
         code, rest = payload[0], payload[1:]
-        assert sequence == 0, f"a command with number {sequence}"
+        if sequence != 0:
+            raise IndexError(f"a command with number {sequence}")
         if code == COM["quit"]:
             self._note("quit", link)
             return False

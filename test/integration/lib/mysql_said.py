@@ -4,7 +4,7 @@ import hashlib
 import struct
 
 from lib.mysql_wire import (AUTH_SWITCH, CONNECT_ATTRS, ERR, OK, PLUGIN_AUTH, PROTOCOL_41,
-                            SECURE_CONNECTION, packet)
+                            SECURE_CONNECTION, SSL, packet)
 
 LONG_PASSWORD, LONG_FLAG, CONNECT_WITH_DB, COMPRESS, LOCAL_FILES = 1, 4, 8, 0x20, 0x80
 TRANSACTIONS, MULTI_STATEMENTS, MULTI_RESULTS = 0x2000, 0x10000, 0x20000
@@ -33,7 +33,7 @@ def native_proof(password, nonce):
 
 def lenenc(text):
     """A string behind its length."""
-    data = text if isinstance(text, bytes) else str(text).encode()
+    data = text if isinstance(text, bytes) else str(text).encode("latin-1")
     if len(data) < 251:
         return bytes([len(data)]) + data
     if len(data) < 1 << 16:

@@ -1,5 +1,6 @@
 """The stage of the tests of MySQL pooling with fakes: a MySQLLiar, a router that pools before it,
 clients by hand, and others that are served meanwhile whatever happens."""
+import contextlib
 import threading
 import time
 
@@ -20,7 +21,8 @@ class MySQLStage:
 
     def __init__(self, home, liar=None, front=None, router=None, mode="session", **back):
         self.home = home
-        self.liar = liar or MySQLLiar(home, accounts=ACCOUNTS)
+        self.liar = liar or MySQLLiar(home, accounts=ACCOUNTS, asks=mode == "none")
+        self.clients = []
         self.port = free_port()
         self.address = local(self.port)
         keys = {**FAST_PROBES, "probe_user": PROBER[0], "probe_password": PROBER[1], **back}
@@ -35,11 +37,18 @@ class MySQLStage:
     def raw(self, user="user0", **options):
         """One that has said nothing yet."""
         password = options.pop("password", ACCOUNTS.get(user, ""))
-        return self.home.keep(MySQLClient(self.address, user, password, **options))
+        client = MySQLClient(self.address, user, password, **options)
+        self.clients.append(client)
+        return client
 
     def client(self, user="user0", **options):
         """One that is logged in."""
         return self.raw(user, **options).greet().log_in()
+
+    def leave(self):
+        """All clients that there are."""
+        while self.clients:
+            self.clients.pop().close()
 
     def frontend(self, key):
         return self.router.stats().frontend("f")[key]
@@ -50,6 +59,11 @@ class MySQLStage:
 
     def witnesses(self, count=2, **options):
         return MySQLWitnesses(self.address, count, **options)
+
+
+def lonely(home):
+    """One connection to one server, which a test knows by heart."""
+    return MySQLStage(home, pool_size=1, queue_timeout="3s", tcp_user_timeout="1s")
 
 
 class Bounds:
@@ -70,6 +84,23 @@ class Bounds:
         self.memory.check(self.megabytes)
         until(lambda: process.sockets() <= self.before + self.sockets,
               "the router's sockets to be closed")
+
+
+@contextlib.contextmanager
+def all_is_well(stage, served_meanwhile=True):
+    """At its end others are served as before, nothing is left of what was, and no server was sent
+    what none may be."""
+    garbage = stage.liar.count("garbage")
+    meanwhile = stage.witnesses() if served_meanwhile else contextlib.nullcontext()
+    with Bounds(stage), meanwhile:
+        yield
+        stage.liar.plans.clear()
+        stage.leave()
+        if not served_meanwhile:
+            with stage.witnesses():
+                pass
+    stage.wait_left()
+    assert stage.liar.count("garbage") == garbage
 
 
 class MySQLWitness(threading.Thread):
