@@ -17,7 +17,6 @@
 
 #define GREETING_SIZE 256
 #define LOGIN_MAX     (66 * 1024) /* attributes may have 64 KiB */
-#define THREADS_BEGIN 0x80000000U /* far above the ids of servers, so that none is mistaken */
 
 static struct worker_backend *backend_of(const struct session *s)
 {
@@ -25,11 +24,6 @@ static struct worker_backend *backend_of(const struct session *s)
 }
 
 /* The greeting -------------------------------------------------------------------------------- */
-
-static uint32_t thread_of(const struct session *s)
-{
-    return THREADS_BEGIN | (s->worker->index & 0x7f) << 24 | (s->number & 0xffffff);
-}
 
 /* A nonce has no zeros, and nothing that could end a string. */
 static bool make_nonce(unsigned char nonce[MYSQL_NONCE])
@@ -86,7 +80,9 @@ void mysql_client_greet_held(struct worker *w)
                 break;
             }
             list_remove(&c->node);
-            greet(c->session, &says);
+            if (c->session->state == SESSION_OPENING) { /* else it was refused, or has gone */
+                greet(c->session, &says);
+            }
         }
     }
 }
@@ -101,7 +97,7 @@ void mysql_client_begin(struct session *s)
         return;
     }
     c->session = s;
-    thread_table_add(s->worker->threads, &c->thread, thread_of(s));
+    thread_table_add(s->worker->threads, &c->thread);
     list_init(&c->node);
     s->mysql = c;
     s->pooling = POOLING_MYSQL;

@@ -487,7 +487,8 @@ void mysql_link_let_go(struct mysql_link *l, const struct mysql_prove *prove, bo
                    1);
         if (prove != NULL && !l->tainted) {
             abandon(l, prove);
-        } else if (keep) {
+        } else if (keep) { /* who left may have stopped it, by not reading */
+            conn_resume(&l->base.conn, PAUSE_PEER_FULL | PAUSE_HOLD);
             come_back(l);
         } else {
             mysql_link_close(l);

@@ -8,10 +8,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/macros.h"
 #include "base/mem.h"
 
-#define BUCKETS 512
+#define BUCKETS   512
+#define IDS_BEGIN 0x80000000U
 
 /* thread_entry.at: the server, the thread and whether somebody has aimed at it. */
 #define MARK         1U
@@ -20,6 +22,7 @@
 
 struct thread_table {
     pthread_mutex_t mutex;
+    uint64_t drawn; /* from a random number on */
     struct list buckets[BUCKETS];
 };
 
@@ -27,6 +30,7 @@ struct thread_table *thread_table_new(void)
 {
     struct thread_table *t = xcalloc(1, sizeof *t);
     pthread_mutex_init(&t->mutex, NULL);
+    arc4random_buf(&t->drawn, sizeof t->drawn);
     for (size_t i = 0; i < BUCKETS; i++) {
         list_init(&t->buckets[i]);
     }
@@ -44,11 +48,31 @@ void thread_table_free(struct thread_table *t)
     }
 }
 
-void thread_table_add(struct thread_table *t, struct thread_entry *e, uint32_t id)
+static struct thread_entry *find(const struct thread_table *t, uint32_t id)
 {
-    e->id = id;
+    LIST_EACH(it, &t->buckets[id % BUCKETS])
+    {
+        struct thread_entry *e = container_of(it, struct thread_entry, node);
+        if (e->id == id) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static uint32_t draw(struct thread_table *t)
+{
+    return IDS_BEGIN | (uint32_t)hash_mix(t->drawn++);
+}
+
+void thread_table_add(struct thread_table *t, struct thread_entry *e)
+{
     pthread_mutex_lock(&t->mutex);
-    list_append(&t->buckets[id % BUCKETS], &e->node);
+    e->id = draw(t);
+    while (find(t, e->id) != NULL) {
+        e->id = draw(t);
+    }
+    list_append(&t->buckets[e->id % BUCKETS], &e->node);
     pthread_mutex_unlock(&t->mutex);
 }
 
@@ -93,24 +117,6 @@ bool thread_entry_leave(struct thread_entry *e)
 }
 
 /* Aiming -------------------------------------------------------------------------------------- */
-
-/* Ids come round after some millions of sessions. */
-static struct thread_entry *find(struct thread_table *t, uint32_t id)
-{
-    struct thread_entry *found = NULL;
-    LIST_EACH(it, &t->buckets[id % BUCKETS])
-    {
-        struct thread_entry *e = container_of(it, struct thread_entry, node);
-        if (e->id != id) {
-            continue;
-        }
-        if (found != NULL) {
-            return NULL;
-        }
-        found = e;
-    }
-    return found;
-}
 
 static bool mark(struct thread_entry *e, size_t server, uint32_t *thread)
 {

@@ -39,7 +39,7 @@ def one_place(home):
 
 
 def test_it_is_made_at_the_start(place):
-    """Before the router says that it serves: the line that begins its log otherwise comes behind."""
+    """Before the router says that it serves."""
     assert place.start(place.sections(**place.secure())) == 1
     assert place.router.log.index(LINE) < place.router.log.index("at most")
 
