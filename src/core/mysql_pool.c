@@ -120,16 +120,6 @@ static void make_room(struct worker *w, const struct backend_config *b)
     }
 }
 
-void mysql_pool_route(struct session *s)
-{
-    if (s->mysql->anew || !lend_idle(s)) {
-        make_room(s->worker, s->backend);
-        session_route(s);
-    }
-}
-
-/* Waiting ------------------------------------------------------------------------------------- */
-
 static bool any_is_full(const struct worker *w, const struct backend_config *b)
 {
     for (size_t i = 0; i < b->servers.count; i++) {
@@ -139,6 +129,26 @@ static bool any_is_full(const struct worker *w, const struct backend_config *b)
     }
     return false;
 }
+
+/* MariaDB waits a second before it refuses who comes by COM_CHANGE_USER: who has failed lately does
+ * not take an idle one for that long, where there is room for another. */
+static bool is_better_alone(const struct session *s)
+{
+    const struct worker *w = s->worker;
+    return login_guard_has_failed(w->guard, &s->admission.key, s->mysql->user_hash,
+                                  loop_now_ms(&w->loop)) &&
+           !any_is_full(w, s->backend);
+}
+
+void mysql_pool_route(struct session *s)
+{
+    if (s->mysql->anew || is_better_alone(s) || !lend_idle(s)) {
+        make_room(s->worker, s->backend);
+        session_route(s);
+    }
+}
+
+/* Waiting ------------------------------------------------------------------------------------- */
 
 /* Other workers may have what nobody uses there. */
 void mysql_pool_wait(struct session *s)

@@ -3,12 +3,11 @@
  *
  * The mutex, which the house style wants argued: a bucket is read, filled and evicted with what
  * belongs to it, and a login needs the verdict at once, so neither a message nor one atomic will
- * do. It is taken some three times a login, each for some dozen instructions, and never for
+ * do. It is taken some four times a login, each for some dozen instructions, and never for
  * relayed bytes; a list is made for people, who do not ask often. */
 #include "model/login_guard.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/macros.h"
@@ -17,7 +16,7 @@
 
 #define ENTRIES    4096 /* whoever has more addresses is not slowed by any of them */
 #define BUCKETS    4096 /* a power of two */
-#define USERS      8    /* of each address: those that succeeded last */
+#define USERS      32   /* of each address: those that succeeded last */
 #define LATELY_MS  UINT64_C(3600000)
 #define FAILURE_MS UINT64_C(1000) /* a bucket is emptied by one failure in that time */
 #define BURST_MS   (10 * FAILURE_MS)
@@ -216,6 +215,20 @@ uint64_t login_guard_delay(struct login_guard *g, const struct client_key *key, 
     }
     pthread_mutex_unlock(&g->mutex);
     return delay;
+}
+
+bool login_guard_has_failed(struct login_guard *g, const struct client_key *key, uint64_t user,
+                            uint64_t now_ms)
+{
+    bool failed = false;
+    pthread_mutex_lock(&g->mutex);
+    struct entry *e = find(g, key);
+    if (e != NULL) {
+        const struct user *u = find_user(e, user, now_ms);
+        failed = level(u != NULL ? u->empty_ms : e->empty_ms, now_ms) > 0;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    return failed;
 }
 
 void login_guard_failed(struct login_guard *g, const struct client_key *key, uint64_t user,

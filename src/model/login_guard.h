@@ -9,6 +9,7 @@
 #ifndef ROUTER_MODEL_LOGIN_GUARD_H
 #define ROUTER_MODEL_LOGIN_GUARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,9 @@ uint64_t login_guard_user(const struct login_guard *g, const void *name, size_t 
 /* How many milliseconds the login of this user is to wait; 0: none. Counts those that are. */
 uint64_t login_guard_delay(struct login_guard *g, const struct client_key *key, uint64_t user,
                            uint64_t now_ms);
+/* Its last login, or one of the last ones, has failed: the next one may as well. */
+bool login_guard_has_failed(struct login_guard *g, const struct client_key *key, uint64_t user,
+                            uint64_t now_ms);
 void login_guard_failed(struct login_guard *g, const struct client_key *key, uint64_t user,
                         uint64_t now_ms, enum login_failure kind);
 void login_guard_succeeded(struct login_guard *g, const struct client_key *key, uint64_t user,

@@ -51,19 +51,23 @@ class Locking:
         self.server.add_user("prober", "of the probes",
                              grants=[f"{self.server.MONITOR} ON *.*"])
         self.stranger = home.keep(Stranger(self.server))
-        self.port = free_port()
-        self.router = home.router(
-            frontend("f", self.port, pool_mode="session") + section(
-                "backend b", protocol="mysql", server=servers(self.stranger), pool_size=8,
-                probe_user="prober", probe_password="of the probes", probe_keep="yes",
-                **FAST_PROBES), workers=1)
-        self.router.wait_primary("s")
+        self.port, self.narrow = free_port(), free_port()
+        text = ""
+        for name, port, size in (("b", self.port, 8), ("narrow", self.narrow, 1)):
+            text += frontend(f"f-{name}", port, backend=name, pool_mode="session")
+            text += section(f"backend {name}", protocol="mysql", server=servers(self.stranger),
+                            pool_size=size, probe_user="prober", probe_keep="yes",
+                            probe_password="of the probes", **FAST_PROBES)
+        self.router = home.router(text, workers=1)
+        for name in ("b", "narrow"):
+            self.router.wait_primary("s", name)
 
-    def log_in(self, proof=None, user=USER[0], password=USER[1], **keys):
+    def log_in(self, proof=None, user=USER[0], password=USER[1], source=None, port=None, **keys):
         """Each from an address of its own, or those who fail would be slowed."""
         self.clients += 1
-        source = f"127.9.{self.clients // 200}.{1 + self.clients % 200}"
-        client = Odd(("127.0.0.1", self.port), user, password, source=source, login=False, **keys)
+        source = source or f"127.9.{self.clients // 200}.{1 + self.clients % 200}"
+        client = Odd(("127.0.0.1", port or self.port), user, password, source=source, login=False,
+                     **keys)
         client.proof = proof
         with client:
             client.log_in()
@@ -73,9 +77,12 @@ class Locking:
         """Connections that the server was ever asked for, but ours."""
         return self.stranger.accepted
 
+    def wait_left(self):
+        self.router.wait_for(lambda s: s["router"]["sessions"] == 0, "them to be gone")
+
     def still_welcome(self):
         """The router may connect anew, and a client is served."""
-        self.router.wait_for(lambda s: s.frontend("f")["sessions"] == 0, "them to be gone")
+        self.wait_left()
         assert not self.stranger.locked_out()
         assert self.log_in() == f"{USER[0]}@%"
 
@@ -130,3 +137,37 @@ def test_proofs_of_no_plugins_length_are_not_passed_on(locking, pooled):
                 locking.log_in(b"x" * length, user)
             assert (caught.value.code, caught.value.state) == (1043, "08S01")
     locking.still_welcome()
+
+
+def fail(locking, **keys):
+    with pytest.raises(MySQLError) as caught:
+        locking.log_in(password="wrong", **keys)
+    assert caught.value.code == 1045
+
+
+@pytest.mark.sanitize
+def test_who_has_failed_lately_takes_no_pooled_connection_where_there_is_room(locking):
+    """MariaDB sleeps a second over a wrong password, if it comes by COM_CHANGE_USER."""
+    source = "127.8.0.1"
+    fail(locking, source=source)
+    locking.log_in()
+    locking.wait_left()
+    before = locking.logins()
+    fail(locking, source=source)
+    fail(locking, source=source)
+    assert locking.logins() == before + 2
+    locking.log_in()
+    assert locking.logins() == before + 2, "the pooled connection is still there"
+
+
+@pytest.mark.sanitize
+def test_who_has_failed_lately_takes_the_pooled_one_where_there_is_no_room(locking):
+    source = "127.8.0.2"
+    fail(locking, source=source)
+    locking.log_in(port=locking.narrow)
+    locking.wait_left()
+    before = locking.logins()
+    fail(locking, source=source, port=locking.narrow)
+    assert locking.logins() == before
+    waited = locking.router.stats().backend("narrow")["pool_waited"]
+    assert waited == 0

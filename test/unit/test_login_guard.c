@@ -131,19 +131,36 @@ static void a_success_pays_for_no_other_user(void **state)
     login_guard_free(g);
 }
 
+static void one_failure_is_known_for_a_second(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    login_guard_succeeded(g, &home, ANNA, START);
+    assert_false(login_guard_has_failed(g, &home, BERT, START));
+    fails(g, BERT, 1, START);
+    assert_true(login_guard_has_failed(g, &home, BERT, START + 999));
+    assert_false(login_guard_has_failed(g, &home, BERT, START + 1000));
+    assert_false(login_guard_has_failed(g, &home, ANNA, START));
+    fails(g, ANNA, 1, START);
+    assert_true(login_guard_has_failed(g, &home, ANNA, START));
+    login_guard_succeeded(g, &home, ANNA, START);
+    assert_false(login_guard_has_failed(g, &home, ANNA, START));
+    login_guard_free(g);
+}
+
 static void the_last_users_of_an_address_are_known(void **state)
 {
     (void)state;
     struct login_guard *g = login_guard_new();
-    for (uint64_t i = 0; i < 9; i++) {
+    for (uint64_t i = 0; i < 33; i++) {
         login_guard_succeeded(g, &home, 20 + i, START + i);
         login_guard_succeeded(g, &home, 20, START + i);
     }
-    fails(g, BERT, 1000, START + 10);
-    assert_int_equal(delay(g, 20, START + 10), 0);
-    assert_true(delay(g, 21, START + 10) > 0); /* the ninth one took its place */
-    assert_int_equal(delay(g, 22, START + 10), 0);
-    assert_int_equal(delay(g, 28, START + 10), 0);
+    fails(g, BERT, 1000, START + 40);
+    assert_int_equal(delay(g, 20, START + 40), 0);
+    assert_true(delay(g, 21, START + 40) > 0); /* the last one took its place */
+    assert_int_equal(delay(g, 22, START + 40), 0);
+    assert_int_equal(delay(g, 52, START + 40), 0);
     login_guard_free(g);
 }
 
@@ -247,6 +264,7 @@ int main(void)
         cmocka_unit_test(who_logged_in_does_not_wait_for_others),
         cmocka_unit_test(who_logged_in_waits_for_its_own_failures),
         cmocka_unit_test(a_success_pays_for_no_other_user),
+        cmocka_unit_test(one_failure_is_known_for_a_second),
         cmocka_unit_test(the_last_users_of_an_address_are_known),
         cmocka_unit_test(the_longest_unused_addresses_make_room),
         cmocka_unit_test(the_worst_addresses_are_listed_first),
