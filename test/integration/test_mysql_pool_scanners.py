@@ -202,6 +202,10 @@ def test_who_never_logs_in_is_no_aborted_connect(locking):
     locking.still_welcome()
 
 
+def leave_behind_the_login(client):
+    client.say_login()
+
+
 def leave_when_asked(client):
     client.say_login()
     client.payload()
@@ -230,7 +234,7 @@ def leave_when_asked_at_the_change(client):
     client.payload()
 
 
-LEAVES = [leave_when_asked, leave_in_the_proof, leave_behind_the_proof,
+LEAVES = [leave_behind_the_login, leave_when_asked, leave_in_the_proof, leave_behind_the_proof,
           leave_at_the_change, leave_when_asked_at_the_change]
 
 
@@ -246,6 +250,48 @@ def test_who_leaves_in_the_midst_locks_nobody_out(locking, leave, how):
             leave(client)
             if how == "reset":
                 reset(client.sock)
+    locking.still_welcome()
+
+
+@pytest.mark.parametrize("charset", [35, 54, 60, 90, 101, 128, 160])
+def test_a_charset_that_no_client_may_have_locks_nobody_out(locking, charset):
+    """Both servers count it as a broken login."""
+    for _ in range(5):
+        with locking.raw() as client:
+            client.greet().say_login(charset=charset)
+            try:
+                client.payload()
+            except SaidNo:
+                pass
+    locking.still_welcome()
+
+
+@pytest.mark.parametrize("length", [1, 19, 21, 64, 3000])
+def test_a_proof_of_the_wrong_length_locks_nobody_out(locking, length):
+    """MariaDB counts it as a broken login."""
+    for _ in range(5):
+        with locking.raw() as client:
+            client.greet().say_login()
+            client.payload()
+            client.send(3, b"x" * length)
+            with pytest.raises((SaidNo, ConnectionError)):
+                while client.payload()[0] != 0:
+                    pass
+    locking.still_welcome()
+
+
+@pytest.mark.parametrize("database", [b"\xff\x80", b"d" * 200, b"nosuch"],
+                         ids=["binary", "long", "unknown"])
+def test_a_database_that_is_none_locks_nobody_out(locking, database):
+    """MariaDB counts a name that is not in the client's charset."""
+    for _ in range(5):
+        with locking.raw() as client:
+            client.greet().say_login(database=database)
+            try:
+                while client.payload()[0] != 0:
+                    client.send(3, client.proof(b"n" * 20))
+            except (SaidNo, ConnectionError):
+                pass
     locking.still_welcome()
 
 
