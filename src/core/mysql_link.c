@@ -95,7 +95,6 @@ void mysql_link_close(struct mysql_link *l)
     worker_release_place(l->worker, l->backend, l->base.index);
 }
 
-/* Servers count, and log, those that end without a word. */
 /* Where others wait for its place, the server must not see both at once. */
 static bool ends_first(const struct mysql_link *l)
 {

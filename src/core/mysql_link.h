@@ -100,7 +100,9 @@ struct server_link *mysql_link_new(struct session *s);
 /* The server has taken the connect: goes on until the login may begin (mysql_proof_begin). */
 void mysql_link_connected(struct session *s);
 void mysql_link_close(struct mysql_link *l); /* it is nobody's */
-void mysql_link_quit(struct mysql_link *l);  /* the same, in due form: nothing is under way there */
+/* The same, in due form, while nothing is under way there: servers count, and log, those that end
+ * without a word. */
+void mysql_link_quit(struct mysql_link *l);
 void mysql_link_on_late(struct deadline *d);
 /* Its session lets go of it: brought to the end of its login (`prove`: how far that is; NULL: it is
  * over, or has not begun), kept for the next one, or closed. */
