@@ -171,16 +171,18 @@ bool mysql_lease_begin(struct session *s, struct mysql_link *l, const struct mys
 {
     struct mysql_lease *lease = s->mysql->lease;
     leave_account(lease);
-    mysql_lease_unbind(l);
     struct mysql_user *a = account_get(s->worker, l->base.config->id, l->key, request->user);
     if (a == NULL ||
         !mysql_state_begin(&lease->state, request->database.data, request->database.len)) {
         return false;
     }
-    a->links++;
+    if (a != l->account) { /* the parked ones of the same account may have no other */
+        mysql_lease_unbind(l);
+        l->account = a;
+        a->links++;
+    }
     a->sessions++;
     a->user_hash = s->mysql->user_hash;
-    l->account = a;
     lease->account = a;
     lease->kept = 0;
     lease->prepared_count = 0;
