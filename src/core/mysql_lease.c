@@ -81,6 +81,14 @@ static bool is_leaving(const struct mysql_link *l)
     return l->state == MYSQL_LINK_ABANDONED || (s != NULL && s->state != SESSION_RELAY);
 }
 
+void mysql_lease_log_in(struct mysql_link *l, struct mysql_text user)
+{
+    const struct mysql_user *a = l->account;
+    if (a != NULL && (a->user_len != user.len || memcmp(a->user, user.data, user.len) != 0)) {
+        mysql_lease_unbind(l);
+    }
+}
+
 /* Others of its account that no session keeps for itself. */
 static bool has_another(const struct mysql_link *l)
 {
@@ -451,11 +459,15 @@ bool mysql_lease_survives(struct mysql_link *l)
 
 void mysql_lease_left(struct mysql_lease *lease, struct mysql_link *l)
 {
-    bool good = l->account != NULL && lease->session->mysql->pins == 0 &&
-                lease->state.doubts == 0 && mysql_state_copy(&l->like, &lease->state);
+    bool good = l->account != NULL && lease->session->mysql->pins == 0 && lease->state.doubts == 0;
     list_remove(&l->at);
     l->soft = false;
     l->dirty = !good;
+    if (!mysql_state_copy(&l->like, &lease->state)) {
+        l->tainted = true;
+    }
+    /* No reset takes the default database back, and it is not known. */
+    l->odd = l->odd || (lease->state.why & MYSQL_WHY_BLIND) != 0;
 }
 
 void mysql_lease_harden(struct mysql_link *l)

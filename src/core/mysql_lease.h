@@ -84,6 +84,8 @@ struct mysql_link *mysql_lease_take_soft(struct worker *w, size_t server_id, uin
 void mysql_lease_spare(struct worker *w, size_t server_id);
 /* It is not its account's any more: closed, or about to be somebody else's. */
 void mysql_lease_unbind(struct mysql_link *l);
+/* The same, unless it will be: somebody logs in there, as `user`. */
+void mysql_lease_log_in(struct mysql_link *l, struct mysql_text user);
 /* The connection is lost while its session does nothing. True: that one goes on without. */
 bool mysql_lease_survives(struct mysql_link *l);
 /* One that is being cleaned, or asked, is done with that. */

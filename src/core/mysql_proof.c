@@ -277,7 +277,7 @@ static void send_login(struct session *s, struct mysql_link *l)
         return;
     }
     if (l->leases > 0) {
-        mysql_lease_unbind(l);
+        mysql_lease_log_in(l, p->request.user);
         mysql_write_change_user(&a.server, &p->request);
     } else {
         l->capabilities &= mysql_caps_login(s->mysql->key);

@@ -87,7 +87,9 @@ bool mysql_state_begin(struct mysql_state *s, const char *database, size_t len)
 
 void mysql_state_reset(struct mysql_state *s)
 {
+    uint32_t blind = s->why & MYSQL_WHY_BLIND;
     make_blank(s, s->database);
+    s->why = blind;
 }
 
 bool mysql_state_copy(struct mysql_state *s, const struct mysql_state *from)

@@ -44,6 +44,9 @@ enum mysql_state_why {
     MYSQL_WHY_NEXT = 1U << 9,     /* a SET TRANSACTION for the transaction that comes */
 };
 
+/* What it has done since may be unknown. */
+#define MYSQL_WHY_BLIND (MYSQL_WHY_TRACKERS | MYSQL_WHY_BAD | MYSQL_WHY_MEMORY)
+
 /* What is to be asked before the session goes on elsewhere. */
 enum mysql_state_doubt {
     MYSQL_DOUBT_COLLATION = 1U << 0, /* SET NAMES is told without its collation */
@@ -72,7 +75,8 @@ struct mysql_state {
 /* As just after a login with this default database (len 0: none). False: no memory, and `why` says
  * so. Releases what it was before, as the next two do. */
 bool mysql_state_begin(struct mysql_state *s, const char *database, size_t len);
-/* What COM_RESET_CONNECTION leaves: the database. Not the charsets of the login (MySQL). */
+/* What COM_RESET_CONNECTION leaves: the database, and that it may be another. Not the charsets of
+ * the login (MySQL). */
 void mysql_state_reset(struct mysql_state *s);
 /* `s` becomes as `from`. False: no memory, and `why` says so. */
 bool mysql_state_copy(struct mysql_state *s, const struct mysql_state *from);
