@@ -1,0 +1,158 @@
+"""Promise: with pool_mode = transaction a session has on another connection what it had on its
+own, or keeps that, and the reason is told; what cannot be known elsewhere is an error that says
+so."""
+import contextlib
+import struct
+
+import pytest
+
+from lib import clusters
+from lib import mysql_speaker as my
+from lib.mysql_people import ALL, PLAIN, SECOND
+from lib.mysql_pooled import TRANSACTION, PooledMySQL
+from lib.mysql_speaker import Speaker
+
+ELSEWHERE = "it needs pool_mode = session"
+
+
+@pytest.fixture(name="stage", scope="module", params=ALL, ids=lambda p: p.name)
+def one_stage(request, shared_home):
+    with clusters.lent(request.param.cluster) as people:
+        people.server.sql("DROP TABLE IF EXISTS test.t")
+        people.server.sql("CREATE TABLE test.t (id INT PRIMARY KEY AUTO_INCREMENT, v INT)")
+        yield PooledMySQL(shared_home, people, TRANSACTION, of_router={"workers": 1}, pool_size=2)
+
+
+@pytest.fixture(name="come")
+def clients(stage):
+    with contextlib.ExitStack() as stack:
+        yield lambda account=PLAIN, database="test": stack.enter_context(
+            Speaker(stage.address, *account, database=database))
+    stage.wait_left()
+
+
+def thread(client):
+    return client.value("SELECT CONNECTION_ID()")
+
+
+def move(come, *clients):
+    """Somebody else gets the connection of one of them, and then both have the other one: at the
+    end the second of them."""
+    theirs = [thread(client) for client in clients]
+    third = come()
+    third.query("BEGIN")
+    assert thread(third) in theirs
+    assert thread(clients[1]) in theirs
+    return third
+
+
+def test_what_a_session_has_goes_with_it(stage, come):
+    first, second = come(), come()
+    first.query("SET time_zone = '+05:00', sql_mode = 'ANSI_QUOTES'")
+    first.query("USE other")
+    assert first.value("SELECT LAST_INSERT_ID(4711)") == "4711"
+    move(come, first, second)
+    assert first.rows("SELECT @@time_zone, @@sql_mode, DATABASE(), LAST_INSERT_ID()") == [
+        ("+05:00", "ANSI_QUOTES", "other", "4711")]
+    assert second.rows("SELECT @@time_zone, DATABASE(), LAST_INSERT_ID()") == [
+        (second.value("SELECT @@GLOBAL.time_zone"), "test", "0")]
+
+
+def test_an_inserted_id_goes_with_it(stage, come):
+    first, second = come(), come()
+    number = first.query("INSERT INTO t (v) VALUES (1)").ok.insert_id
+    move(come, first, second)
+    assert first.value("SELECT LAST_INSERT_ID()") == str(number)
+    assert second.value("SELECT LAST_INSERT_ID()") == "0"
+
+
+@pytest.mark.parametrize("text", ["SELECT ROW_COUNT()", "SELECT FOUND_ROWS()", "SHOW WARNINGS",
+                                  "SHOW ERRORS", "GET DIAGNOSTICS @n = NUMBER",
+                                  "SELECT @@warning_count"])
+def test_what_was_elsewhere_is_an_error(stage, come, text):
+    first, second = come(), come()
+    first.query("SELECT 1 UNION SELECT 2")
+    move(come, first, second)
+    answer = first.ask(text)
+    assert answer.error and answer.error.words.endswith(ELSEWHERE)
+    first.query("SELECT 1 UNION SELECT 2")
+    assert first.rows("SELECT FOUND_ROWS()") == [("2",)]
+
+
+def test_what_is_here_is_answered(stage, come):
+    client = come()
+    client.query("INSERT INTO t (v) VALUES (1), (2), (3)")
+    assert client.value("SELECT ROW_COUNT()") == "3"
+    client.query("SELECT CAST('x' AS SIGNED)")
+    assert client.value("SELECT @@warning_count") == "1"
+
+
+def prepare(client):
+    client.prepare("SELECT 1")
+
+
+PINS = {
+    "transaction": "BEGIN", "autocommit": "SET autocommit = 0", "variable": "SET @v = 1",
+    "temporary": "CREATE TEMPORARY TABLE tt (a INT)", "lock": "SELECT GET_LOCK('l', 0)",
+    "warnings": "SELECT CAST('x' AS SIGNED)", "prepared": prepare,
+}
+
+
+@pytest.mark.parametrize("reason", PINS)
+def test_why_it_keeps_its_connection(stage, come, reason):
+    client, name = come(), "transaction" if reason == "autocommit" else reason
+    text = PINS[reason]
+    before = stage.router.stats().backend("b")[f"pinned_{name}"]
+    if callable(text):
+        text(client)
+    else:
+        client.query(text)
+    assert stage.router.stats().backend("b")[f"pinned_{name}"] == before + 1
+    client.command(my.RESET_CONNECTION)
+    third = [come(), come()]
+    assert thread(third[0]) != thread(third[1])
+
+
+def test_who_leaves_leaves_the_database_of_its_connection(stage, come):
+    """What is pinned and goes, when its connection was somebody else's before."""
+    first, second = come(), come()
+    third = move(come, first, second)
+    third.query("ROLLBACK")
+    third.query("USE other")
+    third.query("SET @v = 1")
+    second.query("BEGIN")
+    third.quit()
+    assert first.rows("SELECT DATABASE(), CURRENT_USER()") == [("test", "app@%")]
+
+
+@pytest.mark.sanitize
+def test_who_becomes_somebody_takes_nothing_along(stage, come):
+    """Neither the connection that it had for the moment, nor the last one of those who wait."""
+    first, second = come(), come()
+    third = move(come, first, second)
+    third.query("ROLLBACK")
+    second.query("BEGIN")
+    third.change_user(*PLAIN, database="other")
+    assert first.value("SELECT DATABASE()") == "test"
+    second.query("ROLLBACK")
+    third.change_user(*SECOND, database="test")
+    assert third.value("SELECT CURRENT_USER()") == "second@%"
+    assert first.value("SELECT CURRENT_USER()") == "app@%"
+
+
+def test_a_connection_that_the_server_kills_is_missed_by_nobody_else(stage, come):
+    first, second = come(), come()
+    third = move(come, first, second)
+    stage.server.sql(f"KILL {thread(third)}")
+    assert third.closed_by_peer()
+    for client in (first, second):
+        assert client.value("SELECT DATABASE()") == "test"
+
+
+def test_a_closed_statement_pins_no_more(stage, come):
+    first, second = come(), come()
+    number, _ = first.prepare("SELECT LAST_INSERT_ID(77)")
+    assert not first.execute(number).error
+    first.command(my.CLOSE, struct.pack("<I", number))
+    move(come, first, second)
+    assert first.value("SELECT LAST_INSERT_ID()") == "77"
