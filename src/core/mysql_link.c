@@ -215,7 +215,10 @@ static void read_small(struct mysql_link *l, const char *data, size_t len,
         }
         enum mysql_link_state state = (enum mysql_link_state)l->state;
         on_packet(l);
-        if (l->state != state) { /* what follows is somebody else's, or nobody's */
+        if (l->state != state) { /* what follows was said out of turn: nobody's, or a lie */
+            if (len > 0 && l->state != MYSQL_LINK_CLOSED) {
+                fail(l, UV_EPROTO);
+            }
             return;
         }
     }

@@ -236,6 +236,9 @@ static bool take(struct session *s, struct mysql_link *l, struct mysql_inbox *in
     wipe(in->payload, in->length); /* it may be a password */
     s->mysql->sequence = p->prove.client_sequence;
     p->told = p->told || a.client.len > 0;
+    if (step == MYSQL_PROVE_OK && s->mysql->veiled) {
+        a.client.len = mysql_veil_strip((char *)a.client.data, a.client.len);
+    }
     act(s, l, step, &a, why, by_server);
     answers_free(&a);
     return s->state == SESSION_LOGIN;

@@ -35,13 +35,6 @@ static uint32_t pins_of(uint32_t says)
     return pins;
 }
 
-/* What MariaDB's trackers keep to themselves, beside that: what a SET did before it failed. */
-static bool is_untold(const struct mysql_link *l, uint32_t says)
-{
-    return l->mariadb &&
-           ((says & MYSQL_SAYS_UNTOLD) != 0 || ((says & MYSQL_SAYS_SET) != 0 && l->reply.failed));
-}
-
 uint32_t mysql_says_pins(const struct mysql_lease *lease, const struct mysql_link *l)
 {
     const struct mysql_state *state = &lease->state;
@@ -196,7 +189,10 @@ bool mysql_says_more(struct session *s, const char *data, size_t len)
 static void note_statement(struct mysql_lease *lease, const struct mysql_link *l)
 {
     lease->kept |= pins_of(lease->said);
-    lease->kept |= is_untold(l, lease->said) ? MYSQL_PIN_STATE : 0;
+    if (l->mariadb && (lease->said & MYSQL_SAYS_UNTOLD) != 0) {
+        lease->kept |= MYSQL_PIN_STATE;
+    }
+    mysql_state_said(&lease->state, lease->said);
     lease->warned =
         l->reply.warnings > 0 || l->reply.failed || (lease->said & MYSQL_SAYS_FOUND_ROWS) != 0;
     lease->moved &= (uint8_t) ~(MYSQL_MOVED_LAST | (l->reply.has_rows ? MYSQL_MOVED_ROWS : 0));

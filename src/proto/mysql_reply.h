@@ -40,7 +40,7 @@ struct mysql_reply {
     uint16_t status;
     uint16_t columns_status; /* what is still true of the EOF behind definitions */
     uint16_t warnings;       /* 0 if it has not said */
-    uint32_t oks;            /* OK packets so far, also of the replies before */
+    uint32_t oks;            /* OK and EOF packets so far, also of the replies before */
     uint64_t affected;       /* of the last OK */
     uint64_t insert_id;      /* of the last OK that had one; 0: none had */
     uint32_t statement;      /* COM_STMT_PREPARE: its id */

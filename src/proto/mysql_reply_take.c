@@ -80,6 +80,7 @@ static void read_state(struct mysql_reply *r, struct mysql_cursor c)
 static bool read_ok(struct mysql_reply *r, const unsigned char *p, size_t len)
 {
     struct mysql_cursor c = mysql_read(p + 1, len - 1);
+    r->oks++;
     if (p[0] == MYSQL_EOF && len == EOF_LEN) {
         r->warnings = (uint16_t)mysql_read_int(&c, 2);
         r->status = (uint16_t)mysql_read_int(&c, 2);
@@ -92,7 +93,6 @@ static bool read_ok(struct mysql_reply *r, const unsigned char *p, size_t len)
     if (c.broken) {
         return false;
     }
-    r->oks++;
     r->affected = affected;
     r->insert_id = insert_id != 0 ? insert_id : r->insert_id;
     r->status = status;

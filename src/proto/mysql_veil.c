@@ -4,6 +4,8 @@
 
 #include "proto/mysql_reply.h"
 
+#define EOF_LEN 5 /* its header, warnings, status */
+
 static size_t payload_of(const unsigned char *head)
 {
     return head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16;
@@ -58,6 +60,10 @@ size_t mysql_veil_take(struct mysql_veil *v, char *data, size_t len, char **piec
 size_t mysql_veil_strip(char *packet, size_t len)
 {
     unsigned char *payload = (unsigned char *)packet + MYSQL_HEADER;
+    if (payload[0] == MYSQL_EOF && len == MYSQL_HEADER + EOF_LEN) {
+        payload[4] &= (unsigned char)~(MYSQL_STATUS_STATE_CHANGED >> 8);
+        return len;
+    }
     struct mysql_cursor c = mysql_read(payload + 1, len - MYSQL_HEADER - 1);
     mysql_read_lenenc(&c);
     mysql_read_lenenc(&c);

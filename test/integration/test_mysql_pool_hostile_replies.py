@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from lib.fake import reset
+from lib.fake import established, reset
 from lib.mysql_client import query_packet
 from lib.mysql_liar import END, RESET, SILENCE, WELL
 from lib.mysql_said import COM, IN_TRANS, SaidNo, error, greeting, ok, result, switch
@@ -34,6 +34,23 @@ STRAY = {"ok": packet(1, ok()), "rows": result(["a"], [["stranger"]], 0), "byte"
                                      "inactivity.", "HY000")),
          "half": packet(1, ok())[:6], "much": packet(1, ok()) * 20000,
          "switch": packet(1, switch(NONCE)), "greeting": packet(0, greeting(NONCE, 1))}
+
+
+@pytest.mark.parametrize("stray", STRAY.values(), ids=STRAY.keys())
+def test_what_a_server_says_on_an_idle_connection_is_nobodys(alone, stray):
+    client = alone.client("user0")
+    _, number, *_ = client.who()
+    client.quit()
+    alone.wait_left()
+    link, = alone.liar.clients_links()
+    try:
+        link.sock.sendall(stray)
+    except ConnectionError:
+        pass
+    with alone.client("user1") as other:
+        user, another, _, kept, word = other.who("mine")
+        assert (user, kept, word) == ("user1", "", "mine") and another != str(number)
+    assert not established(link.sock)
 
 
 @pytest.mark.parametrize("stray", STRAY.values(), ids=STRAY.keys())
