@@ -230,9 +230,16 @@ static bool is_due_elsewhere(const struct mysql_link *l)
            may_give(l);
 }
 
+/* Here, and cannot speak as it does. */
+static bool others_wait(const struct mysql_link *l)
+{
+    return backend_of(l)->mysql_waiting_count > 0 && find_waiting(l) == NULL &&
+           is_full(l->worker, l->base.config) && may_give(l);
+}
+
 bool mysql_pool_wants(const struct mysql_link *l)
 {
-    return find_waiting(l) != NULL || is_due_elsewhere(l);
+    return find_waiting(l) != NULL || is_due_elsewhere(l) || others_wait(l);
 }
 
 static bool is_open(const struct mysql_link *l)
@@ -291,7 +298,7 @@ void mysql_pool_take(struct mysql_link *l)
     s = spares ? s : NULL;
     bool unused = s == NULL && !mysql_lease_is_wanted(l);
     /* Others wait for its place: elsewhere, or here, and cannot speak as it does. */
-    bool due = (full && unused && count_waiting(l) > 0) || is_due_elsewhere(l);
+    bool due = (full && unused && count_waiting(l) > 0) || is_due_elsewhere(l) || others_wait(l);
     bool goes = l->odd || mysql_limits_forbids(l) ||
                 (!can_change(l) && !mysql_lease_is_wanted(l)) || (spares && (is_old(l) || due));
     l->turn = !l->turn;

@@ -186,6 +186,8 @@ bool mysql_says_more(struct session *s, const char *data, size_t len)
 
 /* What the server says ------------------------------------------------------------------------ */
 
+/* MariaDB's list of warnings outlives statements without tables, and SETs: it may be another
+ * session's then. */
 static void note_statement(struct mysql_lease *lease, const struct mysql_link *l)
 {
     lease->kept |= pins_of(lease->said);
@@ -195,7 +197,12 @@ static void note_statement(struct mysql_lease *lease, const struct mysql_link *l
     mysql_state_said(&lease->state, lease->said);
     lease->warned =
         l->reply.warnings > 0 || l->reply.failed || (lease->said & MYSQL_SAYS_FOUND_ROWS) != 0;
-    lease->moved &= (uint8_t) ~(MYSQL_MOVED_LAST | (l->reply.has_rows ? MYSQL_MOVED_ROWS : 0));
+    bool clears =
+        !l->reply.has_rows && (lease->said & (MYSQL_SAYS_SET | MYSQL_SAYS_TRANSACTION)) == 0;
+    bool told = !l->mariadb || clears || l->reply.warnings > 0 || l->reply.failed;
+    uint8_t over = told ? MYSQL_MOVED_LAST : 0;
+    over |= l->reply.has_rows ? MYSQL_MOVED_ROWS : 0;
+    lease->moved &= (uint8_t)~over;
 }
 
 void mysql_says_answered(struct session *s, struct mysql_link *l)

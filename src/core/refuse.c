@@ -149,6 +149,9 @@ static bool turn_away(struct session *s, enum session_end why)
 {
     struct worker *w = s->worker;
     session_stop_waiting(s);
+    if (s->pooling == POOLING_MYSQL) { /* nor for anything else */
+        mysql_client_leave(s);
+    }
     session_set(s, SESSION_REFUSE);
     session_drop_server(s, true);
     admission_leave(w, s->frontend, &s->admission);
