@@ -181,16 +181,10 @@ static void answer_in_its_place(struct mysql_link *l, const void *payload, size_
     free(out);
 }
 
-void mysql_link_on_late(struct deadline *d)
-{
-    struct mysql_link *l = container_of(d, struct mysql_link, deadline);
-    l->timer = NULL;
-    mysql_link_close(l);
-}
-
 static void fail(struct mysql_link *l, int status)
 {
     l->tainted = true;
+    mysql_link_cut(l);
     if (l->base.session != NULL && l->state != MYSQL_LINK_LENT) {
         session_connect_failed(l->base.session, status);
     } else if (l->base.session != NULL) {
@@ -198,6 +192,13 @@ static void fail(struct mysql_link *l, int status)
     } else {
         mysql_link_close(l);
     }
+}
+
+void mysql_link_on_late(struct deadline *d)
+{
+    struct mysql_link *l = container_of(d, struct mysql_link, deadline);
+    l->timer = NULL;
+    fail(l, UV_ETIMEDOUT);
 }
 
 static void read_small(struct mysql_link *l, const char *data, size_t len,
@@ -285,14 +286,13 @@ static void on_greeting(struct mysql_link *l)
         fail(l, UV_EPROTONOSUPPORT);
         return;
     }
-    const struct backend_config *b = &l->worker->config->backends[l->backend];
     l->thread = g.thread;
     memcpy(l->nonce, g.nonce, sizeof l->nonce);
     l->mariadb = strstr(g.says.version, "MariaDB") != NULL;
     l->capabilities = g.says.capabilities;
     l->extended = g.says.extended;
     l->sequence = (unsigned char)(mysql_inbox_sequence(&l->inbox) + 1);
-    if (!b->tls) {
+    if (!l->worker->config->backends[l->backend].tls) {
         log_in(l);
     } else if ((g.says.capabilities & MYSQL_CAP_SSL) != 0) {
         begin_tls(l);

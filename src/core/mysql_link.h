@@ -103,6 +103,8 @@ void mysql_link_close(struct mysql_link *l); /* it is nobody's */
 /* The same, in due form, while nothing is under way there: servers count, and log, those that end
  * without a word. */
 void mysql_link_quit(struct mysql_link *l);
+/* In the midst of a login, as far as its server knows: it may count that. */
+void mysql_link_cut(struct mysql_link *l);
 void mysql_link_on_late(struct deadline *d);
 /* Its session lets go of it: brought to the end of its login (`prove`: how far that is; NULL: it is
  * over, or has not begun), kept for the next one, or closed. */

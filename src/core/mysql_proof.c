@@ -214,6 +214,24 @@ static bool is_the_wrong_one(const struct session *s, struct mysql_link *l)
     return wrong;
 }
 
+/* Only a login that is anew takes back what a server counts against our address: as a pool makes
+ * few of them, the probe is to make one. */
+static void note_counted(const struct mysql_link *l, const struct mysql_inbox *in)
+{
+    struct mysql_error error;
+    if (mysql_read_error(&error, in->payload, in->length) &&
+        (error.code == 1043 || error.code == 1231 || error.code == 1300)) {
+        worker_counted(l->worker, l->backend, l->base.index);
+    }
+}
+
+void mysql_link_cut(struct mysql_link *l)
+{
+    if (l->state == MYSQL_LINK_ABANDONED || l->state == MYSQL_LINK_LENT) {
+        worker_counted(l->worker, l->backend, l->base.index);
+    }
+}
+
 /* One packet of either side. False: there is no more to do here. */
 static bool take(struct session *s, struct mysql_link *l, struct mysql_inbox *in, bool by_server)
 {
@@ -231,6 +249,7 @@ static bool take(struct session *s, struct mysql_link *l, struct mysql_inbox *in
         &p->prove, mysql_inbox_sequence(in), in->payload, in->length, &a.client, &a.server, &why);
     bool proved = step == MYSQL_PROVE_DENIED && mysql_limits_refused(s, l, in);
     if (step == MYSQL_PROVE_DENIED && !proved) {
+        note_counted(l, in);
         mysql_client_failed(s, LOGIN_FAILED_DENIED);
     }
     wipe(in->payload, in->length); /* it may be a password */

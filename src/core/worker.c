@@ -41,7 +41,23 @@ void worker_doubt(struct worker *w, size_t backend, size_t server)
         atomic_store(&shared->doubted, false);
         return;
     }
-    *m = (struct message_doubt){{.run = w->tell->doubt}, backend, server};
+    *m = (struct message_doubt){{.run = w->tell->doubt}, backend, server, false};
+    mailbox_post(w->control, &m->message);
+}
+
+void worker_counted(struct worker *w, size_t backend, size_t server)
+{
+    const struct server_config *config = &w->config->backends[backend].servers.items[server];
+    struct shared_server *shared = w->shared->servers[config->id];
+    if (atomic_exchange(&shared->counted, true)) {
+        return; /* control knows */
+    }
+    struct message_doubt *m = malloc(sizeof *m);
+    if (m == NULL) {
+        atomic_store(&shared->counted, false);
+        return;
+    }
+    *m = (struct message_doubt){{.run = w->tell->doubt}, backend, server, true};
     mailbox_post(w->control, &m->message);
 }
 

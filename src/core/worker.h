@@ -186,6 +186,8 @@ void worker_abandon(struct worker *w);
 
 /* For sessions: tells control that something about a server, or the whole backend, is in doubt. */
 void worker_doubt(struct worker *w, size_t backend, size_t server);
+/* It may have counted a broken handshake against our address. */
+void worker_counted(struct worker *w, size_t backend, size_t server);
 /* For sessions: a claimed place on a server is free again. */
 void worker_release_place(struct worker *w, size_t backend, size_t server);
 /* For sessions: a connection that was granted to a waiter is up, or given up. */

@@ -89,6 +89,15 @@ void backend_doubt(struct backend_control *b, size_t server)
     }
 }
 
+void backend_counted(struct backend_control *b, size_t server)
+{
+    if (server < b->config->servers.count) {
+        size_t id = b->config->servers.items[server].id;
+        atomic_store(&b->control->shared->servers[id]->counted, false);
+        probes_anew(&b->probes, server);
+    }
+}
+
 /* Up or down -------------------------------------------------------------------------------- */
 
 static void set_up(struct backend_control *b, struct server_control *s, bool up, const char *why)

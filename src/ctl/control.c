@@ -41,7 +41,11 @@ static void on_doubt(struct message *m, void *control)
 {
     struct control *c = control;
     struct message_doubt *doubt = container_of(m, struct message_doubt, message);
-    backend_doubt(c->backends[doubt->backend], doubt->server);
+    if (doubt->counted) {
+        backend_counted(c->backends[doubt->backend], doubt->server);
+    } else {
+        backend_doubt(c->backends[doubt->backend], doubt->server);
+    }
     free(doubt);
 }
 

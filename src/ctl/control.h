@@ -250,6 +250,8 @@ void backend_take_tls(struct backend_control *b);
 /* What is gone and used no more is not asked any more. */
 void backend_forget_gone(struct backend_control *b);
 void backend_doubt(struct backend_control *b, size_t server); /* or MESSAGE_WHOLE_BACKEND */
+/* A server may have counted a broken handshake: its next probe logs in anew. */
+void backend_counted(struct backend_control *b, size_t server);
 void backend_acknowledged(struct backend_control *b); /* a worker has acted upon a topology */
 bool backend_ready(const struct backend_control *b);
 

@@ -347,11 +347,14 @@ static const struct conn_ops ops = {
 
 static void turn(struct probe *p)
 {
+    bool stale = probe_is_stale(p);
     if (p->kept) {
         set_timer(p, p->target.timeout_ms);
-        ask(p);
+        p->again |= stale;
+        (stale ? leave : ask)(p);
         return;
     }
+    p->stale = false;
     p->state = PROBE_OPENING;
     p->stage = STAGE_CONNECT;
     p->opened_ms = loop_now_ms(p->loop);
@@ -366,20 +369,11 @@ static void turn(struct probe *p)
     }
 }
 
-/* Cut now, it would be held against our address. */
-static bool is_unfinished(const struct probe *p)
-{
-    const struct probe_dialogue *d = p->target.dialogue;
-    bool busy = p->state == PROBE_OPENING || p->state == PROBE_ASK ||
-                (p->state == PROBE_SHAKE && p->upgrade);
-    return busy && d != NULL && d->unfinished != NULL && d->unfinished(p->talk);
-}
-
 static void on_late(struct probe *p)
 {
     const char *why = p->state == PROBE_SHAKE ? "does not go on with the TLS handshake in time"
                                               : "accepts connections but does not answer in time";
-    if (!is_unfinished(p) || p->closing) {
+    if (!probe_is_unfinished(p) || p->closing) {
         fail(p, REACH_SILENT, why);
         return;
     }
@@ -462,6 +456,11 @@ void probe_now(struct probe *p)
     }
 }
 
+void probe_anew(struct probe *p)
+{
+    p->stale = true;
+}
+
 void probe_set_interval(struct probe *p, uint64_t interval_ms)
 {
     p->interval_ms = interval_ms;
@@ -492,7 +491,7 @@ static void end(struct probe *p)
 void probe_close(struct probe *p)
 {
     p->closing = true;
-    if (is_unfinished(p)) {
+    if (probe_is_unfinished(p)) {
         set_timer(p, p->target.timeout_ms); /* whatever ends it, on_closed() comes */
     } else {
         end(p);

@@ -44,6 +44,9 @@ void probe_start(struct probe *p);
 /* Asks now, or right after the question that is under way (whose answer is older than this call).
  */
 void probe_now(struct probe *p);
+/* The next one logs in anew, where the connection is kept: only that takes back what servers count
+ * against an address. At most once a second. */
+void probe_anew(struct probe *p);
 void probe_set_interval(struct probe *p, uint64_t interval_ms);
 /* Frees itself later, from the loop. A login that must not be cut is finished first, within the
  * time-out; no event comes any more. */

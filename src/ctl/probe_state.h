@@ -3,7 +3,9 @@
 #define ROUTER_CTL_PROBE_STATE_H
 
 #include "ctl/probe.h"
+#include "net/loop.h"
 
+#define ANEW_MS  1000  /* the least between two logins for probe_anew() */
 #define REST_MAX 65536 /* bytes from a server that is left: a download is not waited for */
 
 enum probe_state {
@@ -29,6 +31,7 @@ struct probe {
     bool upgrade;           /* PROBE_SHAKE: in the midst of the dialogue */
     bool last;              /* the connection is at its end */
     bool anew;              /* the dialogue goes on with another one */
+    bool stale;             /* the kept connection is not to be asked again */
     bool closing;           /* probe_close() was called */
     unsigned handles;
     uint64_t interval_ms;
@@ -41,5 +44,20 @@ struct probe {
     struct observation seen;
     void *talk; /* the dialogue's state */
 };
+
+/* Cut now, it would be held against our address. */
+static inline bool probe_is_unfinished(const struct probe *p)
+{
+    const struct probe_dialogue *d = p->target.dialogue;
+    bool busy = p->state == PROBE_OPENING || p->state == PROBE_ASK ||
+                (p->state == PROBE_SHAKE && p->upgrade);
+    return busy && d != NULL && d->unfinished != NULL && d->unfinished(p->talk);
+}
+
+/* The kept connection has to go before the next question. */
+static inline bool probe_is_stale(const struct probe *p)
+{
+    return p->kept && p->stale && loop_now_ms(p->loop) - p->opened_ms >= ANEW_MS;
+}
 
 #endif

@@ -234,6 +234,13 @@ void probes_all_now(struct probes *p)
     }
 }
 
+void probes_anew(struct probes *p, size_t server)
+{
+    if (p->servers[server]->probe != NULL) {
+        probe_anew(p->servers[server]->probe);
+    }
+}
+
 void probes_set_pace(struct probes *p, bool fast)
 {
     uint64_t ms = fast ? p->config->probe_fast_interval : p->config->probe_interval;

@@ -56,6 +56,8 @@ void probes_stop(struct probes *p);
 void probes_stop_server(struct probes *p, size_t server);
 void probes_now(struct probes *p, size_t server); /* this one, or */
 void probes_all_now(struct probes *p);
+/* Its next probe logs in anew. */
+void probes_anew(struct probes *p, size_t server);
 void probes_set_pace(struct probes *p, bool fast);
 /* Looks whether the password's file has changed. */
 void probes_refresh_secret(struct probes *p);

@@ -238,6 +238,7 @@ struct message_doubt {
     struct message message;
     size_t backend;
     size_t server;
+    bool counted; /* nothing but that (shared_server.counted) */
 };
 
 /* worker -> control: a place on a server was freed and somebody waits. */

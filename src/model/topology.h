@@ -61,7 +61,9 @@ struct shared_server {
                         * (ctl/holdings.h); 0 = no such bound */
     _Atomic uint64_t caught_up_ms; /* a replica of Redis: all writes that were answered before are
                                     * on it (model/catch_up.h); 0 = that is not known */
-    atomic_uint pooled;            /* links of pool_mode = session, against pool_size */
+    atomic_bool counted;  /* it may have counted a broken handshake against our address, which the
+                           * probe is to take back; control clears it when it has told it so */
+    atomic_uint pooled;   /* links of pool_mode = session, against pool_size */
     atomic_uint settling; /* those that were granted to waiters and are not logged in yet, as far as
                            * that can be seen */
 };
