@@ -194,13 +194,6 @@ static void fail(struct mysql_link *l, int status)
     }
 }
 
-void mysql_link_on_late(struct deadline *d)
-{
-    struct mysql_link *l = container_of(d, struct mysql_link, deadline);
-    l->timer = NULL;
-    fail(l, UV_ETIMEDOUT);
-}
-
 static void read_small(struct mysql_link *l, const char *data, size_t len,
                        void (*on_packet)(struct mysql_link *l))
 {

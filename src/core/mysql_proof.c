@@ -232,6 +232,14 @@ void mysql_link_cut(struct mysql_link *l)
     }
 }
 
+void mysql_link_on_late(struct deadline *d)
+{
+    struct mysql_link *l = container_of(d, struct mysql_link, deadline);
+    l->timer = NULL;
+    mysql_link_cut(l);
+    mysql_link_close(l);
+}
+
 /* One packet of either side. False: there is no more to do here. */
 static bool take(struct session *s, struct mysql_link *l, struct mysql_inbox *in, bool by_server)
 {
