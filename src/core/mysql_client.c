@@ -380,6 +380,8 @@ static const char *state_of(uint16_t code)
         return "08004";
     case 1045: /* ER_ACCESS_DENIED_ERROR */
         return "28000";
+    case 1927: /* ER_CONNECTION_KILLED */
+        return "70100";
     case 1231: /* ER_WRONG_VALUE_FOR_VAR */
         return "42000";
     case 1043: /* ER_HANDSHAKE_ERROR */

@@ -9,121 +9,13 @@
 #include "base/macros.h"
 #include "core/mysql_limits.h"
 
-/* Accounts ------------------------------------------------------------------------------------ */
-
-static struct mysql_user *account_get(struct worker *w, size_t server_id, uint64_t key,
-                                      struct mysql_text user)
+/* Nothing can be done for it. */
+void mysql_lease_tell(struct session *s, enum refusal why, const char *words)
 {
-    struct list *all = &w->servers[server_id]->mysql_users;
-    LIST_EACH(it, all)
-    {
-        struct mysql_user *a = container_of(it, struct mysql_user, node);
-        if (a->key == key && a->user_len == user.len && memcmp(a->user, user.data, user.len) == 0) {
-            return a;
-        }
-    }
-    struct mysql_user *a = calloc(1, sizeof *a + user.len + 1);
-    if (a != NULL) {
-        a->worker = w;
-        a->server_id = server_id;
-        a->key = key;
-        a->user_len = user.len;
-        memcpy(a->user, user.data, user.len);
-        list_init(&a->soft);
-        list_init(&a->parked);
-        list_init(&a->waiting);
-        list_append(all, &a->node);
-    }
-    return a;
-}
-
-static void account_maybe_free(struct mysql_user *a)
-{
-    if (a->links == 0 && a->sessions == 0) {
-        list_remove(&a->node);
-        free(a);
-    }
-}
-
-/* Its sessions have nothing to go on with: nobody can log in for them. */
-static void end_parked(struct mysql_user *a, enum session_end why)
-{
-    a->sessions++; /* it stays until all are told */
-    while (!list_empty(&a->waiting)) {
-        session_kill(container_of(a->waiting.next, struct mysql_lease, node)->session, why);
-    }
-    while (!list_empty(&a->parked)) {
-        session_kill(container_of(a->parked.next, struct mysql_lease, node)->session, why);
-    }
-    a->sessions--;
-    account_maybe_free(a);
-}
-
-void mysql_lease_unbind(struct mysql_link *l)
-{
-    struct mysql_user *a = l->account;
-    if (a == NULL) {
-        return;
-    }
-    l->account = NULL;
-    a->links--;
-    if (a->links == 0) {
-        end_parked(a, END_SERVER);
-    } else {
-        account_maybe_free(a);
-    }
-}
-
-/* Somebody logs in there, or was about to: whose it is afterwards is not known. */
-static bool is_leaving(const struct mysql_link *l)
-{
-    const struct session *s = l->base.session;
-    return l->state == MYSQL_LINK_ABANDONED || (s != NULL && s->state != SESSION_RELAY);
-}
-
-void mysql_lease_log_in(struct mysql_link *l, struct mysql_text user)
-{
-    const struct mysql_user *a = l->account;
-    if (a != NULL && (a->user_len != user.len || memcmp(a->user, user.data, user.len) != 0)) {
-        mysql_lease_unbind(l);
-    }
-}
-
-/* Others of its account that no session keeps for itself. */
-static bool has_another(const struct mysql_link *l)
-{
-    unsigned pinned = 0; /* sessions that have one to themselves, and need no other */
-    LIST_EACH(it, &l->worker->servers[l->base.config->id]->mysql_links)
-    {
-        const struct mysql_link *other = container_of(it, struct mysql_link, node);
-        const struct session *s = other->base.session;
-        if (other == l || other->account != l->account || is_leaving(other)) {
-            continue;
-        }
-        if (s == NULL || s->mysql->pins == 0) {
-            return true;
-        }
-        pinned++;
-    }
-    return pinned >= l->account->sessions;
-}
-
-/* Those who have one of their own need no other. */
-static bool is_needed(const struct mysql_link *l)
-{
-    const struct mysql_user *a = l->account;
-    return a->sessions > 0 &&
-           (l->base.session != NULL || !list_empty(&a->parked) || !list_empty(&a->waiting));
-}
-
-bool mysql_lease_spares(const struct mysql_link *l)
-{
-    return l->account == NULL || !is_needed(l) || has_another(l);
-}
-
-bool mysql_lease_is_wanted(const struct mysql_link *l)
-{
-    return l->account != NULL && l->account->sessions > 0;
+    s->mysql->sequence = 1;
+    s->mysql->refusal_code = why == REFUSED_CONNECT ? 1927 : 0; /* ER_CONNECTION_KILLED */
+    s->mysql->owes = true;
+    session_refuse(s, why, words);
 }
 
 /* Beginning and end --------------------------------------------------------------------------- */
@@ -149,7 +41,7 @@ static void leave_account(struct mysql_lease *lease)
         uint64_t user_hash = a->user_hash;
         bool last = --a->sessions == 0;
         lease->account = NULL;
-        account_maybe_free(a);
+        mysql_user_maybe_free(a);
         if (last) {
             mysql_limits_left(w, server_id, user_hash);
         }
@@ -179,11 +71,12 @@ bool mysql_lease_begin(struct session *s, struct mysql_link *l, const struct mys
 {
     struct mysql_lease *lease = s->mysql->lease;
     leave_account(lease);
-    struct mysql_user *a = account_get(s->worker, l->base.config->id, l->key, request->user);
+    struct mysql_user *a = mysql_user_get(s->worker, l->base.config->id, l->key, request->user);
     if (a == NULL ||
         !mysql_state_begin(&lease->state, request->database.data, request->database.len)) {
         return false;
     }
+    a->server = l->base.index;
     if (a != l->account) { /* the parked ones of the same account may have no other */
         mysql_lease_unbind(l);
         l->account = a;
@@ -250,7 +143,7 @@ static void join(struct session *s, struct mysql_link *l)
     thread_entry_set(&s->mysql->thread, l->base.config->id, l->thread);
     session_set(s, SESSION_RELAY);
     session_arm(s, &s->worker->frontends[s->frontend->index]->idle);
-    lease->moved = MYSQL_MOVED_LAST | MYSQL_MOVED_ROWS | MYSQL_MOVED_EVER;
+    lease->moved = MYSQL_MOVED_LAST | MYSQL_MOVED_ROWS | MYSQL_MOVED_WARNINGS | MYSQL_MOVED_EVER;
     metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_POOL_LEASES], 1);
     metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_POOL_REUSED], 1);
     metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_LOGINS_RESUMED], 1);
@@ -355,7 +248,7 @@ static bool is_known(const struct mysql_link *l)
 }
 
 /* Its command is there, and maybe a connection. */
-static void find_one(struct session *s)
+void mysql_lease_find(struct session *s)
 {
     struct mysql_user *a = s->mysql->lease->account;
     struct mysql_link *idle = find_idle(a);
@@ -386,17 +279,15 @@ void mysql_lease_parked_data(struct session *s)
     if ((unsigned char)s->ahead[MYSQL_HEADER] == MYSQL_COM_QUIT) {
         session_close(s, END_DONE);
     } else if (lease->account->links == 0) {
-        session_kill(s, END_SERVER);
+        mysql_lease_tell(s, REFUSED_CONNECT, MYSQL_LEASE_LOST);
     } else {
-        find_one(s);
+        mysql_lease_find(s);
     }
 }
 
 void mysql_lease_late(struct session *s)
 {
-    s->mysql->sequence = 1;
-    s->mysql->owes = true;
-    session_refuse(s, REFUSED_TIMEOUT, "no connection of this account was free in time");
+    mysql_lease_tell(s, REFUSED_TIMEOUT, "no connection of this account was free in time");
 }
 
 bool mysql_lease_pass_on(struct mysql_link *l)
@@ -475,19 +366,5 @@ void mysql_lease_harden(struct mysql_link *l)
     if (l->soft) {
         l->soft = false;
         list_remove(&l->at);
-    }
-}
-
-/* A server may be written to again that stood still. */
-void mysql_lease_retry(struct worker *w)
-{
-    for (size_t i = 0; i < w->server_count; i++) {
-        LIST_EACH(it, &w->servers[i]->mysql_users)
-        {
-            struct mysql_user *a = container_of(it, struct mysql_user, node);
-            if (!list_empty(&a->waiting)) {
-                find_one(container_of(a->waiting.next, struct mysql_lease, node)->session);
-            }
-        }
     }
 }

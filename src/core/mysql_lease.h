@@ -20,19 +20,24 @@
 #include "proto/mysql_state.h"
 #include "proto/mysql_statement.h"
 
+/* Begins as clients know it, who may connect again then. */
+#define MYSQL_LEASE_LOST "Connection was killed: the last one of this account was lost"
+
 #define MYSQL_PREPARED_MAX 64 /* statements that are known; with more it keeps its connection */
 
 /* The connection is another one than that of ... */
 enum mysql_moved {
-    MYSQL_MOVED_LAST = 1, /* the statement before */
-    MYSQL_MOVED_ROWS = 2, /* the last one that had rows */
-    MYSQL_MOVED_EVER = 4, /* some statement of this session */
+    MYSQL_MOVED_LAST = 1,     /* the statement before */
+    MYSQL_MOVED_ROWS = 2,     /* the last one that had rows */
+    MYSQL_MOVED_EVER = 4,     /* some statement of this session */
+    MYSQL_MOVED_WARNINGS = 8, /* the last one that made a list of warnings */
 };
 
 struct mysql_user {
     struct list node; /* in worker_server.mysql_users */
     struct worker *worker;
     size_t server_id;
+    size_t server; /* its index in the backend */
     uint64_t key;
     uint64_t user_hash;  /* as login_guard_user() calls it */
     struct list soft;    /* mysql_link.at: the one that is unused for longest first */
@@ -60,7 +65,17 @@ struct mysql_lease {
     uint32_t said; /* enum mysql_says: by the last statement */
 };
 
+/* mysql_user.c: accounts. NULL: out of memory. */
+struct mysql_user *mysql_user_get(struct worker *w, size_t server_id, uint64_t key,
+                                  struct mysql_text user);
+void mysql_user_maybe_free(struct mysql_user *a);
+void mysql_lease_reconsider(struct worker *w); /* a new topology */
+
 /* mysql_lease.c */
+/* It gets an answer to its command, and ends. */
+void mysql_lease_tell(struct session *s, enum refusal why, const char *words);
+/* Its command is there, and maybe a connection. */
+void mysql_lease_find(struct session *s);
 bool mysql_lease_new(struct session *s);      /* false: out of memory */
 void mysql_lease_end(struct mysql_client *c); /* the session ends, and waits for nothing more */
 void mysql_lease_free(struct mysql_client *c);
@@ -92,7 +107,6 @@ bool mysql_lease_survives(struct mysql_link *l);
 void mysql_lease_known(struct mysql_link *l);
 /* Its session goes on there: not for others now. */
 void mysql_lease_harden(struct mysql_link *l);
-void mysql_lease_retry(struct worker *w); /* a new topology */
 
 /* mysql_says.c: what a session says, and what the server says of it. */
 enum mysql_verdict {

@@ -84,7 +84,7 @@ bool mysql_ours_answered(struct mysql_link *l, enum mysql_ours kind)
         mysql_state_reply(state, &l->reply, l->mariadb);
     }
     if (kind == MYSQL_OURS_ASK && l->base.session != NULL) { /* it was a statement too */
-        l->base.session->mysql->lease->moved |= MYSQL_MOVED_LAST | MYSQL_MOVED_ROWS;
+        l->base.session->mysql->lease->moved |= MYSQL_MOVED_LAST | MYSQL_MOVED_WARNINGS;
     }
     return true;
 }

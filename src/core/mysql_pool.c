@@ -407,7 +407,7 @@ void mysql_pool_reconsider(struct worker *w)
         close_all(w->servers[i], may_not_stay);
     }
     mysql_client_greet_held(w);
-    mysql_lease_retry(w);
+    mysql_lease_reconsider(w);
 }
 
 void mysql_pool_adopt(struct worker *w)

@@ -77,29 +77,41 @@ static void remove_prepared(struct mysql_lease *lease, uint32_t id)
 /* What the client says ------------------------------------------------------------------------ */
 
 /* As a server's lexer would: any case. */
-static bool names_rows(const char *text, size_t len)
+static bool names(const char *text, size_t len, const char *word)
 {
-    static const char word[] = "FOUND_ROWS";
-    for (size_t i = 0; i + sizeof word - 1 <= len; i++) {
-        if (strncasecmp(text + i, word, sizeof word - 1) == 0) {
+    size_t size = strlen(word);
+    for (size_t i = 0; i + size <= len; i++) {
+        if (strncasecmp(text + i, word, size) == 0) {
             return true;
         }
     }
     return false;
 }
 
-/* A statement about one that ran somewhere else. `text` NULL: it has passed already. */
+/* What a question about earlier statements must not have moved from. `text` NULL: it has passed
+ * already, so it may be any. */
+static unsigned needs(uint32_t says, const char *text, size_t len)
+{
+    const unsigned all = MYSQL_MOVED_LAST | MYSQL_MOVED_ROWS | MYSQL_MOVED_WARNINGS;
+    unsigned bits = (says & MYSQL_SAYS_HISTORY) != 0 ? MYSQL_MOVED_EVER : 0;
+    if ((says & MYSQL_SAYS_DIAGNOSTICS) == 0) {
+        return bits;
+    }
+    if (text == NULL) {
+        return bits | all;
+    }
+    bool rows = names(text, len, "FOUND_ROWS");
+    bool count = names(text, len, "ROW_COUNT");
+    bits |= rows ? MYSQL_MOVED_ROWS : 0;
+    bits |= count ? MYSQL_MOVED_LAST : 0;
+    return bits | (rows || count ? 0 : MYSQL_MOVED_LAST | MYSQL_MOVED_WARNINGS);
+}
+
+/* A statement about one that ran somewhere else. */
 static bool asks_elsewhere(const struct mysql_lease *lease, uint32_t says, const char *text,
                            size_t len)
 {
-    if ((says & MYSQL_SAYS_HISTORY) != 0 && (lease->moved & MYSQL_MOVED_EVER) != 0) {
-        return true;
-    }
-    if ((says & MYSQL_SAYS_DIAGNOSTICS) == 0) {
-        return false;
-    }
-    return (lease->moved & MYSQL_MOVED_LAST) != 0 ||
-           ((lease->moved & MYSQL_MOVED_ROWS) != 0 && (text == NULL || names_rows(text, len)));
+    return (lease->moved & needs(says, text, len)) != 0;
 }
 
 static enum mysql_verdict refuse(struct session *s)
@@ -200,7 +212,8 @@ static void note_statement(struct mysql_lease *lease, const struct mysql_link *l
     bool clears =
         !l->reply.has_rows && (lease->said & (MYSQL_SAYS_SET | MYSQL_SAYS_TRANSACTION)) == 0;
     bool told = !l->mariadb || clears || l->reply.warnings > 0 || l->reply.failed;
-    uint8_t over = told ? MYSQL_MOVED_LAST : 0;
+    uint8_t over = MYSQL_MOVED_LAST;
+    over |= told ? MYSQL_MOVED_WARNINGS : 0;
     over |= l->reply.has_rows ? MYSQL_MOVED_ROWS : 0;
     lease->moved &= (uint8_t)~over;
 }

@@ -73,18 +73,19 @@ void thread_table_add(struct thread_table *t, struct thread_entry *e)
         e->id = draw(t);
     }
     list_append(&t->buckets[e->id % BUCKETS], &e->node);
+    e->listed = true;
     pthread_mutex_unlock(&t->mutex);
 }
 
 void thread_table_remove(struct thread_table *t, struct thread_entry *e)
 {
-    if (e->node.next == NULL) {
+    if (!e->listed) {
         return;
     }
     pthread_mutex_lock(&t->mutex);
     list_remove(&e->node);
     pthread_mutex_unlock(&t->mutex);
-    e->node.next = NULL;
+    e->listed = false;
 }
 
 /* Where it is -------------------------------------------------------------------------------- */

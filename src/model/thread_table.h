@@ -23,6 +23,7 @@ struct thread_table;
 /* Starts zeroed. */
 struct thread_entry {
     struct list node;
+    bool listed; /* its owner's */
     uint32_t id;
     _Atomic uint64_t at; /* see thread_table.c; 0 = it has no connection */
 };

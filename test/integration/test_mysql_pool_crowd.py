@@ -8,10 +8,10 @@ import time
 import pytest
 
 from lib import clusters
-from lib.mysql_hand import ACCOUNTS, Hand
+from lib.mysql_hand import ACCOUNTS, KILLED, Hand
 from lib.mysql_people import ALL
 from lib.mysql_pooled import TRANSACTION, PooledMySQL
-from lib.mysql_speaker import Speaker
+from lib.mysql_speaker import MySQLError, Speaker
 from lib.waiting import SLOW
 
 CLIENTS, SIZE, SECONDS = 24, 4, 2
@@ -53,8 +53,8 @@ class Crowd:
     def _act(self, hand):
         try:
             hand.act()
-        except ConnectionError:
-            if not self.rough:
+        except (ConnectionError, MySQLError) as error:
+            if not self.rough or (isinstance(error, MySQLError) and error.code != KILLED):
                 raise
             self.lost += 1
             hand.rows = {}  # whether the last one was committed is not known

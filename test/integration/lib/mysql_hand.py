@@ -14,6 +14,9 @@ SEEN = ("SELECT CURRENT_USER(), DATABASE(), @@sql_mode, @@time_zone, LAST_INSERT
         " @@character_set_results")
 
 
+KILLED = 1927  # its account has no connection any more
+
+
 class Wrong(AssertionError):
     """It saw what it should not."""
 
@@ -52,7 +55,13 @@ class Hand:
 
     def ask(self, text):
         self.said.append(text)
-        return self.client.ask(text)
+        return self.heard(self.client.ask(text))
+
+    @staticmethod
+    def heard(answer):
+        if answer.error and answer.error.code == KILLED:
+            raise ConnectionError(answer.error)
+        return answer
 
     def say(self, text):
         answer = self.ask(text)
@@ -209,7 +218,7 @@ class Hand:
     def found_rows(self):
         self.say("SELECT SQL_CALC_FOUND_ROWS * FROM (SELECT 1 UNION SELECT 2 UNION SELECT 3) x"
                  " LIMIT 1")
-        self.perhaps("SELECT FOUND_ROWS()", [(b"3",)])
+        self.must("found", self.say("SELECT FOUND_ROWS()").rows, [(b"3",)])
 
     def warn(self):
         self.say("SELECT CAST('x' AS SIGNED)")
@@ -236,12 +245,12 @@ class Hand:
             for t in texts))
         for text in texts:
             self.client.sequence = 0
-            answer = self.client.listen()
+            answer = self.heard(self.client.listen())
             self.must("pipelined", answer.rows, [(text.encode(),)])
 
     def ping(self):
         self.said.append("ping")
-        self.must("ping", self.client.command(my.PING).error, None)
+        self.must("ping", self.heard(self.client.command(my.PING)).error, None)
 
     def reset(self):
         self.said.append("reset")
