@@ -73,6 +73,8 @@ class Hand:
         return tuple(None if v is None else v.decode() for v in self.say(text).rows[0])
 
     def must(self, what, told, expected):
+        if isinstance(told, my.MySQLError) and told.code == KILLED:
+            raise ConnectionError(told)
         if told != expected:
             raise Wrong(f"client {self.number}, {what}: {told!r}, not {expected!r};"
                         f" {self.said[-12:]}")
