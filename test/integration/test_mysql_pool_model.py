@@ -139,7 +139,7 @@ class Pair:
 # Tables with numbers of the client's own: nobody waits for another one's locks.
 STATEMENTS = (
     "SELECT # + 1", "SELECT * FROM twin.t% ORDER BY id", "SELECT 'ü', 'x\\'y', NULL",
-    "INSERT INTO twin.a (owner, v) VALUES (%, #)", "SELECT LAST_INSERT_ID()", "SELECT @@identity",
+    "INSERT INTO twin.a% (owner, v) VALUES (%, #)", "SELECT LAST_INSERT_ID()", "SELECT @@identity",
     "SELECT LAST_INSERT_ID(#)", "UPDATE twin.t% SET v = v + #",
     "UPDATE twin.t% SET v = v", "DELETE FROM twin.t% WHERE id = #",
     "REPLACE INTO twin.t% VALUES (#, #)", "INSERT INTO twin.t% VALUES (#, 'x')",
@@ -172,8 +172,9 @@ def make_tables(server):
     for name in TWINS:
         server.sql(f"DROP DATABASE {name}")
         server.sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-        server.sql(f"CREATE TABLE {name}.a (id INT AUTO_INCREMENT PRIMARY KEY, owner INT, v INT)")
         for number in range(CLIENTS):
+            server.sql(f"CREATE TABLE {name}.a{number} (id INT AUTO_INCREMENT PRIMARY KEY,"
+                       " owner INT, v INT)")
             server.sql(f"CREATE TABLE {name}.own{number} (id INT)")
             server.sql(f"CREATE TABLE {name}.t{number} (id INT PRIMARY KEY, v INT)")
             server.sql(f"INSERT INTO {name}.t{number} VALUES (1, 1), (2, 2)")
