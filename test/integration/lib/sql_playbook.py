@@ -64,12 +64,12 @@ class Watch:
 
 
 class Stage:
-    def __init__(self, home, family, router_keys=None, **keys):
+    def __init__(self, home, family, router_keys=None, front=None, **keys):
         self.family = family
         self.primary = family.primary()
         port = free_port()
-        self.router = home.router(frontend("write", port) + family.backend(**keys),
-                                  **(router_keys or {}))
+        self.router = home.router(frontend("write", port, **(front or {}))
+                                  + family.backend(**keys), **(router_keys or {}))
         self.address = local(port)
         self.router.wait_primary(self.primary.name)
         self.router.wait_for(lambda s: all(x["state"] == "up" for x in s.backend()["servers"]),
