@@ -1,6 +1,6 @@
-"""Promise: with pool_mode, writers of MySQL follow the primary as without: what a server that lost the
-role has acknowledged is not lost, none of its pooled connections is used again, and who waits for a
-primary goes on with the next one."""
+"""Promise: with pool_mode, writers of MySQL follow the primary as without: what a server that lost
+the role has acknowledged is not lost, none of its pooled connections is used again, and who waits
+for a primary goes on with the next one."""
 import pytest
 
 from lib import clusters, families
