@@ -40,5 +40,7 @@ char *xstrndup(const char *s, size_t len)
 
 void wipe(void *p, size_t len)
 {
-    explicit_bzero(p, len);
+    if (len > 0) { /* nothing may be nowhere */
+        explicit_bzero(p, len);
+    }
 }
