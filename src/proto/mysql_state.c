@@ -57,11 +57,13 @@ static bool put_database(struct mysql_state *s, const char *name, size_t len)
         s->why |= MYSQL_WHY_BAD;
         return false;
     }
-    s->database = strndup(name, len);
+    s->database = malloc(len + 1);
     if (s->database == NULL) {
         s->why |= MYSQL_WHY_MEMORY;
         return false;
     }
+    memcpy(s->database, name, len);
+    s->database[len] = '\0';
     s->hash += hash_bytes(name, len) ^ DATABASE_SEED;
     return true;
 }
