@@ -111,7 +111,7 @@ static void leave_link(struct pooled *p)
         if (l->clogged_by == p) {
             link_unclog(l);
         }
-    } else if (is_clean(p)) {
+    } else if (is_clean(p) && p->tracking == 0) { /* RESET of Redis 7.0 leaves NO-EVICT on */
         if (l->clogged_by == p) {
             link_unclog(l);
         }

@@ -3,6 +3,7 @@ part, nor as if nothing had happened."""
 import pytest
 
 from lib.ini import frontend, redis_backend
+from lib.pooling import wait_still
 from lib.process import free_port
 from lib.resp import Resp, RespError, encode
 from lib.resp3 import Resp3
@@ -107,3 +108,12 @@ def test_what_cleans_a_connection_is_not_told_to_who_is_not_listened_to(home):
             assert client.call("GET", "k") is None
         with Resp(local(port)) as client:
             assert client.call("MONITOR") == "OK"
+
+
+@pytest.mark.parametrize("what", ["NO-EVICT", "TRACKING"])
+def test_what_reset_may_leave_on_is_gone_with_its_connection(stage, what):
+    """RESET of Redis 7.0 leaves NO-EVICT on."""
+    with Resp3(stage[1]) as client:
+        client.hello()
+        assert client.call("CLIENT", what, "ON") == "OK"
+    wait_still(stage[0])
