@@ -343,7 +343,6 @@ void mysql_client_eof(struct session *s)
 
 void mysql_client_failed(struct session *s, enum login_failure how)
 {
-    (void)s;
     login_guard_failed(s->worker->guard, &s->admission.key, s->mysql->user_hash,
                        loop_now_ms(&s->worker->loop), how);
 }

@@ -196,15 +196,6 @@ void mysql_lease_settle(struct session *s, struct mysql_link *l)
     }
 }
 
-void mysql_lease_known(struct mysql_link *l)
-{
-    struct session *s = l->base.session;
-    l->asking = false;
-    if (s != NULL && l->soft) {
-        mysql_lease_settle(s, l);
-    }
-}
-
 /* Parked -------------------------------------------------------------------------------------- */
 
 /* The one that is unused for longest, of those that need no question first. */

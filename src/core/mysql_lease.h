@@ -103,8 +103,6 @@ void mysql_lease_unbind(struct mysql_link *l);
 void mysql_lease_log_in(struct mysql_link *l, struct mysql_text user);
 /* The connection is lost while its session does nothing. True: that one goes on without. */
 bool mysql_lease_survives(struct mysql_link *l);
-/* One that is being cleaned, or asked, is done with that. */
-void mysql_lease_known(struct mysql_link *l);
 /* Its session goes on there: not for others now. */
 void mysql_lease_harden(struct mysql_link *l);
 

@@ -126,8 +126,6 @@ void mysql_flights_data(struct mysql_link *l, const char *data, size_t len);
 /* Somebody waits to log in who could do so on it. */
 bool mysql_pool_wants(const struct mysql_link *l);
 void mysql_pool_clean(struct mysql_link *l);
-/* The idle connection that fits, lent to it; NULL: there is none. */
-struct mysql_link *mysql_pool_lend(struct session *s, size_t server);
 /* One that is nobody's now: to who waits for one, or idle. */
 void mysql_pool_take(struct mysql_link *l);
 /* Finds it a connection: an idle one, a new one, or the queue. */

@@ -206,7 +206,6 @@ static void note_statement(struct mysql_lease *lease, const struct mysql_link *l
     if (l->mariadb && (lease->said & MYSQL_SAYS_UNTOLD) != 0) {
         lease->kept |= MYSQL_PIN_STATE;
     }
-    mysql_state_said(&lease->state, lease->said);
     lease->warned =
         l->reply.warnings > 0 || l->reply.failed || (lease->said & MYSQL_SAYS_FOUND_ROWS) != 0;
     bool clears =

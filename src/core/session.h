@@ -9,6 +9,10 @@
  * where the client speaks first, which then may also have come only to CANCEL what another one
  * does.
  *
+ * With pool_mode it is POOLED (Redis, core/pooled.h), or goes the same way with a server's
+ * connection that is lent to it (MySQL, core/mysql_client.h): from RELAY back to LOGIN to become
+ * somebody else, or to PARKED and back while it has none.
+ *
  * It is freed in the client socket's close callback. The server's connection and the place in the
  * queue are memory of their own: a session that ends lets go of them. */
 #ifndef ROUTER_CORE_SESSION_H
