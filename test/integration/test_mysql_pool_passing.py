@@ -89,7 +89,7 @@ def sends_a_file(client):
     client.sock.sendall(b"\xff\0\0\2" + b"1\tx\n" * 3)
 
 
-STAGES = [only_connects, says_half_a_login, is_asked, answers_half,
+STAGES = [only_connects, says_half_a_login, says_its_login, is_asked, answers_half,
           is_in_a_transaction, asks, is_told, asks_by_halves, prepares, sends_a_file]
 
 
