@@ -18,6 +18,7 @@ LAYERS = {  # layer: what it may include
     "net": {"base", "net"},
     "model": {"base", "model"},
     "proto": {"base", "proto"},
+    "import": {"base", "model", "import"},
     "core": {"base", "net", "model", "proto", "core"},
     "ctl": {"base", "net", "model", "proto", "ctl"},
     "routerctl": {"base", "routerctl"},  # a program of its own

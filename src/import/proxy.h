@@ -1,0 +1,34 @@
+/* A frontend, a backend or a listen with what it inherits. */
+#ifndef ROUTER_IMPORT_PROXY_H
+#define ROUTER_IMPORT_PROXY_H
+
+#include "import/source.h"
+
+struct proxy {
+    struct source *source;
+    struct section *section;
+    bool front; /* a frontend or a listen */
+    bool back;  /* a backend or a listen */
+    bool http;  /* mode http */
+    /* What counts, in order: lines of its defaults (and theirs) that it does not have itself, then
+     * its own. */
+    struct line **lines;
+    size_t count;
+};
+
+/* Each frontend, backend and listen, in the order of the file. */
+struct proxies {
+    struct proxy *items;
+    size_t count;
+};
+
+void proxies_make(struct source *s, struct proxies *out);
+struct proxy *proxies_find(const struct proxies *all, const char *name, bool back);
+
+/* The line with this keyword ("timeout connect", "balance") that counts: its own last one, else its
+ * defaults' last one. NULL if there is none, or it was taken back by `no` or `default`. */
+struct line *proxy_find(const struct proxy *p, const char *keyword);
+/* All with this keyword, own and inherited, in order; start with *at = 0. NULL behind the last. */
+struct line *proxy_next(const struct proxy *p, const char *keyword, size_t *at);
+
+#endif

@@ -1,0 +1,136 @@
+#include "import/source.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS_MAX 512 /* of a remark or an error */
+
+void source_free(struct source *s)
+{
+    arena_free(&s->arena);
+}
+
+void source_error(struct source *s, struct place at, const char *fmt, ...)
+{
+    if (s->error_count++ >= SOURCE_ERRORS_MAX) {
+        return;
+    }
+    char words[WORDS_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(words, sizeof words, fmt, args);
+    va_end(args);
+    text_add(s->errors, "%s:%zu: %s\n", at.file, at.number, words);
+}
+
+void line_mark(struct source *s, struct line *l, enum verdict verdict, const char *fmt, ...)
+{
+    l->verdict = verdict > l->verdict ? verdict : l->verdict;
+    struct remark *r = arena_take(&s->arena, sizeof *r);
+    r->verdict = verdict;
+    if (fmt != NULL) {
+        char words[WORDS_MAX];
+        va_list args;
+        va_start(args, fmt);
+        vsnprintf(words, sizeof words, fmt, args);
+        va_end(args);
+        r->words = arena_copy(&s->arena, words, strlen(words));
+    }
+    struct remark **end = &l->remarks;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = r;
+}
+
+const struct word *line_argument(const struct line *l, size_t i)
+{
+    size_t at = l->keyword_words + i;
+    return at < l->count ? &l->words[at] : NULL;
+}
+
+bool line_says(const struct line *l, size_t i, const char *text)
+{
+    const struct word *w = line_argument(l, i);
+    return w != NULL && word_is(w, text);
+}
+
+bool word_is(const struct word *w, const char *text)
+{
+    return strlen(text) == w->len && memcmp(w->text, text, w->len) == 0;
+}
+
+struct word word_of(struct source *s, const char *text)
+{
+    size_t len = strlen(text);
+    return (struct word){.text = arena_copy(&s->arena, text, len), .len = len};
+}
+
+/* Whether a reference lies within [at, at + len): one that is empty also at either end. */
+static bool within(const struct reference *r, size_t at, size_t len)
+{
+    return r->at >= at && r->at + r->len <= at + len;
+}
+
+struct word word_slice(struct source *s, const struct word *w, size_t at, size_t len)
+{
+    struct word part = {
+        .text = arena_copy(&s->arena, w->text + at, len), .len = len, .secret = w->secret};
+    struct reference *kept = NULL;
+    for (size_t i = 0; i < w->reference_count; i++) {
+        struct reference r = w->references[i];
+        if (!within(&r, at, len)) {
+            continue;
+        }
+        r.at -= at;
+        kept = arena_grow(&s->arena, kept, part.reference_count, sizeof *kept);
+        kept[part.reference_count++] = r;
+    }
+    part.references = kept;
+    return part;
+}
+
+/* The number at the start of the word, with at least one digit; *end is behind it. */
+static long long leading_number(const struct word *w, const char **end)
+{
+    *end = w->text;
+    if (!isdigit((unsigned char)w->text[0])) {
+        return -EINVAL;
+    }
+    char *behind;
+    errno = 0;
+    long long n = strtoll(w->text, &behind, 10);
+    *end = behind;
+    return errno != 0 ? -EINVAL : n;
+}
+
+long long word_number(const struct word *w, long long min, long long max)
+{
+    const char *end;
+    long long n = leading_number(w, &end);
+    return n >= min && n <= max && *end == '\0' ? n : -EINVAL;
+}
+
+long long word_milliseconds(const struct word *w, long long unit_us)
+{
+    static const struct {
+        const char *name;
+        long long us;
+    } units[] = {{"us", 1},         {"ms", 1000},        {"s", 1000000},
+                 {"m", 60000000LL}, {"h", 3600000000LL}, {"d", 86400000000LL}};
+    const char *end;
+    long long n = leading_number(w, &end);
+    long long us = *end == '\0' ? unit_us : 0;
+    for (size_t i = 0; n >= 0 && i < sizeof units / sizeof units[0]; i++) {
+        us = strcmp(end, units[i].name) == 0 ? units[i].us : us;
+    }
+    /* HAProxy's own bound is 2^31 - 1 ms. */
+    if (n < 0 || us == 0 || n > 2147483647LL * 1000 / us) {
+        return -EINVAL;
+    }
+    return (n * us + 999) / 1000;
+}
