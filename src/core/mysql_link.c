@@ -13,17 +13,13 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/account.h"
-#include "core/finisher.h"
 #include "core/mysql_lease.h"
 #include "core/mysql_limits.h"
 #include "core/mysql_seen.h"
 #include "core/pool_seen.h"
 #include "core/upstream.h"
-#include "proto/mysql_crypt.h"
 
 #define SMALL_PACKET 1024 /* a greeting, the answer to a reset */
-#define CHARSET      45   /* utf8mb4 */
-#define GONE         "router_client_has_gone"
 
 static struct worker_server *server_of(const struct mysql_link *l)
 {
@@ -134,57 +130,26 @@ static void on_closed(struct conn *c)
     worker_maybe_stop(w);
 }
 
-/* A login that nobody waits for -------------------------------------------------------------- */
-
-static void send_or_close(struct mysql_link *l, const struct mysql_writer *w)
+/* In the midst of a login, as far as its server knows: it may count that. */
+static void cut(const struct mysql_link *l)
 {
-    if (w->full || (w->len > 0 && conn_write(&l->base.conn, (const char *)w->data, w->len) != 0)) {
-        mysql_link_close(l);
+    if (l->state == MYSQL_LINK_ABANDONED || l->state == MYSQL_LINK_LENT) {
+        worker_counted(l->worker, l->backend, l->base.index);
     }
 }
 
-/* Somebody who does not exist is refused, whatever the server asks first. */
-static void log_in_as_nobody(struct mysql_link *l)
+void mysql_link_on_late(struct deadline *d)
 {
-    unsigned char packet[256];
-    struct mysql_writer w = {.data = packet, .size = sizeof packet};
-    struct mysql_request nobody = {.charset = l->charset != 0 ? l->charset : CHARSET,
-                                   .user = {GONE, sizeof GONE - 1}};
-    uint32_t caps = mysql_caps_login(0) & l->capabilities;
-    l->prove = calloc(1, sizeof *l->prove);
-    if (l->prove == NULL) {
-        mysql_link_close(l);
-        return;
-    }
-    mysql_write_login(&w, l->sequence, caps, &nobody);
-    mysql_prove_begin(l->prove, 0, (unsigned char)(l->sequence + 1), MYSQL_LEG_TLS, MYSQL_LEG_TLS,
-                      NULL);
-    send_or_close(l, &w);
-}
-
-static void answer_in_its_place(struct mysql_link *l, const void *payload, size_t len)
-{
-    size_t size = MYSQL_KEY_MAX;
-    unsigned char *out = malloc(size);
-    struct mysql_writer w = {.data = out, .size = size};
-    if (out == NULL) {
-        mysql_link_close(l);
-        return;
-    }
-    unsigned char sequence = payload != NULL ? mysql_inbox_sequence(&l->inbox) : 0;
-    enum mysql_prove_step step = mysql_prove_abandoned(l->prove, sequence, payload, len, &w);
-    if (step == MYSQL_PROVE_SERVER || step == MYSQL_PROVE_CLIENT) {
-        send_or_close(l, &w);
-    } else {
-        mysql_link_close(l);
-    }
-    free(out);
+    struct mysql_link *l = container_of(d, struct mysql_link, deadline);
+    l->timer = NULL;
+    cut(l);
+    mysql_link_close(l);
 }
 
 static void fail(struct mysql_link *l, int status)
 {
     l->tainted = true;
-    mysql_link_cut(l);
+    cut(l);
     if (l->base.session != NULL && l->state != MYSQL_LINK_LENT) {
         session_connect_failed(l->base.session, status);
     } else if (l->base.session != NULL) {
@@ -227,7 +192,7 @@ static void log_in(struct mysql_link *l)
         mysql_link_seen(l);
         mysql_proof_begin(l->base.session, l);
     } else {
-        log_in_as_nobody(l);
+        mysql_abandoned_log_in(l);
     }
 }
 
@@ -235,7 +200,7 @@ static void log_in(struct mysql_link *l)
 static void begin_tls(struct mysql_link *l)
 {
     struct session *s = l->base.session;
-    l->charset = s != NULL ? s->mysql->proof->request.charset : CHARSET;
+    l->charset = s != NULL ? s->mysql->proof->request.charset : MYSQL_CHARSET;
     unsigned char packet[64];
     struct mysql_writer w = {.data = packet, .size = sizeof packet};
     uint32_t caps = mysql_caps_login(l->key) & l->capabilities;
@@ -337,7 +302,7 @@ static void on_abandoned(struct mysql_link *l)
     if (l->prove == NULL) {
         on_greeting(l);
     } else {
-        answer_in_its_place(l, l->inbox.payload, l->inbox.length);
+        mysql_abandoned_answer(l);
     }
 }
 
@@ -425,31 +390,6 @@ const struct conn_ops mysql_link_ops = {
 
 /* Coming back --------------------------------------------------------------------------------- */
 
-/* Its client has gone in the midst of the login. */
-static void abandon(struct mysql_link *l, const struct mysql_prove *prove)
-{
-    struct worker_server *ws = server_of(l);
-    if (ws->mysql_abandoned >= FINISHERS_MAX || l->worker->stopping) {
-        mysql_link_close(l);
-        return;
-    }
-    ws->mysql_abandoned++;
-    l->state = MYSQL_LINK_ABANDONED;
-    mysql_link_seen(l);
-    conn_resume(&l->base.conn, PAUSE_PEER_FULL | PAUSE_HOLD);
-    mysql_link_arm(l, &l->worker->mysql_abandoned);
-    if (prove == NULL) {
-        return;
-    }
-    l->prove = malloc(sizeof *l->prove);
-    if (l->prove == NULL) {
-        mysql_link_close(l);
-        return;
-    }
-    *l->prove = *prove;
-    answer_in_its_place(l, NULL, 0);
-}
-
 /* What we were asking is answered first. */
 static void come_back(struct mysql_link *l)
 {
@@ -465,14 +405,14 @@ void mysql_link_let_go(struct mysql_link *l, const struct mysql_prove *prove, bo
     switch ((enum mysql_link_state)l->state) {
     case MYSQL_LINK_CONNECT:
         begin(l);
-        abandon(l, NULL);
+        mysql_abandoned_begin(l, NULL);
         break;
     case MYSQL_LINK_GREETING:
     case MYSQL_LINK_SECURE:
         if (l->tainted) {
             mysql_link_close(l);
         } else {
-            abandon(l, NULL);
+            mysql_abandoned_begin(l, NULL);
         }
         break;
     case MYSQL_LINK_LENT:
@@ -481,7 +421,7 @@ void mysql_link_let_go(struct mysql_link *l, const struct mysql_prove *prove, bo
                         ->at[keep ? BACKEND_POOL_RETURNED : BACKEND_POOL_ENDED],
                    1);
         if (prove != NULL && !l->tainted) {
-            abandon(l, prove);
+            mysql_abandoned_begin(l, prove);
         } else if (keep) { /* who left may have stopped it, by not reading */
             conn_resume(&l->base.conn, PAUSE_PEER_FULL | PAUSE_HOLD);
             come_back(l);

@@ -23,6 +23,7 @@
 #define MYSQL_CLEAN_MS   100 /* what a client left behind is cleaned up after this, at the latest */
 #define MYSQL_GIVE_MS    100 /* so often a worker leaves a place to others, while it needs it too */
 #define MYSQL_USER_MAX   256
+#define MYSQL_CHARSET    45 /* utf8mb4: of logins that are nobody's */
 
 enum mysql_link_state {
     MYSQL_LINK_CONNECT,  /* waits for the server to take the connect */
@@ -103,8 +104,6 @@ void mysql_link_close(struct mysql_link *l); /* it is nobody's */
 /* The same, in due form, while nothing is under way there: servers count, and log, those that end
  * without a word. */
 void mysql_link_quit(struct mysql_link *l);
-/* In the midst of a login, as far as its server knows: it may count that. */
-void mysql_link_cut(struct mysql_link *l);
 void mysql_link_on_late(struct deadline *d);
 /* Its session lets go of it: brought to the end of its login (`prove`: how far that is; NULL: it is
  * over, or has not begun), kept for the next one, or closed. */
@@ -121,6 +120,12 @@ bool mysql_link_is_asked(const struct mysql_link *l);
 bool mysql_link_is_ours(const struct mysql_link *l);
 /* Bytes of a connection of transaction mode. */
 void mysql_flights_data(struct mysql_link *l, const char *data, size_t len);
+
+/* mysql_abandoned.c: its client has gone in the midst of the login, which is brought to its end in
+ * its place. `prove`: how far it is; NULL: it has not begun. */
+void mysql_abandoned_begin(struct mysql_link *l, const struct mysql_prove *prove);
+void mysql_abandoned_log_in(struct mysql_link *l); /* the server has greeted */
+void mysql_abandoned_answer(struct mysql_link *l); /* to the packet in its inbox */
 
 /* mysql_pool.c */
 /* Somebody waits to log in who could do so on it. */

@@ -225,21 +225,6 @@ static void note_counted(const struct mysql_link *l, const struct mysql_inbox *i
     }
 }
 
-void mysql_link_cut(struct mysql_link *l)
-{
-    if (l->state == MYSQL_LINK_ABANDONED || l->state == MYSQL_LINK_LENT) {
-        worker_counted(l->worker, l->backend, l->base.index);
-    }
-}
-
-void mysql_link_on_late(struct deadline *d)
-{
-    struct mysql_link *l = container_of(d, struct mysql_link, deadline);
-    l->timer = NULL;
-    mysql_link_cut(l);
-    mysql_link_close(l);
-}
-
 /* One packet of either side. False: there is no more to do here. */
 static bool take(struct session *s, struct mysql_link *l, struct mysql_inbox *in, bool by_server)
 {
