@@ -10,11 +10,12 @@ struct proxy {
     bool front; /* a frontend or a listen */
     bool back;  /* a backend or a listen */
     bool http;  /* mode http */
-    /* What counts, in order: lines of its defaults (and theirs) that it does not have itself, then
-     * its own. */
+    /* In order: those of its defaults (before them, of theirs), then its own. */
     struct line **lines;
     size_t count;
 };
+
+#define PROXY_LINES_MAX 500000 /* of all of them, with what they inherit */
 
 /* Each frontend, backend and listen, in the order of the file. */
 struct proxies {
@@ -22,7 +23,8 @@ struct proxies {
     size_t count;
 };
 
-void proxies_make(struct source *s, struct proxies *out);
+/* 0, or -EINVAL with an error in the source. */
+int proxies_make(struct source *s, struct proxies *out);
 struct proxy *proxies_find(const struct proxies *all, const char *name, bool back);
 
 /* The line with this keyword ("timeout connect", "balance") that counts: its own last one, else its

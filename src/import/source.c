@@ -29,22 +29,23 @@ void source_error(struct source *s, struct place at, const char *fmt, ...)
 
 void line_mark(struct source *s, struct line *l, enum verdict verdict, const char *fmt, ...)
 {
-    l->verdict = verdict > l->verdict ? verdict : l->verdict;
-    struct remark *r = arena_take(&s->arena, sizeof *r);
-    r->verdict = verdict;
+    char words[WORDS_MAX] = "";
     if (fmt != NULL) {
-        char words[WORDS_MAX];
         va_list args;
         va_start(args, fmt);
         vsnprintf(words, sizeof words, fmt, args);
         va_end(args);
-        r->words = arena_copy(&s->arena, words, strlen(words));
     }
+    l->verdict = verdict > l->verdict ? verdict : l->verdict;
     struct remark **end = &l->remarks;
-    while (*end != NULL) {
-        end = &(*end)->next;
+    for (; *end != NULL; end = &(*end)->next) {
+        if ((*end)->verdict == verdict && strcmp((*end)->words, words) == 0) {
+            return; /* lines of defaults are looked at by whoever inherits them */
+        }
     }
-    *end = r;
+    *end = arena_take(&s->arena, sizeof **end);
+    (*end)->verdict = verdict;
+    (*end)->words = arena_copy(&s->arena, words, strlen(words));
 }
 
 const struct word *line_argument(const struct line *l, size_t i)
@@ -92,6 +93,27 @@ struct word word_slice(struct source *s, const struct word *w, size_t at, size_t
     }
     part.references = kept;
     return part;
+}
+
+struct word word_join(struct source *s, const struct word *a, const char *between,
+                      const struct word *b)
+{
+    struct reference *all =
+        arena_take(&s->arena, (a->reference_count + b->reference_count + 1) * sizeof *all);
+    struct word joined = {
+        .text = arena_print(&s->arena, "%s%s%s", a->text, between, b->text),
+        .references = all,
+        .secret = a->secret || b->secret,
+    };
+    joined.len = strlen(joined.text);
+    for (size_t i = 0; i < a->reference_count; i++) {
+        all[joined.reference_count++] = a->references[i];
+    }
+    for (size_t i = 0; i < b->reference_count; i++) {
+        all[joined.reference_count] = b->references[i];
+        all[joined.reference_count++].at += a->len + strlen(between);
+    }
+    return joined;
 }
 
 /* The number at the start of the word, with at least one digit; *end is behind it. */

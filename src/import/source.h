@@ -50,7 +50,7 @@ enum verdict {
 
 struct remark {
     enum verdict verdict;
-    const char *words; /* one line for people; NULL: nothing to say */
+    const char *words; /* one line for people; "": nothing to say */
     struct remark *next;
 };
 
@@ -129,6 +129,9 @@ bool word_is(const struct word *w, const char *text);
 /* A part of a word, with the references that lie in it. */
 struct word word_slice(struct source *s, const struct word *w, size_t at, size_t len);
 struct word word_of(struct source *s, const char *text);
+/* Two words as one, with something between them. */
+struct word word_join(struct source *s, const struct word *a, const char *between,
+                      const struct word *b);
 
 /* HAProxy's times ("30s", "500", "1m"): `unit_us` is what a bare number counts, 1000 for most.
  * Returns ms, rounded up, or -EINVAL. */

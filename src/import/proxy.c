@@ -1,0 +1,107 @@
+#include "import/proxy.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "import/keyword.h"
+
+static void add_line(struct proxy *p, struct line *l)
+{
+    p->lines = arena_grow(&p->source->arena, p->lines, p->count, sizeof *p->lines);
+    p->lines[p->count++] = l;
+}
+
+/* Those of the section and, before them, of what it inherits. */
+static void add_lines(struct proxy *p, const struct section *section)
+{
+    if (section->from != NULL) {
+        add_lines(p, section->from);
+    }
+    for (size_t i = 0; i < section->count; i++) {
+        add_line(p, section->lines[i]);
+    }
+}
+
+static bool is_proxy(const struct section *section)
+{
+    return section->kind == SECTION_FRONTEND || section->kind == SECTION_BACKEND ||
+           section->kind == SECTION_LISTEN;
+}
+
+/* How many lines it would have. */
+static size_t weigh(const struct section *section)
+{
+    return section->count + (section->from != NULL ? weigh(section->from) : 0);
+}
+
+static void make(struct source *s, struct section *section, struct proxy *p)
+{
+    *p = (struct proxy){
+        .source = s,
+        .section = section,
+        .front = section->kind != SECTION_BACKEND,
+        .back = section->kind != SECTION_FRONTEND,
+    };
+    add_lines(p, section);
+    struct line *mode = proxy_find(p, "mode");
+    p->http = mode != NULL && line_says(mode, 0, "http");
+}
+
+int proxies_make(struct source *s, struct proxies *out)
+{
+    size_t weight = 0;
+    *out = (struct proxies){0};
+    out->items = arena_take(&s->arena, (s->section_count + 1) * sizeof *out->items);
+    for (size_t i = 0; i < s->section_count; i++) {
+        if (!is_proxy(s->sections[i])) {
+            continue;
+        }
+        weight += weigh(s->sections[i]);
+        if (weight > PROXY_LINES_MAX) {
+            source_error(s, s->sections[i]->header->place,
+                         "too much is inherited from defaults: more than %d lines in all",
+                         PROXY_LINES_MAX);
+            return -EINVAL;
+        }
+        make(s, s->sections[i], &out->items[out->count++]);
+    }
+    return 0;
+}
+
+struct proxy *proxies_find(const struct proxies *all, const char *name, bool back)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct proxy *p = &all->items[i];
+        if ((back ? p->back : p->front) && strcmp(p->section->name, name) == 0) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static bool has_keyword(const struct line *l, const char *keyword)
+{
+    return l->keyword != NULL && strcmp(l->keyword->name, keyword) == 0;
+}
+
+struct line *proxy_find(const struct proxy *p, const char *keyword)
+{
+    for (size_t i = p->count; i > 0; i--) {
+        struct line *l = p->lines[i - 1];
+        if (has_keyword(l, keyword)) {
+            return l->negated || l->defaulted ? NULL : l;
+        }
+    }
+    return NULL;
+}
+
+struct line *proxy_next(const struct proxy *p, const char *keyword, size_t *at)
+{
+    while (*at < p->count) {
+        struct line *l = p->lines[(*at)++];
+        if (has_keyword(l, keyword)) {
+            return l;
+        }
+    }
+    return NULL;
+}
