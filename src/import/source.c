@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX 512 /* of a remark or an error */
+#define WORDS_MAX   512 /* of a remark or an error */
+#define SHOWN_BYTES 100 /* of a line */
 
 void source_free(struct source *s)
 {
@@ -46,6 +47,48 @@ void line_mark(struct source *s, struct line *l, enum verdict verdict, const cha
     *end = arena_take(&s->arena, sizeof **end);
     (*end)->verdict = verdict;
     (*end)->words = arena_copy(&s->arena, words, strlen(words));
+}
+
+static void show_word(const struct word *w, struct text *out)
+{
+    if (w->secret) {
+        text_add(out, "***");
+        return;
+    }
+    bool quoted = w->len == 0 || strpbrk(w->text, " \t\"'#") != NULL;
+    text_add(out, "%s", quoted ? "\"" : "");
+    for (size_t i = 0; i < w->len; i++) {
+        unsigned char c = (unsigned char)w->text[i];
+        if (c == '\r' || c == '\n') {
+            text_add(out, c == '\r' ? "\\r" : "\\n");
+        } else {
+            text_add(out, "%c", c < ' ' || c >= 127 ? '?' : c);
+        }
+    }
+    text_add(out, "%s", quoted ? "\"" : "");
+}
+
+void line_show(const struct line *l, struct text *out)
+{
+    size_t start = out->len;
+    text_add(out, "%s", l->negated ? "no " : l->defaulted ? "default " : "");
+    for (size_t i = 0; i < l->count && out->len - start < SHOWN_BYTES; i++) {
+        text_add(out, "%s", i > 0 ? " " : "");
+        show_word(&l->words[i], out);
+    }
+    if (out->len - start > SHOWN_BYTES) {
+        out->len = start + SHOWN_BYTES;
+        out->data[out->len] = '\0';
+        text_add(out, "...");
+    }
+}
+
+void place_show(const struct source *s, struct place at, struct text *out)
+{
+    if (s->file_count > 1) {
+        text_add(out, "%s:", at.file);
+    }
+    text_add(out, "%zu", at.number);
 }
 
 const struct word *line_argument(const struct line *l, size_t i)

@@ -120,6 +120,12 @@ void source_error(struct source *s, struct place at, const char *fmt, ...) PRINT
 void line_mark(struct source *s, struct line *l, enum verdict verdict, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 
+/* The line for people: secrets as "***", bytes that cannot be printed as "?", cut where it is long.
+ */
+void line_show(const struct line *l, struct text *out);
+/* "12", or "b.cfg:12" where there are several files. */
+void place_show(const struct source *s, struct place at, struct text *out);
+
 /* The argument `i` of a line, counted behind its keyword; NULL if there is none. */
 const struct word *line_argument(const struct line *l, size_t i);
 /* Whether the argument is there and is this. */
