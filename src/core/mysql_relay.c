@@ -22,13 +22,15 @@ bool mysql_relay_is_at_rest(const struct session *s, const struct mysql_link *l)
 
 /* Commands ------------------------------------------------------------------------------------ */
 
-/* The reply to it comes behind those to the others. */
+/* The reply to it comes behind those to the others, if there will be one. */
 static void fly(struct mysql_link *l, uint8_t code)
 {
     if (mysql_command_is_answered(code)) {
         mysql_link_fly(l, code, MYSQL_CLIENTS);
         l->commands++;
         l->dirty = true;
+    } else {
+        mysql_lease_harden(l); /* it may come in pieces */
     }
 }
 
@@ -149,6 +151,16 @@ static size_t look(struct session *s, struct mysql_link *l, const char *data, si
     return pass(s, data + passed, at > passed ? at - passed : 0) ? at : SIZE_MAX;
 }
 
+/* A command that has no reply, as those have that close a statement, is over when it is sent. */
+static void settle(struct session *s)
+{
+    struct mysql_link *l = mysql_link_of(s);
+    if (s->state == SESSION_RELAY && s->mysql->lease != NULL && l->count == 0 && !l->soft &&
+        mysql_relay_is_at_rest(s, l)) {
+        mysql_lease_settle(s, l);
+    }
+}
+
 /* What cannot go yet is kept. */
 void mysql_relay_go_on(struct session *s)
 {
@@ -168,6 +180,7 @@ void mysql_relay_go_on(struct session *s)
     } else {
         conn_resume(&s->client, PAUSE_WAITING);
     }
+    settle(s);
 }
 
 void mysql_relay_client(struct session *s, const char *data, size_t len)
@@ -180,8 +193,10 @@ void mysql_relay_client(struct session *s, const char *data, size_t len)
         return;
     }
     size_t used = look(s, l, data, len);
-    if (used < len && session_keep(s, data + used, len - used) &&
-        s->ahead_len >= SESSION_AHEAD_MAX) {
+    if (used == len) {
+        settle(s);
+    } else if (used < len && session_keep(s, data + used, len - used) &&
+               s->ahead_len >= SESSION_AHEAD_MAX) {
         conn_pause(&s->client, PAUSE_WAITING);
     }
 }

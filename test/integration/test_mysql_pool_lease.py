@@ -12,6 +12,7 @@ from lib import mysql_speaker as my
 from lib.mysql_people import ALL, PLAIN, SECOND
 from lib.mysql_pooled import TRANSACTION, PooledMySQL
 from lib.mysql_speaker import MySQLError, Speaker
+from lib.mysql_wire import packet
 from lib.waiting import until
 
 ELSEWHERE = "it needs pool_mode = session"
@@ -161,6 +162,16 @@ def test_a_closed_statement_pins_no_more(stage, come):
 
 
 @pytest.mark.sanitize
+def test_whose_statements_are_closed_says_nothing_more_and_is_shared(stage, come):
+    """Closing one has no reply."""
+    for client in come(), come():
+        number, _ = client.prepare("SELECT 1")
+        assert not client.execute(number).error
+        client.command(my.CLOSE, struct.pack("<I", number))
+    assert come().value("SELECT 1") == "1"
+
+
+@pytest.mark.sanitize
 def test_the_last_connection_of_an_account_may_be_proved_anew(stage, come):
     """By one of its sessions, while another one waits without."""
     first, second = come(), come()
@@ -205,6 +216,20 @@ def test_who_leaves_while_it_waits_is_missed_by_nobody(stage, come):
     second.query("ROLLBACK")
     assert second.value("SELECT 5") == "5"
     assert held(stage) == 0
+
+
+@pytest.mark.sanitize
+def test_in_the_midst_of_a_command_nobody_else_has_a_word(stage, come):
+    """One that has no reply, so that nothing is known to be under way."""
+    first, second = come(), come()
+    move(come, first, second)
+    data = packet(0, bytes([my.LONG_DATA]) + struct.pack("<IH", 1 << 30, 0) + b"x" * 100)
+    second.sock.sendall(data[:50])
+    first.say(my.QUERY, b"SELECT 1")
+    until(lambda: held(stage) == 1, "it to wait")
+    second.sock.sendall(data[50:])
+    assert first.listen().rows[0] == (b"1",)
+    assert second.value("SELECT 2") == "2"
 
 
 def ends(client):
