@@ -1,0 +1,1 @@
+core.register_action("nothing", {"http-req"}, function(txn) end)
