@@ -5,16 +5,25 @@
 #include "base/macros.h"
 #include "core/mysql_lease.h"
 
+static void begin_reply(struct mysql_link *l)
+{
+    struct mysql_flight first = l->flying[l->first];
+    mysql_reply_begin(&l->reply, l->capabilities, first.code);
+    if (first.kind == MYSQL_OURS_LOOK) {
+        mysql_reply_want_charset(&l->reply);
+    }
+}
+
 bool mysql_link_fly(struct mysql_link *l, uint8_t code, uint8_t kind)
 {
     if (l->count == MYSQL_FLYING_MAX) {
         return false;
     }
-    if (l->count == 0) {
-        mysql_reply_begin(&l->reply, l->capabilities, code);
-    }
     l->flying[(l->first + l->count) % MYSQL_FLYING_MAX] = (struct mysql_flight){code, kind};
     l->count++;
+    if (l->count == 1) {
+        begin_reply(l);
+    }
     if (kind == MYSQL_CLIENTS) {
         mysql_lease_harden(l);
     }
@@ -51,7 +60,7 @@ static void land(struct mysql_link *l)
     l->first = (uint8_t)((l->first + 1) % MYSQL_FLYING_MAX);
     l->count--;
     if (l->count > 0) {
-        mysql_reply_begin(&l->reply, l->capabilities, l->flying[l->first].code);
+        begin_reply(l);
     }
 }
 
@@ -109,8 +118,8 @@ static bool answered(struct mysql_link *l, bool last)
         give_up(l);
         return false;
     }
-    l->asking = l->asking && kind != MYSQL_OURS_ASK;
     land(l);
+    l->asking = l->asking && mysql_link_is_asked(l);
     if (l->count > 0 || !last) {
         return true;
     }

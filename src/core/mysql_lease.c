@@ -72,8 +72,8 @@ bool mysql_lease_begin(struct session *s, struct mysql_link *l, const struct mys
     struct mysql_lease *lease = s->mysql->lease;
     leave_account(lease);
     struct mysql_user *a = mysql_user_get(s->worker, l->base.config->id, l->key, request->user);
-    if (a == NULL ||
-        !mysql_state_begin(&lease->state, request->database.data, request->database.len)) {
+    if (a == NULL || !mysql_state_begin(&lease->state, request->database.data,
+                                        request->database.len, request->charset)) {
         return false;
     }
     a->server = l->base.index;
@@ -235,7 +235,7 @@ static void wait_for_one(struct session *s)
 /* It can be brought into any state that a session had when it was parted from. */
 static bool is_known(const struct mysql_link *l)
 {
-    return !l->dirty && l->like.why == 0 && l->like.doubts == 0;
+    return !l->dirty && l->like.why == 0 && (l->like.doubts & ~MYSQL_DOUBT_RESULTS) == 0;
 }
 
 /* Its command is there, and maybe a connection. */

@@ -127,6 +127,7 @@ enum mysql_ours {
     MYSQL_OURS_SET,   /* to be in a session's state */
     MYSQL_OURS_TRACK, /* to have the trackers on, and to know the state that a login gives */
     MYSQL_OURS_ASK,   /* to know what they left open */
+    MYSQL_OURS_LOOK,  /* to know the collation of results */
     MYSQL_OURS_RESET,
 };
 bool mysql_ours_track(struct mysql_link *l);

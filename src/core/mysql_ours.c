@@ -45,7 +45,13 @@ bool mysql_ours_ask(struct mysql_link *l)
     struct mysql_writer w = {.data = packet, .size = sizeof packet};
     mysql_state_ask(&w, l->capabilities);
     l->asking = true;
-    return say(l, &w, 1, MYSQL_OURS_ASK);
+    bool said = say(l, &w, 1, MYSQL_OURS_ASK);
+    if (!said || (state_of(l)->doubts & MYSQL_DOUBT_RESULTS) == 0) {
+        return said;
+    }
+    w.len = 0;
+    mysql_state_look(&w, l->capabilities);
+    return say(l, &w, 1, MYSQL_OURS_LOOK);
 }
 
 bool mysql_ours_reset(struct mysql_link *l)
@@ -71,20 +77,36 @@ bool mysql_ours_restore(struct mysql_link *l, const struct mysql_state *to)
     return good;
 }
 
+/* It was a statement too. The list of warnings is as it was: none on MySQL, because who has some
+ * keeps his connection; and MariaDB's outlives what has no table. */
+static void note_statement(const struct mysql_link *l, unsigned moved)
+{
+    if (l->base.session != NULL) {
+        l->base.session->mysql->lease->moved |= (uint8_t)moved;
+    }
+}
+
 bool mysql_ours_answered(struct mysql_link *l, enum mysql_ours kind)
 {
     struct mysql_state *state = state_of(l);
+    if (kind == MYSQL_OURS_LOOK) {
+        mysql_state_looked(state, &l->reply);
+        note_statement(l, MYSQL_MOVED_ROWS);
+        return true;
+    }
     if (l->reply.failed || l->reply.has_rows) {
         return false;
     }
     if (kind == MYSQL_OURS_RESET) {
         mysql_state_reset(state);
         l->dirty = false;
+    } else if (kind == MYSQL_OURS_SET) {
+        mysql_state_restored(state, &l->reply, l->mariadb);
     } else {
         mysql_state_reply(state, &l->reply, l->mariadb);
     }
-    if (kind == MYSQL_OURS_ASK && l->base.session != NULL) { /* it was a statement too */
-        l->base.session->mysql->lease->moved |= MYSQL_MOVED_LAST | MYSQL_MOVED_WARNINGS;
+    if (kind == MYSQL_OURS_ASK) {
+        note_statement(l, MYSQL_MOVED_LAST);
     }
     return true;
 }

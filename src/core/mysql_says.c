@@ -9,8 +9,8 @@
 #define HEAD 5 /* bytes before a command's text: its packet's header and its code */
 
 static const char wrong_connection[] =
-    "router: this asks about an earlier statement, which ran on another connection of the pool: "
-    "it needs pool_mode = session";
+    "router: this asks about an earlier statement, and others have used its connection since, or "
+    "it was another one: it needs pool_mode = session";
 
 /* Reasons ------------------------------------------------------------------------------------- */
 
@@ -92,6 +92,7 @@ static bool names(const char *text, size_t len, const char *word)
  * already, so it may be any. */
 static unsigned needs(uint32_t says, const char *text, size_t len)
 {
+    static const char *const lists[] = {"WARNING", "ERROR", "DIAGNOSTICS"};
     const unsigned all = MYSQL_MOVED_LAST | MYSQL_MOVED_ROWS | MYSQL_MOVED_WARNINGS;
     unsigned bits = (says & MYSQL_SAYS_HISTORY) != 0 ? MYSQL_MOVED_EVER : 0;
     if ((says & MYSQL_SAYS_DIAGNOSTICS) == 0) {
@@ -104,7 +105,11 @@ static unsigned needs(uint32_t says, const char *text, size_t len)
     bool count = names(text, len, "ROW_COUNT");
     bits |= rows ? MYSQL_MOVED_ROWS : 0;
     bits |= count ? MYSQL_MOVED_LAST : 0;
-    return bits | (rows || count ? 0 : MYSQL_MOVED_LAST | MYSQL_MOVED_WARNINGS);
+    bool list = !rows && !count;
+    for (size_t i = 0; i < ARRAY_LEN(lists) && !list; i++) {
+        list = names(text, len, lists[i]);
+    }
+    return bits | (list ? MYSQL_MOVED_WARNINGS : 0);
 }
 
 /* A statement about one that ran somewhere else. */

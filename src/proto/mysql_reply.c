@@ -27,6 +27,8 @@ void mysql_reply_begin(struct mysql_reply *r, uint32_t capabilities, uint8_t cod
     r->error = 0;
     r->columns_status = 0;
     r->warnings = 0;
+    r->wants_charset = false;
+    r->charset = 0;
     r->affected = 0;
     r->insert_id = 0;
     r->statement = 0;
@@ -38,6 +40,11 @@ void mysql_reply_begin(struct mysql_reply *r, uint32_t capabilities, uint8_t cod
     r->head_len = 0;
     r->kept_len = 0;
     r->state_len = 0;
+}
+
+void mysql_reply_want_charset(struct mysql_reply *r)
+{
+    r->wants_charset = true;
 }
 
 bool mysql_reply_between(const struct mysql_reply *r)
@@ -52,7 +59,7 @@ static uint32_t length_of(const unsigned char *head)
 
 static bool may_skip(struct mysql_reply *r)
 {
-    return r->expects == EXPECTS_ROWS || mysql_reply_definitions(r) != NULL;
+    return r->expects == EXPECTS_ROWS || (mysql_reply_definitions(r) != NULL && !r->wants_charset);
 }
 
 /* Rows or definitions that are all there. Usually there are more of them than of all else. */
@@ -101,7 +108,7 @@ static enum mysql_reply_event open_packet(struct mysql_reply *r, const unsigned 
     case EXPECTS_COLUMNS:
     case EXPECTS_PARAMS:
     case EXPECTS_PREPARED_COLUMNS:
-        r->keeps = error;
+        r->keeps = error || (r->wants_charset && r->expects == EXPECTS_COLUMNS);
         bad = first == MYSQL_EOF;
         break;
     case EXPECTS_ROWS: /* one that begins with a value of 16 MB has more than one packet */

@@ -40,6 +40,8 @@ struct mysql_reply {
     uint16_t status;
     uint16_t columns_status; /* what is still true of the EOF behind definitions */
     uint16_t warnings;       /* 0 if it has not said */
+    bool wants_charset;      /* mysql_reply_want_charset() */
+    uint16_t charset;        /* of the first column, if that was called */
     uint32_t oks;            /* OK and EOF packets so far, also of the replies before */
     uint64_t affected;       /* of the last OK */
     uint64_t insert_id;      /* of the last OK that had one; 0: none had */
@@ -73,6 +75,8 @@ enum mysql_reply_event {
  * not, whatever the server says: that a cursor exists is also said of those that procedures and
  * functions have for themselves, and then rows follow. */
 void mysql_reply_begin(struct mysql_reply *r, uint32_t capabilities, uint8_t code);
+/* Just behind it: the definition of the first column is read. */
+void mysql_reply_want_charset(struct mysql_reply *r);
 /* Not to be called again after END and BAD before the next reply begins. */
 enum mysql_reply_event mysql_reply_look(struct mysql_reply *r, const char *data, size_t len,
                                         size_t *used);

@@ -7,7 +7,8 @@
 
 #include "proto/mysql_command.h"
 
-#define EOF_LEN 5 /* 0xfe, warnings, status; an OK that begins with 0xfe has 7 at least */
+#define FIXED_LEN 12 /* charset, length, type, flags, decimals, two zeros */
+#define EOF_LEN   5  /* 0xfe, warnings, status; an OK that begins with 0xfe has 7 at least */
 
 enum mysql_expects mysql_reply_first(uint8_t code)
 {
@@ -187,6 +188,20 @@ static enum mysql_reply_event take_eof(struct mysql_reply *r, const unsigned cha
     return next(r, EXPECTS_ROWS);
 }
 
+/* A column's definition: strings, more of them in MariaDB's extended one, and what is always as
+ * long. */
+static enum mysql_reply_event take_charset(struct mysql_reply *r, const unsigned char *p,
+                                           size_t len)
+{
+    r->wants_charset = false;
+    if (len <= FIXED_LEN || p[len - FIXED_LEN - 1] != FIXED_LEN) {
+        return MYSQL_REPLY_BAD;
+    }
+    p += len - FIXED_LEN;
+    r->charset = (uint16_t)(p[0] | p[1] << 8);
+    return mysql_reply_go_past(r, 1);
+}
+
 /* Other packets only move a login on, and the client answers between them. */
 static enum mysql_reply_event take_login(struct mysql_reply *r, const unsigned char *p, size_t len)
 {
@@ -202,6 +217,8 @@ enum mysql_reply_event mysql_reply_take(struct mysql_reply *r, const unsigned ch
     switch ((enum mysql_expects)r->expects) {
     case EXPECTS_RESULT:
         return take_result(r, p, len);
+    case EXPECTS_COLUMNS:
+        return take_charset(r, p, len);
     case EXPECTS_PREPARED:
         return take_prepared(r, p, len);
     case EXPECTS_COLUMNS_EOF:

@@ -4,6 +4,7 @@
  * packets can be read as one. */
 #include "proto/mysql_state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,6 +16,7 @@
 
 #define CAP_DEPRECATE_EOF (1U << 24)
 #define DATABASE_SEED     0x6461746162617365U
+#define COLLATION_MAX     64 /* bytes of a name */
 
 /* What is told. MariaDB has the same numbers. */
 enum {
@@ -26,6 +28,7 @@ enum {
     TRACK_TRANSACTION = 5,     /* one letter for each property */
 };
 #define LETTER_LOCKED 7 /* which of them is LOCK TABLES */
+#define RESULTS       "character_set_results"
 
 /* One pass over session state information. */
 struct reading {
@@ -34,6 +37,7 @@ struct reading {
     bool named;     /* something that a STATE_CHANGE would be about */
     bool charset;   /* the connection's charset was told, */
     bool collation; /* and its collation */
+    bool ours;      /* what is told of results is what we have set */
 };
 
 /* Beginning and end --------------------------------------------------------------------------- */
@@ -73,17 +77,18 @@ static void make_blank(struct mysql_state *s, char *database)
 {
     free(s->variables);
     *s = (struct mysql_state){
-        .doubts = MYSQL_DOUBT_COLLATION,
+        .doubts = MYSQL_DOUBT_COLLATION | MYSQL_DOUBT_RESULTS,
         .text = MYSQL_TEXT_UNSURE | MYSQL_TEXT_WIDE,
         .database = database,
         .hash = database == NULL ? 0 : hash_bytes(database, strlen(database)) ^ DATABASE_SEED,
     };
 }
 
-bool mysql_state_begin(struct mysql_state *s, const char *database, size_t len)
+bool mysql_state_begin(struct mysql_state *s, const char *database, size_t len, uint16_t charset)
 {
     free(s->database);
     make_blank(s, NULL);
+    s->login = charset;
     return put_database(s, database, len);
 }
 
@@ -234,7 +239,7 @@ static void on_setting(struct reading *r, struct mysql_text name, struct mysql_t
 {
     struct mysql_state *s = r->s;
     enum mysql_variable_kind kind = mysql_variable_kind(name.data, name.len);
-    bool may_be_empty = is(name, "sql_mode") || is(name, "character_set_results");
+    bool may_be_empty = is(name, "sql_mode");
     bool plain = value.data != NULL && mysql_variable_is_plain(kind, value.data, value.len) &&
                  (value.len > 0 || may_be_empty);
     r->changes |= MYSQL_CHANGE_VARIABLE;
@@ -244,6 +249,44 @@ static void on_setting(struct reading *r, struct mysql_text name, struct mysql_t
     }
     remove_alias(s, name);
     mysql_variable_set(s, name.data, name.len, value.data, value.len);
+}
+
+/* The collation may be one of its variables, which move. */
+static void set_results(struct mysql_state *s, const char *collation)
+{
+    char name[COLLATION_MAX + 1];
+    size_t len = strlen(collation);
+    assert(len <= COLLATION_MAX);
+    memcpy(name, collation, len + 1);
+    mysql_variable_set(s, RESULTS, strlen(RESULTS), name, len);
+    s->doubts &= (uint8_t)~MYSQL_DOUBT_RESULTS;
+}
+
+/* A charset, of which any collation may be meant; empty: none, every column has its own. */
+static void on_results(struct reading *r, struct mysql_text value)
+{
+    r->changes |= MYSQL_CHANGE_VARIABLE;
+    if (r->ours) {
+        return;
+    }
+    r->s->login = 0;
+    if (value.data != NULL && value.len == 0) {
+        set_results(r->s, "");
+        return;
+    }
+    mysql_variable_remove(r->s, RESULTS);
+    r->s->doubts |= MYSQL_DOUBT_RESULTS;
+}
+
+/* A login makes results what the connection is, if the server knows the charset that it asks for;
+ * what it does else is not known. */
+static void note_login(struct mysql_state *s)
+{
+    const char *told = mysql_variable_find(s, "collation_connection").value;
+    if (s->login != 0 && mysql_collation_is(told, s->login)) {
+        set_results(s, told);
+    }
+    s->login = 0;
 }
 
 static void on_variable(struct reading *r, struct mysql_text name, struct mysql_text value)
@@ -258,6 +301,8 @@ static void on_variable(struct reading *r, struct mysql_text name, struct mysql_
         on_insert_id(r->s, value);
     } else if (is(name, "character_set_connection")) {
         r->charset = true; /* what it is follows from the collation */
+    } else if (is(name, RESULTS)) {
+        on_results(r, value);
     } else {
         r->collation = r->collation || is(name, "collation_connection");
         on_setting(r, name, value);
@@ -274,6 +319,7 @@ static void settle(struct reading *r)
         r->changes |= MYSQL_CHANGE_VARIABLE;
     } else if (r->collation) {
         r->s->doubts &= (uint8_t)~MYSQL_DOUBT_COLLATION;
+        note_login(r->s);
     }
     r->named = r->charset = r->collation = false;
 }
@@ -342,9 +388,9 @@ static bool on_entry(struct reading *r, unsigned type, struct mysql_text body)
     return true;
 }
 
-unsigned mysql_state_apply(struct mysql_state *s, const void *info, size_t len)
+static unsigned apply(struct mysql_state *s, const void *info, size_t len, bool ours)
 {
-    struct reading r = {.s = s};
+    struct reading r = {.s = s, .ours = ours};
     struct mysql_cursor c = mysql_read(info, len);
     uint32_t before = s->why;
     while (mysql_left(&c) > 0) {
@@ -365,14 +411,20 @@ unsigned mysql_state_apply(struct mysql_state *s, const void *info, size_t len)
     return r.changes;
 }
 
-unsigned mysql_state_reply(struct mysql_state *s, const struct mysql_reply *r, bool mariadb)
+unsigned mysql_state_apply(struct mysql_state *s, const void *info, size_t len)
+{
+    return apply(s, info, len, false);
+}
+
+static unsigned on_reply(struct mysql_state *s, const struct mysql_reply *r, bool mariadb,
+                         bool ours)
 {
     uint32_t before = s->why;
     bool mute = r->failed || (r->has_rows && !(r->capabilities & CAP_DEPRECATE_EOF));
     if (!mute && (!mariadb || r->state_len > 0)) {
         s->doubts &= (uint8_t)~MYSQL_DOUBT_LATE;
     }
-    unsigned changes = mysql_state_apply(s, r->state, r->state_len);
+    unsigned changes = apply(s, r->state, r->state_len, ours);
     if (r->cut) {
         s->why |= MYSQL_WHY_BAD;
     }
@@ -383,6 +435,34 @@ unsigned mysql_state_reply(struct mysql_state *s, const struct mysql_reply *r, b
         s->doubts |= MYSQL_DOUBT_INSERT_ID;
     }
     return changes | (s->why != before ? MYSQL_CHANGE_WHY : 0U);
+}
+
+unsigned mysql_state_reply(struct mysql_state *s, const struct mysql_reply *r, bool mariadb)
+{
+    return on_reply(s, r, mariadb, false);
+}
+
+void mysql_state_restored(struct mysql_state *s, const struct mysql_reply *r, bool mariadb)
+{
+    on_reply(s, r, mariadb, true);
+}
+
+/* utf8mb3 is called as the server calls it, of which the connection's collation tells. */
+void mysql_state_looked(struct mysql_state *s, const struct mysql_reply *r)
+{
+    apply(s, r->state, r->state_len, false);
+    const char *told = mysql_variable_find(s, "collation_connection").value;
+    const char *name = r->failed ? NULL : mysql_collation_name(r->charset);
+    if ((s->doubts & MYSQL_DOUBT_RESULTS) == 0) {
+        return;
+    }
+    if (name != NULL && mysql_collation_is(told, r->charset)) {
+        set_results(s, told);
+    } else if (name != NULL && !mysql_collation_has_alias(name)) {
+        set_results(s, name);
+    } else {
+        s->why |= MYSQL_WHY_VARIABLE;
+    }
 }
 
 /* SELECT LAST_INSERT_ID(5) sets it, and no OK packet says so. */

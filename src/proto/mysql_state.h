@@ -6,8 +6,9 @@
  * The life of one: mysql_state_begin() at a login; mysql_state_track() is sent and its reply given
  * to mysql_state_reply(), as every later reply is; then `why` and `doubts` say whether the session
  * can go on elsewhere. Doubts are what the trackers leave open: the reply to mysql_state_ask()
- * settles them. What the trackers tell but nobody can give again - user variables, temporary
- * tables, variables that are no plain settings - is a reason `why` not.
+ * settles them, and that to mysql_state_look() the one about results. What the trackers tell but
+ * nobody can give again - user variables, temporary tables, variables that are no plain settings -
+ * is a reason `why` not.
  *
  * What trackers never tell must be seen in the text (mysql_statement.h):
  *  - both: GET_LOCK(), HANDLER, FLUSH TABLES WITH READ LOCK, LOCK INSTANCE, BACKUP STAGE, a user
@@ -55,6 +56,9 @@ enum mysql_state_doubt {
                                       * that has news of its own */
     MYSQL_DOUBT_INSERT_ID = 1U << 2, /* LAST_INSERT_ID() may be another: an OK packet also tells ids
                                       * that the client gave, an ERR tells none */
+    MYSQL_DOUBT_RESULTS = 1U << 3,   /* the collation that definitions of columns name: no variable
+                                      * tells it, and setting character_set_results to what it is
+                                      * makes it the charset's own */
 };
 
 /* A session's, or a connection's. Starts zeroed; mysql_state_free() releases what it owns. */
@@ -65,16 +69,18 @@ struct mysql_state {
     uint8_t text;   /* enum mysql_text_mode: how the server reads the session's statements */
     bool tracked;   /* the trackers are on */
     uint8_t count;  /* of variables */
+    uint16_t login; /* the number of the collation that was asked for, until it is told; 0: none */
     uint16_t used;  /* bytes of `variables` */
     uint16_t size;
-    char *variables;    /* owned: each a name, NUL, its value, NUL; sorted by name */
+    char *variables;    /* owned: each a name, NUL, its value, NUL; sorted by name. That of
+                         * character_set_results is a collation */
     char *database;     /* owned; NULL: none */
     uint64_t insert_id; /* LAST_INSERT_ID() */
 };
 
-/* As just after a login with this default database (len 0: none). False: no memory, and `why` says
- * so. Releases what it was before, as the next two do. */
-bool mysql_state_begin(struct mysql_state *s, const char *database, size_t len);
+/* As just after a login with this default database (len 0: none) and charset. False: no memory, and
+ * `why` says so. Releases what it was before, as the next two do. */
+bool mysql_state_begin(struct mysql_state *s, const char *database, size_t len, uint16_t charset);
 /* What COM_RESET_CONNECTION leaves: the database, and that it may be another. Not the charsets of
  * the login (MySQL). */
 void mysql_state_reset(struct mysql_state *s);
@@ -88,9 +94,13 @@ enum mysql_state_change {
     MYSQL_CHANGE_VARIABLE = 1U << 1,
     MYSQL_CHANGE_WHY = 1U << 2, /* `why` has got or lost a reason */
 };
-/* A reply to any command but COM_RESET_CONNECTION and COM_CHANGE_USER is over; also to ours.
- * Returns enum mysql_state_change. */
+/* A reply to any command but COM_RESET_CONNECTION and COM_CHANGE_USER is over; also to ours, but
+ * those that follow. Returns enum mysql_state_change. */
 unsigned mysql_state_reply(struct mysql_state *s, const struct mysql_reply *r, bool mariadb);
+/* To one of mysql_state_restore(), when `s` is already what it restores. */
+void mysql_state_restored(struct mysql_state *s, const struct mysql_reply *r, bool mariadb);
+/* To mysql_state_look(), with the charset of its column. */
+void mysql_state_looked(struct mysql_state *s, const struct mysql_reply *r);
 /* A statement that says this (enum mysql_says) was sent: what its reply will not tell. */
 void mysql_state_said(struct mysql_state *s, uint32_t says);
 /* The part of mysql_state_reply() that reads session state information, of one or several OK
@@ -109,8 +119,11 @@ bool mysql_state_same(const struct mysql_state *a, const struct mysql_state *b);
 
 /* After a login: switches the trackers on and has the server tell what it began with. */
 void mysql_state_track(struct mysql_writer *w, uint32_t capabilities);
-/* Settles all doubts. It is a statement: ROW_COUNT() and warnings are gone. */
+/* Settles all doubts but that about results. It is a statement: ROW_COUNT() and warnings are gone.
+ */
 void mysql_state_ask(struct mysql_writer *w, uint32_t capabilities);
+/* Settles that one, behind the other. FOUND_ROWS() is gone. */
+void mysql_state_look(struct mysql_writer *w, uint32_t capabilities);
 /* From the state `from` to the state `to`; the trackers are on afterwards. Returns how many
  * commands were written, 0: none is needed; UV_EINVAL: it cannot be done, because one of them has a
  * reason `why` or must be asked before, or because a default database cannot be taken back. */

@@ -1,6 +1,7 @@
 /* The commands that bring a connection into a state: COM_INIT_DB and one SET. What the connection
  * has and the session had not gets its global value, as a login would; DEFAULT is that too, but
- * MySQL 9.7 takes it for OFF with foreign_key_checks and unique_checks. */
+ * MySQL 9.7 takes it for OFF with foreign_key_checks and unique_checks. The collation of results is
+ * set by SET NAMES ... COLLATE alone (MariaDB), which sets two others too. */
 #include <stdio.h>
 #include <string.h>
 #include <uv.h>
@@ -9,6 +10,9 @@
 #include "proto/mysql_state_internal.h"
 
 #define CAP_QUERY_ATTRIBUTES (1U << 27)
+
+#define SET_SESSION "SET SESSION "
+#define RESULTS     "character_set_results"
 
 /* The trackers, which are in no state: they are what every connection has. */
 #define TRACKERS                                                                                   \
@@ -23,28 +27,34 @@ static void write_text(struct mysql_writer *w, const char *text)
     mysql_write_bytes(w, text, strlen(text));
 }
 
-static void begin_query(struct mysql_writer *w, uint32_t capabilities)
+static void begin_query(struct mysql_writer *w, uint32_t capabilities, const char *text)
 {
     mysql_begin(w, 0);
     mysql_write_int(w, MYSQL_COM_QUERY, 1);
     if (capabilities & CAP_QUERY_ATTRIBUTES) {
         mysql_write_int(w, 0x0100, 2); /* none, one set */
     }
-    write_text(w, "SET SESSION ");
+    write_text(w, text);
 }
 
 void mysql_state_track(struct mysql_writer *w, uint32_t capabilities)
 {
-    begin_query(w, capabilities);
-    write_text(w, TRACKERS "," TELL("character_set_client") "," TELL(
-                      "character_set_results") "," ASK "," TELL("sql_mode") "," TELL("time_zone"));
+    begin_query(w, capabilities, SET_SESSION);
+    write_text(w, TRACKERS
+               "," TELL("character_set_client") "," ASK "," TELL("sql_mode") "," TELL("time_zone"));
     mysql_end(w);
 }
 
 void mysql_state_ask(struct mysql_writer *w, uint32_t capabilities)
 {
-    begin_query(w, capabilities);
+    begin_query(w, capabilities, SET_SESSION);
     write_text(w, ASK);
+    mysql_end(w);
+}
+
+void mysql_state_look(struct mysql_writer *w, uint32_t capabilities)
+{
+    begin_query(w, capabilities, "SELECT '' LIMIT 0");
     mysql_end(w);
 }
 
@@ -55,14 +65,19 @@ struct setting {
     bool begun;
 };
 
-static void assign(struct setting *set, const char *name)
+static void go_on(struct setting *set, const char *begin)
 {
     if (set->begun) {
         write_text(set->w, ",");
     } else {
-        begin_query(set->w, set->capabilities);
+        begin_query(set->w, set->capabilities, begin);
     }
     set->begun = true;
+}
+
+static void assign(struct setting *set, const char *name)
+{
+    go_on(set, SET_SESSION);
     write_text(set->w, name);
     write_text(set->w, "=");
 }
@@ -71,7 +86,7 @@ static void write_value(struct mysql_writer *w, const struct mysql_variable *v)
 {
     if (mysql_variable_kind(v->name, strlen(v->name)) == MYSQL_VARIABLE_NUMBER) {
         write_text(w, v->value);
-    } else if (v->value[0] == '\0' && strcmp(v->name, "character_set_results") == 0) {
+    } else if (v->value[0] == '\0' && strcmp(v->name, RESULTS) == 0) {
         write_text(w, "NULL");
     } else {
         write_text(w, "'");
@@ -86,11 +101,47 @@ static void give(struct setting *set, const struct mysql_variable *v)
     write_value(set->w, v);
 }
 
+/* Behind SET NAMES. */
+static void give_named(struct setting *set, const struct mysql_variable *v)
+{
+    if (strcmp(v->name, RESULTS) != 0) {
+        give(set, v);
+    }
+}
+
 static void take_back(struct setting *set, const struct mysql_variable *v)
 {
+    bool patient = (set->capabilities & MYSQL_CAP_INTERACTIVE) != 0;
+    bool waits = strcmp(v->name, "wait_timeout") == 0;
     assign(set, v->name);
     write_text(set->w, "@@GLOBAL.");
-    write_text(set->w, v->name);
+    write_text(set->w, waits && patient ? "interactive_timeout" : v->name);
+}
+
+/* Whether there is nothing but SET NAMES for it; the charset is what the collation's name begins
+ * with. */
+static bool write_names(struct setting *set, const struct mysql_state *from,
+                        const struct mysql_state *to)
+{
+    const char *had = mysql_variable_find(from, RESULTS).value;
+    const char *has = mysql_variable_find(to, RESULTS).value;
+    if (has == NULL || has[0] == '\0' || (had != NULL && strcmp(had, has) == 0)) {
+        return false;
+    }
+    go_on(set, "SET ");
+    write_text(set->w, "NAMES '");
+    mysql_write_bytes(set->w, has, strcspn(has, "_"));
+    write_text(set->w, "' COLLATE '");
+    write_text(set->w, has);
+    write_text(set->w, "'");
+    return true;
+}
+
+/* What SET NAMES has set. */
+static bool is_of_names(const char *name)
+{
+    return strcmp(name, RESULTS) == 0 || strcmp(name, "character_set_client") == 0 ||
+           strcmp(name, "collation_connection") == 0;
 }
 
 /* Both are sorted by name: side by side. */
@@ -99,6 +150,7 @@ static void write_differences(struct setting *set, const struct mysql_state *fro
 {
     size_t at_from = 0;
     size_t at_to = 0;
+    bool named = write_names(set, from, to);
     for (;;) {
         struct mysql_variable a = mysql_variable_at(from, at_from);
         struct mysql_variable b = mysql_variable_at(to, at_to);
@@ -108,6 +160,8 @@ static void write_differences(struct setting *set, const struct mysql_state *fro
         int order = a.name == NULL ? 1 : b.name == NULL ? -1 : strcmp(a.name, b.name);
         if (order < 0) {
             take_back(set, &a);
+        } else if (named && is_of_names(b.name)) {
+            give_named(set, &b);
         } else if (order > 0 || strcmp(a.value, b.value) != 0) {
             give(set, &b);
         }
@@ -135,8 +189,7 @@ static bool write_settings(struct mysql_writer *w, const struct mysql_state *fro
 {
     struct setting set = {.w = w, .capabilities = capabilities};
     if (!from->tracked) {
-        begin_query(w, capabilities);
-        set.begun = true;
+        go_on(&set, SET_SESSION);
         write_text(w, TRACKERS);
     }
     write_differences(&set, from, to);

@@ -113,6 +113,7 @@ def test_why_it_keeps_its_connection(stage, come, reason):
     assert stage.router.stats().backend("b")[f"pinned_{name}"] == before + 1
     client.command(my.RESET_CONNECTION)
     third = [come(), come()]
+    third[0].query("BEGIN")
     assert thread(third[0]) != thread(third[1])
 
 

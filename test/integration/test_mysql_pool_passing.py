@@ -7,12 +7,12 @@ import pytest
 from lib import clusters
 from lib import mysql_speaker as my
 from lib.mysql_people import PLAIN, SECOND
-from lib.mysql_pooled import SESSION_KINDS, PooledMySQL
+from lib.mysql_pooled import KINDS, PooledMySQL
 from lib.mysql_speaker import MODERN, Speaker
 from lib.mysql_wire import packet
 
 
-@pytest.fixture(name="people", scope="module", params=SESSION_KINDS, ids=str)
+@pytest.fixture(name="people", scope="module", params=KINDS, ids=str)
 def their_server(request):
     with clusters.lent(request.param.cluster) as people:
         people.mode = request.param.mode

@@ -9,7 +9,7 @@ import pytest
 from lib import clusters
 from lib import mysql_speaker as my
 from lib.mysql_people import PLAIN, SECOND
-from lib.mysql_pooled import DIRECT, SESSION_KINDS, PooledMySQL
+from lib.mysql_pooled import DIRECT, KINDS, PooledMySQL
 from lib.mysql_speaker import MODERN, Speaker
 from lib.waiting import SLOW, Clock, until
 
@@ -19,7 +19,7 @@ VOLATILE = {"timestamp", "rand_seed1", "rand_seed2", "pseudo_thread_id", "statem
             "last_gtid"}
 
 
-@pytest.fixture(name="stage", scope="module", params=SESSION_KINDS, ids=str)
+@pytest.fixture(name="stage", scope="module", params=KINDS, ids=str)
 def one_stage(request, shared_home):
     """With one connection to the server, so that whoever comes gets that of whoever went."""
     with clusters.lent(request.param.cluster) as people:

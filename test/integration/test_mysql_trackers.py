@@ -4,18 +4,20 @@ statements (mysql_statement.h). Nothing of the router runs here: if one of these
 changed, and pool_mode = transaction must learn it."""
 import os
 import re
+import struct
 
 import pytest
 
 from lib import clusters
 from lib.mysql_people import ALL
-from lib.mysql_speaker import (DEPRECATE_EOF, INIT_DB, MODERN, RESET_CONNECTION, STATE_CHANGED,
-                               USUAL, SESSION_TRACK, MySQLError)
+from lib.mysql_speaker import (DEPRECATE_EOF, IN_TRANS, INIT_DB, MODERN, RESET_CONNECTION,
+                               STATE_CHANGED, USUAL, SESSION_TRACK, MySQLError)
 from lib.mysql_tracks import ON, Tracked, told
 
 PROTO = os.path.join(os.path.dirname(__file__), "../../src/proto")
 VARIABLES = os.path.join(PROTO, "mysql_variables.def")
 BUILT_IN = os.path.join(PROTO, "mysql_built_in.def")
+COLLATIONS = os.path.join(PROTO, "mysql_collations.def")
 # Functions that mysql_meaning.c knows one by one, and statements.
 TOLD_BY_NAME = ("get_lock", "last_insert_id", "connection_id", "found_rows", "row_count", "lastval",
                 "wsrep_last_seen_gtid", "wsrep_last_written_gtid", "call")
@@ -125,6 +127,55 @@ def test_a_charset_is_told_without_its_collation(stage, client):
         ("SET collation_connection = latin1_bin", ["collation_connection=latin1_bin", "state"]),
         (ASK, ["collation_connection=latin1_bin", "last_insert_id=0", "state"]),
     ])
+
+
+def of_results(client):
+    """The number of their collation, as the router asks for it."""
+    definition = client.query("SELECT '' LIMIT 0").packets[1]
+    return struct.unpack("<H", definition[-12:-10])[0]
+
+
+def test_only_definitions_tell_the_collation_of_results(stage):
+    """And it is another one when character_set_results is set to what it is."""
+    own = 45 if stage.mariadb else 255
+    with stage.open(charset=UTF8MB4_UNICODE_CI) as client:
+        assert of_results(client) == UTF8MB4_UNICODE_CI
+        client.query("SET collation_connection = latin1_bin")
+        assert of_results(client) == UTF8MB4_UNICODE_CI
+        for statement, number in (
+                ("SET character_set_results = @@character_set_results", own),
+                ("SET NAMES 'utf8mb4' COLLATE 'utf8mb4_bin'", 46),
+                ("SET SESSION time_zone = 'SYSTEM', NAMES 'latin1' COLLATE 'latin1_bin'", 47),
+                ("SET NAMES 'utf8mb4' COLLATE 'utf8mb4_unicode_ci', collation_connection ="
+                 " 'latin1_bin', character_set_client = 'latin1'", UTF8MB4_UNICODE_CI)):
+            client.query(statement)
+            assert (statement, of_results(client)) == (statement, number)
+        assert client.rows("SELECT @@collation_connection, @@character_set_client") == [
+            ("latin1_bin", "latin1")]
+
+
+def test_a_look_at_a_definition_leaves_no_trace(stage, client):
+    client.query("SELECT 1 / 0")
+    client.query("DO 1")
+    assert client.query("SELECT '' LIMIT 0").ok.warnings == 0
+    assert client.value("SELECT FOUND_ROWS()") == "0"
+    assert not client.query("SELECT '' LIMIT 0").ok.status & IN_TRANS
+    client.query("SET autocommit = 0")
+    assert not client.query("SELECT '' LIMIT 0").ok.status & IN_TRANS
+
+
+def test_collations_have_the_numbers_that_the_router_knows(stage, client):
+    with open(COLLATIONS, encoding="ascii") as file:
+        known = {int(number): name for number, name in
+                 re.findall(r'^COLLATION\((\d+), "(\w+)"\)$', file.read(), re.M)}
+    assert list(known) == sorted(known)
+    theirs = {int(number): name for number, name in client.rows(
+        "SELECT id, collation_name FROM information_schema.collations WHERE id IS NOT NULL")}
+    common = known.keys() & theirs.keys()
+    assert len(common) > 150
+    assert {n: known[n] for n in common} == {n: theirs[n] for n in common}
+    usual = {n for n, name in theirs.items() if not name.startswith(("ucs2", "utf16", "utf32"))}
+    assert usual - known.keys() <= {213, 245}  # Croatian: one number, two names
 
 
 def test_the_database_is_told(stage, client):

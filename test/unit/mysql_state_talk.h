@@ -111,7 +111,6 @@ static inline void tell_tracked(struct mysql_state *s)
         {"session_track_system_variables", "*"},
         {"session_track_transaction_info", "CHARACTERISTICS"},
         {"character_set_client", "utf8mb4"},
-        {"character_set_results", "utf8mb4"},
         {"collation_connection", "utf8mb4_general_ci"},
         {"last_insert_id", "0"},
         {"sql_mode", "STRICT_TRANS_TABLES"},
@@ -133,7 +132,7 @@ static inline void tell_tracked(struct mysql_state *s)
 static inline struct mysql_state tracked(const char *database)
 {
     struct mysql_state s = {0};
-    assert_true(mysql_state_begin(&s, database, strlen(database)));
+    assert_true(mysql_state_begin(&s, database, strlen(database), 45));
     tell_tracked(&s);
     return s;
 }

@@ -18,8 +18,8 @@ static void the_collation_is_asked_after_the_charset_was_set(void **state)
     assert_int_equal(s.text, MYSQL_TEXT_WIDE);
     check_restore(&other, &s, NULL);
     check_restore(&s, &other,
-                  "3 SET SESSION character_set_client='utf8mb4',character_set_results='utf8mb4',"
-                  "collation_connection='utf8mb4_general_ci'\n");
+                  "3 SET NAMES 'utf8mb4' COLLATE 'utf8mb4_general_ci',"
+                  "character_set_client='utf8mb4',collation_connection='utf8mb4_general_ci'\n");
     tell_set(&s, "collation_connection", "latin1_bin");
     assert_int_equal(s.doubts, 0);
     check_restore(&other, &s,

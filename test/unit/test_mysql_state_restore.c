@@ -11,14 +11,13 @@ static void the_trackers_are_switched_on_and_asked(void **state)
     mysql_state_ask(&x->w, QUERY_ATTRIBUTES);
     assert_int_equal(read_sent(x, true), 2);
     assert_string_equal(
-        x->text,
-        "3 SET SESSION session_track_system_variables='*',session_track_schema=ON,"
-        "session_track_state_change=ON,session_track_transaction_info='CHARACTERISTICS',"
-        "character_set_client=@@character_set_client,character_set_results=@@character_set_results,"
-        "last_insert_id=LAST_INSERT_ID(),collation_connection=@@collation_connection,"
-        "sql_mode=@@sql_mode,time_zone=@@time_zone\n"
-        "3 SET SESSION last_insert_id=LAST_INSERT_ID(),"
-        "collation_connection=@@collation_connection\n");
+        x->text, "3 SET SESSION session_track_system_variables='*',session_track_schema=ON,"
+                 "session_track_state_change=ON,session_track_transaction_info='CHARACTERISTICS',"
+                 "character_set_client=@@character_set_client,last_insert_id=LAST_INSERT_ID(),"
+                 "collation_connection=@@collation_connection,"
+                 "sql_mode=@@sql_mode,time_zone=@@time_zone\n"
+                 "3 SET SESSION last_insert_id=LAST_INSERT_ID(),"
+                 "collation_connection=@@collation_connection\n");
     free(x);
 }
 
@@ -26,8 +25,8 @@ static void a_new_session_is_not_known_until_the_server_has_told(void **state)
 {
     (void)state;
     struct mysql_state s = {0};
-    assert_true(mysql_state_begin(&s, "shop", 4));
-    assert_int_equal(s.doubts, MYSQL_DOUBT_COLLATION);
+    assert_true(mysql_state_begin(&s, "shop", 4, 45));
+    assert_int_equal(s.doubts, MYSQL_DOUBT_COLLATION | MYSQL_DOUBT_RESULTS);
     assert_int_equal(s.text, MYSQL_TEXT_UNSURE | MYSQL_TEXT_WIDE);
     struct mysql_state other = tracked("shop");
     assert_false(mysql_state_same(&s, &other));
@@ -104,7 +103,7 @@ static void a_reset_connection_gets_trackers_and_everything(void **state)
                   "2 other\n"
                   "3 SET SESSION session_track_system_variables='*',session_track_schema=ON,"
                   "session_track_state_change=ON,session_track_transaction_info='CHARACTERISTICS',"
-                  "character_set_client='utf8mb4',character_set_results='utf8mb4',"
+                  "NAMES 'utf8mb4' COLLATE 'utf8mb4_general_ci',character_set_client='utf8mb4',"
                   "collation_connection='utf8mb4_general_ci',sql_mode='STRICT_TRANS_TABLES',"
                   "time_zone='SYSTEM',last_insert_id=77\n");
     mysql_state_free(&connection);
