@@ -25,7 +25,11 @@ void source_error(struct source *s, struct place at, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(words, sizeof words, fmt, args);
     va_end(args);
-    text_add(s->errors, "%s:%zu: %s\n", at.file, at.number, words);
+    if (at.number == 0) {
+        text_add(s->errors, "%s: %s\n", at.file, words);
+    } else {
+        text_add(s->errors, "%s:%zu: %s\n", at.file, at.number, words);
+    }
 }
 
 void line_mark(struct source *s, struct line *l, enum verdict verdict, const char *fmt, ...)

@@ -92,6 +92,7 @@ struct section {
     struct line *header;  /* "listen redis": a line as others, with a verdict; keyword is NULL */
     const char *name;     /* "" if it has none */
     struct section *from; /* the defaults that it inherits, NULL = none */
+    bool named;           /* of defaults: another says `from` about it */
     struct line **lines;
     size_t count;
 };
@@ -100,7 +101,7 @@ struct source {
     struct arena arena;
     struct section **sections; /* in the order of the files */
     size_t section_count;
-    struct line **skipped; /* by .if; they have no section */
+    struct line **skipped; /* .if and its like, and what they leave out; they have no section */
     size_t skipped_count;
     struct text *errors; /* borrowed: "FILE:LINE: words" each */
     size_t error_count;
@@ -111,8 +112,12 @@ struct source {
  * gets a line for whatever HAProxy would refuse. Returns 0, or -EINVAL if there was any; release
  * with source_free() in both cases. */
 int source_read(struct source *s, const char *const *paths, size_t count, struct text *errors);
+/* The same for one file that is in memory. */
+int source_read_bytes(struct source *s, const char *file, const char *data, size_t len,
+                      struct text *errors);
 void source_free(struct source *s);
 
+/* Number 0: it is about the file. */
 void source_error(struct source *s, struct place at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* What becomes of a line; may be said more than once. fmt NULL: no words. Words name what they are
