@@ -1,6 +1,7 @@
 #include "core/kill.h"
 
 #include "base/macros.h"
+#include "core/mysql_ends.h"
 #include "core/mysql_link.h"
 #include "core/pooled.h"
 #include "core/session.h"
@@ -72,6 +73,25 @@ static bool kill_pooled(struct worker *w, struct message_kill *m)
     return true;
 }
 
+static bool is_meant_here(const void *message, const struct session *s)
+{
+    return is_meant(message, s);
+}
+
+/* Of pool_mode = transaction those too that have no connection of that server at the moment: they
+ * can have one of no other. */
+static bool kill_parked(struct worker *w, struct message_kill *m)
+{
+    for (int i = 0; i < AT_A_TIME; i++) {
+        struct session *s = mysql_ends_next_parked(w, m->server, is_meant_here, m);
+        if (s == NULL) {
+            return false;
+        }
+        kill_one(s, m);
+    }
+    return true;
+}
+
 /* True: some may be left. Who came later is behind them in the list, or had waited. */
 static bool kill_on_server(struct worker *w, struct message_kill *m)
 {
@@ -104,7 +124,7 @@ void kill_sessions(struct message *message, void *worker)
     if (m->server == MESSAGE_ONE_SESSION) {
         kill_by_number(w, m);
     } else {
-        more = (kill_on_server(w, m) || kill_pooled(w, m)) && !w->stopping;
+        more = (kill_on_server(w, m) || kill_parked(w, m) || kill_pooled(w, m)) && !w->stopping;
     }
     if (m->server != MESSAGE_ONE_SESSION) {
         mysql_pool_close_idle(w, m->server);

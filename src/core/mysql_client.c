@@ -295,7 +295,8 @@ void mysql_client_secured(struct session *s)
 static bool may_be_kept(const struct session *s)
 {
     return s->state == SESSION_CLOSE &&
-           (s->end == END_DONE || s->end == END_CLIENT || s->end == END_LEFT || s->end == END_IDLE);
+           (s->end == END_DONE || s->end == END_CLIENT || s->end == END_LEFT ||
+            s->end == END_IDLE || s->end == END_SHUTDOWN);
 }
 
 void mysql_client_leave(struct session *s)

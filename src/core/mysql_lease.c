@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "core/mysql_ends.h"
 #include "core/mysql_limits.h"
 
 /* Nothing can be done for it. */
@@ -116,8 +117,12 @@ static bool part(struct session *s, struct mysql_link *l)
     l->dirty = false;
     l->base.session = NULL;
     s->server = NULL;
-    conn_resume(&l->base.conn, PAUSE_PEER_FULL);
+    conn_resume(&l->base.conn, PAUSE_PEER_FULL | PAUSE_HOLD);
+    conn_resume(&s->client, PAUSE_HOLD);
     session_set(s, SESSION_PARKED);
+    if (s->timer == NULL) { /* it stood still */
+        session_arm(s, mysql_ends_timer(s));
+    }
     list_append(&lease->account->parked, &lease->node);
     if (!good) {
         l->tainted = true;
@@ -142,7 +147,7 @@ static void join(struct session *s, struct mysql_link *l)
     list_append(&s->worker->servers[l->base.config->id]->links, &l->base.node);
     thread_entry_set(&s->mysql->thread, l->base.config->id, l->thread);
     session_set(s, SESSION_RELAY);
-    session_arm(s, &s->worker->frontends[s->frontend->index]->idle);
+    session_arm(s, mysql_ends_timer(s));
     lease->moved = MYSQL_MOVED_LAST | MYSQL_MOVED_ROWS | MYSQL_MOVED_WARNINGS | MYSQL_MOVED_EVER;
     metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_POOL_LEASES], 1);
     metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_POOL_REUSED], 1);
@@ -198,17 +203,24 @@ void mysql_lease_settle(struct session *s, struct mysql_link *l)
 
 /* Parked -------------------------------------------------------------------------------------- */
 
-/* The one that is unused for longest, of those that need no question first. */
+/* The one that is unused for longest, of those that need no question first. Those that stand still
+ * are of no use to anybody. */
 static struct mysql_link *find_soft(struct mysql_user *a)
 {
+    struct mysql_link *found = NULL;
     LIST_EACH(it, &a->soft)
     {
         struct mysql_link *l = container_of(it, struct mysql_link, at);
-        if (l->base.session->mysql->lease->state.doubts == 0) {
+        const struct session *s = l->base.session;
+        if ((s->client.pauses & PAUSE_HOLD) != 0) {
+            continue;
+        }
+        if (s->mysql->lease->state.doubts == 0) {
             return l;
         }
+        found = found != NULL ? found : l;
     }
-    return list_empty(&a->soft) ? NULL : container_of(a->soft.next, struct mysql_link, at);
+    return found;
 }
 
 static struct mysql_link *find_idle(const struct mysql_user *a)
@@ -223,9 +235,13 @@ static struct mysql_link *find_idle(const struct mysql_user *a)
     return NULL;
 }
 
+/* In its turn, if it waits already. */
 static void wait_for_one(struct session *s)
 {
     struct mysql_lease *lease = s->mysql->lease;
+    if (s->mysql->held) {
+        return;
+    }
     list_remove(&lease->node);
     list_append(&lease->account->waiting, &lease->node);
     mysql_client_hold(s->mysql, true);

@@ -248,6 +248,13 @@ static bool is_open(const struct mysql_link *l)
     return t->servers[l->base.index].access == ACCESS_OPEN;
 }
 
+/* Those who are there already go on with theirs. */
+static bool stands_still(const struct mysql_link *l)
+{
+    const struct topology_backend *t = &l->worker->topology->backends[l->backend];
+    return t->servers[l->base.index].access == ACCESS_PAUSE;
+}
+
 /* Idle ---------------------------------------------------------------------------------------- */
 
 static bool is_old(const struct mysql_link *l)
@@ -306,7 +313,7 @@ void mysql_pool_take(struct mysql_link *l)
     if (goes || l->worker->stopping || !mysql_pool_may_stay(l)) {
         server_of(l)->mysql_gave_ms = due ? l->used_ms : server_of(l)->mysql_gave_ms;
         mysql_link_quit(l);
-    } else if ((s == NULL || l->turn) && is_open(l) && mysql_lease_pass_on(l)) {
+    } else if ((s == NULL || l->turn) && !stands_still(l) && mysql_lease_pass_on(l)) {
         return;
     } else if (s != NULL) {
         mysql_pool_unwait(s);

@@ -6,6 +6,7 @@
 
 #include "base/macros.h"
 #include "core/mysql_client.h"
+#include "core/mysql_ends.h"
 #include "core/mysql_kill.h"
 #include "core/mysql_lease.h"
 #include "core/mysql_link.h"
@@ -267,7 +268,7 @@ void mysql_relay_begin(struct session *s)
     l->dirty = true;
     mysql_client_pin(s->mysql, s->frontend->pool_mode == POOL_SESSION ? MYSQL_PIN_SESSION : 0);
     session_set(s, SESSION_RELAY);
-    session_arm(s, &s->worker->frontends[s->frontend->index]->idle);
+    session_arm(s, mysql_ends_timer(s));
     if (s->ahead_len > 0) {
         mysql_relay_go_on(s);
     }

@@ -128,15 +128,31 @@ bool mysql_lease_is_wanted(const struct mysql_link *l)
 /* A new topology ------------------------------------------------------------------------------ */
 
 /* A server that may not serve them any more: they cannot be logged in at the next one. */
-static void fence(struct list *leases, size_t server)
+static void fence(const struct mysql_user *a, const struct list *leases)
 {
-    struct list *next;
-    for (struct list *it = leases->next; it != leases; it = next) {
+    LIST_EACH(it, leases)
+    {
         struct session *s = container_of(it, struct mysql_lease, node)->session;
-        next = it->next;
-        if (!route_allows(s->worker->topology, s->backend->index, server, (enum route)s->route)) {
+        if (route_allows(s->worker->topology, s->backend->index, a->server, (enum route)s->route)) {
+            continue;
+        }
+        metric_add(&s->worker->metrics.servers[a->server_id]->at[SERVER_FENCED], 1);
+        if (s->mysql->held) {
+            mysql_lease_tell(s, REFUSED_FENCED, "the server lost its role");
+        } else {
             session_kill(s, END_FENCED);
         }
+    }
+}
+
+/* As many as there are connections for. */
+static void serve(struct mysql_user *a)
+{
+    bool more = true;
+    while (more && !list_empty(&a->waiting)) {
+        struct session *s = container_of(a->waiting.next, struct mysql_lease, node)->session;
+        mysql_lease_find(s);
+        more = s->state != SESSION_PARKED;
     }
 }
 
@@ -144,11 +160,9 @@ static void fence(struct list *leases, size_t server)
 static void reconsider(struct mysql_user *a)
 {
     a->sessions++; /* it stays until all are told */
-    fence(&a->parked, a->server);
-    fence(&a->waiting, a->server);
-    if (!list_empty(&a->waiting)) {
-        mysql_lease_find(container_of(a->waiting.next, struct mysql_lease, node)->session);
-    }
+    fence(a, &a->parked);
+    fence(a, &a->waiting);
+    serve(a);
     a->sessions--;
     mysql_user_maybe_free(a);
 }

@@ -11,6 +11,7 @@
 #include "base/macros.h"
 #include "core/account.h"
 #include "core/mysql_client.h"
+#include "core/mysql_ends.h"
 #include "core/mysql_link.h"
 #include "core/pooled.h"
 #include "core/show_sessions.h"
@@ -183,11 +184,14 @@ void session_kill(struct session *s, enum session_end why)
 
 void session_shut_down(struct session *s)
 {
-    bool mute = (TO(s->state) & EDGE) != 0;
+    const unsigned in_service = TO(SESSION_RELAY) | TO(SESSION_PARKED);
+    bool mute = (TO(s->state) & (EDGE | in_service)) != 0;
     if (s->state != SESSION_REFUSE && s->state != SESSION_CLOSE) {
         metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_DRAIN_CLOSED], 1);
     }
-    if ((successors[s->state] & TO(SESSION_REFUSE)) != 0 && !mute) {
+    if (s->pooling == POOLING_MYSQL && (TO(s->state) & in_service) != 0) {
+        mysql_ends_shut_down(s);
+    } else if ((successors[s->state] & TO(SESSION_REFUSE)) != 0 && !mute) {
         session_refuse(s, REFUSED_SHUTDOWN, "it is shutting down");
     } else if (s->state != SESSION_REFUSE) {
         session_kill(s, END_SHUTDOWN);

@@ -68,6 +68,7 @@ static void fill_row(const struct session *s, struct session_row *row)
         row->expires_ms = s->deadline.due_ms - now_ms;
     }
     if (s->pooling == POOLING_MYSQL) {
+        row->held = row->held || s->mysql->held;
         row->pins = s->mysql->pins;
     } else if (s->pooling == POOLING_REDIS) {
         row->held = !list_empty(&s->pooled->held);

@@ -8,6 +8,7 @@
 #include "core/kill.h"
 #include "core/listeners.h"
 #include "core/mysql_client.h"
+#include "core/mysql_ends.h"
 #include "core/mysql_limits.h"
 #include "core/mysql_link.h"
 #include "core/parts.h"
@@ -129,6 +130,9 @@ static void on_topology(struct message *m, void *worker)
         listeners_close(w);
         finisher_hurry(w);
     }
+    if (w->topology->ending) {
+        mysql_ends_drain(w);
+    }
     mt->message.run = w->tell->ack;
     mailbox_post(w->control, &mt->message);
 }
@@ -230,6 +234,7 @@ static void init_deadlines(struct worker *w)
     deadline_list_init(&w->cancel, &w->loop, CANCEL_MS, cancel_on_late);
     deadline_list_init(&w->mysql_slow, &w->loop, MYSQL_SLOW_MS, mysql_client_on_slow);
     deadline_list_init(&w->mysql_abandoned, &w->loop, FINISH_MS, mysql_link_on_late);
+    deadline_list_init(&w->mysql_rest, &w->loop, MYSQL_REST_MS, mysql_ends_on_rest);
     deadline_list_init(&w->tune, &w->loop, TUNE_MS, session_on_tune);
     deadline_list_init(&w->settle, &w->loop, SETTLE_MS, session_on_settle);
     deadline_list_init(&w->accept_rest, &w->loop, ACCEPT_REST_MS, listeners_on_again);

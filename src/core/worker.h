@@ -135,7 +135,8 @@ struct worker {
     struct deadline_list cancel;      /* requests to cancel */
     struct deadline_list mysql_slow;  /* logins from where others have failed */
     struct deadline_list mysql_abandoned; /* logins of pooled clients that have gone */
-    struct deadline_list accept_rest;     /* a listener without descriptors tries again */
+    struct deadline_list mysql_rest;  /* sessions in transaction mode, when the router is to end */
+    struct deadline_list accept_rest; /* a listener without descriptors tries again */
     struct deadline accept_again;
     struct deadline_list turn; /* turns for handshakes, while somebody waits for one */
     struct deadline_list look; /* waiting clients that are not read are looked at */

@@ -114,6 +114,7 @@ void control_drain(struct control *c)
         c->drain.until_ms = loop_now_ms(&c->loop) + c->config->router.drain_timeout;
     }
     if (c->draining) {
+        fence_publish(c); /* who stayed behind is not to stay for long */
         return;
     }
     c->draining = true;

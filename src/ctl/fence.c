@@ -294,7 +294,7 @@ static bool same_backend(const struct topology_backend *a, const struct topology
 
 static bool same(const struct topology *a, const struct topology *b)
 {
-    bool equal = a->config == b->config && a->draining == b->draining;
+    bool equal = a->config == b->config && a->draining == b->draining && a->ending == b->ending;
     for (size_t i = 0; i < a->config->backend_count && equal; i++) {
         equal =
             same_backend(&a->backends[i], &b->backends[i], a->config->backends[i].servers.count);
@@ -364,6 +364,7 @@ static void compose(struct control *c, struct topology *t)
     uint64_t acked = fence_acked_by_all(c);
     t->generation = c->published->generation + 1;
     t->draining = c->drain.doors_closed;
+    t->ending = t->draining && (!c->drain.for_successor || c->drain.asked);
     for (size_t i = 0; i < c->config->backend_count; i++) {
         struct backend_control *b = c->backends[i];
         bool was_fencing = b->fencing;

@@ -40,6 +40,7 @@ struct topology {
     uint64_t generation;
     const struct config *config;        /* borrowed: outlives all snapshots */
     bool draining;                      /* listeners close, sessions finish */
+    bool ending;                        /* ... and no other process takes their place */
     struct topology_backend backends[]; /* config->backend_count */
 };
 

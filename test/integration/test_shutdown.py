@@ -128,6 +128,21 @@ def test_drain_timeout_closes_what_is_left(home):
     fake.wait_count(0)
 
 
+def test_who_is_cut_off_at_the_end_is_told_nothing_that_a_server_did_not_say(home):
+    """In the midst of a reply the router's words would be part of it."""
+    a, b = home.redis_group("a", "b")
+    port = free_port()
+    router = home.router(frontend("f", port) + redis_backend(a, b), drain_timeout="200ms")
+    router.wait_primary("a")
+    client = home.keep(connect(local(port)))
+    client.sendall(b"PING\r\n")
+    assert client.recv(7) == b"+PONG\r\n"
+    begin_drain(router, local(port))
+    with pytest.raises(ConnectionResetError):
+        client.recv(100)
+    assert router.process.wait(5) == 0
+
+
 def test_a_second_sigterm_ends_at_once(home):
     fake, router, address = relay(home, drain_timeout="60s")
     home.keep(connect(address))

@@ -1,0 +1,28 @@
+/* How pooled clients of MySQL end that are logged in and have not asked for it: what each can still
+ * be told. As servers do it (measured on MariaDB 10.11 and MySQL 9.7): who asks nothing is told
+ * nothing when a server ends; who breaks the protocol gets an ERR with the number 0. */
+#ifndef ROUTER_CORE_MYSQL_ENDS_H
+#define ROUTER_CORE_MYSQL_ENDS_H
+
+#include "core/mysql_client.h"
+#include "core/mysql_link.h"
+
+#define MYSQL_REST_MS 1000
+
+/* The router ends: in place of an answer it is told so, if it waits for one. */
+void mysql_ends_shut_down(struct session *s);
+/* The same is about to be: sessions of transaction mode that do nothing for MYSQL_REST_MS end, as
+ * nothing of theirs is under way anywhere. */
+void mysql_ends_drain(struct worker *w);
+void mysql_ends_on_rest(struct deadline *d);
+/* Where one of them waits that has nothing under way. */
+struct deadline_list *mysql_ends_timer(const struct session *s);
+/* A packet of the client's is none that may come here; nothing of it has been passed on. False: it
+ * is to be looked at again when others are answered. */
+bool mysql_ends_fault(struct session *s, struct mysql_link *l);
+/* The sessions that are parked at this server, of those that `is_meant`. */
+struct session *mysql_ends_next_parked(struct worker *w, size_t server_id,
+                                       bool (*is_meant)(const void *of, const struct session *s),
+                                       const void *of);
+
+#endif
