@@ -15,7 +15,25 @@ enum keyword_place {
     IN_PEERS = 1 << SECTION_PEERS,
     IN_RESOLVERS = 1 << SECTION_RESOLVERS,
     IN_USERLIST = 1 << SECTION_USERLIST,
-    IN_OTHER = 1 << SECTION_OTHER
+    IN_OTHER = 1 << SECTION_OTHER, /* one that nobody knows; those that are known: */
+    IN_CACHE = IN_OTHER << 1,
+    IN_PROGRAM = IN_OTHER << 2,
+    IN_MAILERS = IN_OTHER << 3,
+    IN_RING = IN_OTHER << 4,
+    IN_LOG_FORWARD = IN_OTHER << 5,
+    IN_HTTP_ERRORS = IN_OTHER << 6,
+    IN_FCGI_APP = IN_OTHER << 7,
+    IN_CRT_STORE = IN_OTHER << 8,
+    IN_TRACES = IN_OTHER << 9,
+    IN_LOG_PROFILE = IN_OTHER << 10,
+    IN_ACME = IN_OTHER << 11,
+    IN_NAMESPACES = IN_OTHER << 12,
+    IN_PROXIES = IN_DEFAULTS | IN_FRONTEND | IN_BACKEND | IN_LISTEN,
+    /* and what is to be said of the keyword: */
+    KEYWORD_NO = 1 << 25,   /* `no` and `default` may stand before it */
+    KEYWORD_SOFT = 1 << 26, /* in another kind of proxy HAProxy warns and ignores it */
+    KEYWORD_HTTP = 1 << 27, /* HAProxy ignores it in mode tcp */
+    KEYWORD_TLS = 1 << 28   /* it has no effect where nothing uses TLS */
 };
 
 struct keyword {
@@ -26,9 +44,15 @@ struct keyword {
     const char *shape;    /* what must follow it, in the letters of keywords.def */
 };
 
-/* Finds the keyword of each line and looks at its arguments as HAProxy does; what HAProxy refuses
- * is an error. Lines whose keyword has a verdict get it. Also what lines say of each other: names
- * that are there twice, backends that are not there, ... */
+extern const struct keyword keyword_table[];
+extern const size_t keyword_count;
+
+/* The bit of the section in enum keyword_place. */
+unsigned keyword_place(const struct section *section);
+
+/* Finds the keyword of each line, marks the words that are secret, and looks at its arguments as
+ * HAProxy does; what HAProxy refuses is an error. Lines whose keyword has a verdict get it. Also
+ * what lines say of each other: names that are there twice, backends that are not there, ... */
 void keywords_check(struct source *s);
 
 /* One word of a `server`, `default-server`, `server-template` or `bind` line, with what belongs to

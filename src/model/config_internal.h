@@ -9,6 +9,7 @@
 #define ROUTER_MODEL_CONFIG_INTERNAL_H
 
 #include "base/macros.h"
+#include "base/nearest.h"
 #include "base/text.h"
 #include "model/config.h"
 
@@ -41,19 +42,6 @@ void config_errors_release(struct config_errors *errors);
 /* A text from outside as messages show it: at most so long, printable ASCII. Returns out. */
 #define SHOWN_MAX 160
 const char *config_shown(const char *text, char out[SHOWN_MAX]);
-
-/* The candidate that `word` may have been meant to be: start with {.word = word}, try each;
- * `best` is NULL if none is near. */
-struct nearest {
-    const char *word;
-    const char *best;
-    size_t distance;
-};
-
-void nearest_try(struct nearest *n, const char *candidate);
-/* ", did you mean "X"?" or nothing. Returns out. */
-#define SUGGESTION_MAX 128
-const char *nearest_words(const struct nearest *n, char out[SUGGESTION_MAX]);
 
 /* The table (config_table.c) ---------------------------------------------------------------- */
 

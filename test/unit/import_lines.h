@@ -1,0 +1,69 @@
+/* A configuration of HAProxy in a test: its text through source_read() and keywords_check(). */
+#ifndef IMPORT_LINES_H
+#define IMPORT_LINES_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "import/keyword.h"
+#include "import/source.h"
+
+struct lines {
+    struct source source;
+    struct text errors; /* "LINE: words" each */
+};
+
+/* Cuts "FILE:" off the beginning of each line. */
+static inline void cut_file(struct text *errors, const char *file)
+{
+    size_t len = strlen(file) + 1;
+    for (char *at = errors->data; at != NULL && *at != '\0';) {
+        if (strncmp(at, file, len - 1) == 0) {
+            memmove(at, at + len, strlen(at + len) + 1);
+        }
+        at = strchr(at, '\n');
+        at += at != NULL;
+    }
+}
+
+static inline void lines_read(struct lines *lines, const char *text)
+{
+    char path[] = "/tmp/import_lines_XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    const char *const paths[] = {path};
+    *lines = (struct lines){0};
+    int rc = source_read(&lines->source, paths, 1, &lines->errors);
+    unlink(path);
+    if (rc == 0) {
+        keywords_check(&lines->source);
+    }
+    text_add(&lines->errors, "%s", "");
+    cut_file(&lines->errors, path);
+}
+
+static inline void lines_free(struct lines *lines)
+{
+    source_free(&lines->source);
+    text_free(&lines->errors);
+}
+
+/* The line with this number, as editors count; NULL if it is empty, or the header of a section. */
+static inline struct line *lines_at(const struct lines *lines, size_t number)
+{
+    for (size_t i = 0; i < lines->source.section_count; i++) {
+        const struct section *section = lines->source.sections[i];
+        for (size_t j = 0; j < section->count; j++) {
+            if (section->lines[j]->place.number == number) {
+                return section->lines[j];
+            }
+        }
+    }
+    return NULL;
+}
+
+#endif
