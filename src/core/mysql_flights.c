@@ -98,7 +98,12 @@ static void rest(struct mysql_link *l)
         mysql_pool_take(l);
         return;
     }
-    mysql_relay_rest(s);
+    if (s->ahead_len > 0) {
+        mysql_relay_go_on(s);
+    }
+    if (s->state == SESSION_RELAY && l->base.session == s && l->count == 0) {
+        mysql_lease_settle(s, l);
+    }
 }
 
 /* One reply is whole; nothing has come behind it if `last`. False: the connection is not what it

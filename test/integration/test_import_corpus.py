@@ -1,5 +1,5 @@
-"""Promise: the files that people have are what HAProxy takes, and what one writes by hand instead of
-them is what the router takes."""
+"""Promise: the files that people have are what HAProxy takes, and what one writes by hand instead
+of them is what the router takes."""
 import re
 
 import pytest
