@@ -110,6 +110,8 @@ void mysql_proof_again(struct session *s, const char *payload, size_t len);
 void mysql_relay_begin(struct session *s);
 /* It has a connection: what it has sent meanwhile goes there. */
 void mysql_relay_go_on(struct session *s);
+/* With pool_mode = transaction: all that was asked is answered. It may have no connection then. */
+void mysql_relay_rest(struct session *s);
 void mysql_relay_client(struct session *s, const char *data, size_t len);
 void mysql_relay_server(struct mysql_link *l, const char *data, size_t len);
 /* Nothing that was asked on its connection is unanswered. */

@@ -98,12 +98,7 @@ static void rest(struct mysql_link *l)
         mysql_pool_take(l);
         return;
     }
-    if (s->ahead_len > 0) {
-        mysql_relay_go_on(s);
-    }
-    if (s->state == SESSION_RELAY && l->base.session == s && l->count == 0) {
-        mysql_lease_settle(s, l);
-    }
+    mysql_relay_rest(s);
 }
 
 /* One reply is whole; nothing has come behind it if `last`. False: the connection is not what it

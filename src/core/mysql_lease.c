@@ -169,11 +169,23 @@ static bool is_wanted(const struct mysql_link *l)
     return !list_empty(&l->account->waiting) || mysql_pool_wants(l);
 }
 
+/* And may. */
+static bool is_due(const struct mysql_link *l)
+{
+    return !list_empty(&l->account->waiting) || (mysql_pool_wants(l) && mysql_lease_spares(l));
+}
+
+bool mysql_lease_gives_way(struct mysql_lease *lease, const struct mysql_link *l)
+{
+    lease->yields = is_due(l) && mysql_says_pins(lease, l) == 0;
+    return lease->yields;
+}
+
 /* What its session's trackers leave open is asked before. */
 static void offer(struct session *s, struct mysql_link *l)
 {
-    bool login = mysql_pool_wants(l) && mysql_lease_spares(l);
-    if ((!login && list_empty(&l->account->waiting)) || l->asking || s->ahead_len > 0) {
+    bool yields = s->mysql->lease->yields;
+    if (!is_due(l) || l->asking || (s->ahead_len > 0 && !yields)) {
         return;
     }
     if (s->mysql->lease->state.doubts != 0) {
@@ -182,6 +194,10 @@ static void offer(struct session *s, struct mysql_link *l)
     }
     if (part(s, l)) {
         mysql_pool_take(l);
+        if (yields) {
+            s->mysql->lease->yields = false;
+            mysql_lease_parked_data(s);
+        }
     }
 }
 

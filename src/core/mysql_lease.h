@@ -60,6 +60,7 @@ struct mysql_lease {
     uint8_t prepared_count;
     uint8_t skip;  /* bytes before the statement's text */
     bool scanning; /* it is long: it is looked at while it passes */
+    bool yields;   /* its next command is there, but others are due before */
     bool warned;   /* the last statement had warnings, or failed */
     uint8_t moved; /* enum mysql_moved bits */
     uint32_t said; /* enum mysql_says: by the last statement */
@@ -84,6 +85,8 @@ void mysql_lease_left(struct mysql_lease *lease, struct mysql_link *l);
 /* It has logged in on its connection, as `request` says. False: out of memory. */
 bool mysql_lease_begin(struct session *s, struct mysql_link *l,
                        const struct mysql_request *request);
+/* Its next command is there. True: others are due before it, and are served when it settles. */
+bool mysql_lease_gives_way(struct mysql_lease *lease, const struct mysql_link *l);
 /* All that was asked is answered: the connection may go to who waits. */
 void mysql_lease_settle(struct session *s, struct mysql_link *l);
 void mysql_lease_parked_data(struct session *s); /* a parked client has sent something */

@@ -110,6 +110,12 @@ static bool is_scanned(const struct session *s)
     return s->mysql->lease != NULL && s->mysql->lease->scanning;
 }
 
+/* Between two commands, of which the first has no reply, others have their turn. */
+static bool gives_way(struct session *s, const struct mysql_link *l)
+{
+    return s->mysql->lease != NULL && mysql_lease_gives_way(s->mysql->lease, l);
+}
+
 /* Looks at what there is, passes on what may go, and says how much that was. SIZE_MAX: the session
  * needs none of it any more. */
 static size_t look(struct session *s, struct mysql_link *l, const char *data, size_t len)
@@ -132,6 +138,9 @@ static size_t look(struct session *s, struct mysql_link *l, const char *data, si
         if (event != MYSQL_COMMAND_BEGIN) {
             continue;
         }
+        if (at > 0 && l->count == 0 && gives_way(s, l)) {
+            break;
+        }
         if (is_for_us(s, data + at, len - at)) {
             if (!pass(s, data + passed, at > passed ? at - passed : 0)) {
                 return SIZE_MAX;
@@ -153,12 +162,12 @@ static size_t look(struct session *s, struct mysql_link *l, const char *data, si
 }
 
 /* A command that has no reply, as those have that close a statement, is over when it is sent. */
-static void settle(struct session *s)
+static void rest(struct session *s)
 {
-    struct mysql_link *l = mysql_link_of(s);
+    const struct mysql_link *l = mysql_link_of(s);
     if (s->state == SESSION_RELAY && s->mysql->lease != NULL && l->count == 0 && !l->soft &&
-        mysql_relay_is_at_rest(s, l)) {
-        mysql_lease_settle(s, l);
+        (s->ahead_len == 0 || s->mysql->lease->yields)) {
+        mysql_relay_rest(s);
     }
 }
 
@@ -181,7 +190,26 @@ void mysql_relay_go_on(struct session *s)
     } else {
         conn_resume(&s->client, PAUSE_WAITING);
     }
-    settle(s);
+    rest(s);
+}
+
+void mysql_relay_rest(struct session *s)
+{
+    struct mysql_link *l = mysql_link_of(s);
+    struct mysql_lease *lease = s->mysql->lease;
+    if (s->ahead_len > 0 && !lease->yields) {
+        mysql_relay_go_on(s);
+        return;
+    }
+    if (l->count == 0 && mysql_command_is_whole(&s->mysql->command)) {
+        mysql_lease_settle(s, l);
+    }
+    if (lease->yields && !l->asking) { /* nobody took it */
+        lease->yields = false;
+        if (s->state == SESSION_RELAY && l->base.session == s) {
+            mysql_relay_go_on(s);
+        }
+    }
 }
 
 void mysql_relay_client(struct session *s, const char *data, size_t len)
@@ -194,12 +222,13 @@ void mysql_relay_client(struct session *s, const char *data, size_t len)
         return;
     }
     size_t used = look(s, l, data, len);
-    if (used == len) {
-        settle(s);
-    } else if (used < len && session_keep(s, data + used, len - used) &&
-               s->ahead_len >= SESSION_AHEAD_MAX) {
+    if (used == SIZE_MAX || (used < len && !session_keep(s, data + used, len - used))) {
+        return;
+    }
+    if (s->ahead_len >= SESSION_AHEAD_MAX) {
         conn_pause(&s->client, PAUSE_WAITING);
     }
+    rest(s);
 }
 
 /* Replies ------------------------------------------------------------------------------------- */

@@ -233,6 +233,21 @@ def test_in_the_midst_of_a_command_nobody_else_has_a_word(stage, come):
     assert second.value("SELECT 2") == "2"
 
 
+@pytest.mark.sanitize
+def test_between_two_commands_others_have_their_turn(stage, come):
+    """Also where the first of them has no reply, and both have come at once."""
+    first, second = come(), come()
+    move(come, first, second)
+    number, _ = second.prepare("SELECT 1")
+    first.say(my.QUERY, b"SELECT 1")
+    until(lambda: held(stage) == 1, "it to wait")
+    second.sock.sendall(packet(0, bytes([my.CLOSE]) + struct.pack("<I", number))
+                        + packet(0, bytes([my.QUERY]) + b"BEGIN"))
+    assert first.listen().rows[0] == (b"1",)
+    second.sequence = 0
+    assert not second.listen().error
+
+
 def ends(client):
     """At once, or with a word at its next command, if it had no connection."""
     try:
