@@ -46,7 +46,7 @@ static bool is_taken(struct plan_section *const *all, size_t count, const char *
 }
 
 /* Letters, digits, "_", "." and "-" are legal, and there must be one. */
-static const char *legal_name(struct plan *p, const char *name)
+const char *plan_legal_name(struct plan *p, const char *name)
 {
     static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
     size_t len = strlen(name);
@@ -64,7 +64,7 @@ struct plan_section *plan_add_section(struct plan *p, enum plan_kind kind, const
     bool front = kind == PLAN_FRONTEND;
     struct plan_section ***all = front ? &p->frontends : &p->backends;
     size_t *count = front ? &p->frontend_count : &p->backend_count;
-    const char *wanted = legal_name(p, name);
+    const char *wanted = plan_legal_name(p, name);
     struct plan_section *section = arena_take(a, sizeof *section);
     *section = (struct plan_section){.kind = kind, .name = wanted};
     for (unsigned n = 2; is_taken(*all, *count, section->name); n++) {
@@ -77,6 +77,10 @@ struct plan_section *plan_add_section(struct plan *p, enum plan_kind kind, const
 
 void plan_add_source(struct plan *p, struct plan_section *section, struct section *source)
 {
+    if (source->told) {
+        return; /* a listen is told of with its backend */
+    }
+    source->told = true;
     section->sources = arena_grow(&p->source->arena, section->sources, section->source_count,
                                   sizeof(struct section *));
     section->sources[section->source_count++] = source;
@@ -118,6 +122,19 @@ struct setting *plan_add(struct plan *p, struct plan_section *section, const cha
         line_mark(p->source, l, VERDICT_KEPT, NULL);
     }
     return setting;
+}
+
+void plan_add_once(struct plan *p, struct plan_section *section, const char *key, struct word value,
+                   struct line *l)
+{
+    for (size_t i = 0; i < section->count; i++) {
+        const struct setting *there = &section->settings[i];
+        if (strcmp(there->key, key) == 0 && word_is(&value, there->value.text)) {
+            line_mark(p->source, l, VERDICT_KEPT, NULL);
+            return;
+        }
+    }
+    plan_add(p, section, key, value, l);
 }
 
 void plan_set(struct plan *p, struct plan_section *section, const char *key, struct word value,

@@ -34,6 +34,8 @@ struct plan {
 };
 
 void plan_make(struct source *s, struct plan *out);
+/* The name with "-" for what router.ini's names cannot have. */
+const char *plan_legal_name(struct plan *p, const char *name);
 /* `name` is made legal and unique among those of its kind. */
 struct plan_section *plan_add_section(struct plan *p, enum plan_kind kind, const char *name);
 void plan_add_source(struct plan *p, struct plan_section *section, struct section *source);
@@ -48,6 +50,9 @@ void plan_set_text(struct plan *p, struct plan_section *section, const char *key
  * one is added. */
 struct setting *plan_add(struct plan *p, struct plan_section *section, const char *key,
                          struct word value, struct line *l);
+/* The same, unless the key has this value already. */
+void plan_add_once(struct plan *p, struct plan_section *section, const char *key, struct word value,
+                   struct line *l);
 const struct setting *plan_find(const struct plan_section *section, const char *key);
 
 /* A duration or a number, brought within the bounds of the option, which is a difference. */

@@ -95,6 +95,7 @@ struct section {
     bool named;           /* of defaults: another says `from` about it */
     struct line **lines;
     size_t count;
+    bool told; /* some section of router.ini says what became of its lines */
 };
 
 struct source {

@@ -1,0 +1,32 @@
+/* Frontends: where clients connect, and where they are led. */
+#ifndef ROUTER_IMPORT_FRONTS_H
+#define ROUTER_IMPORT_FRONTS_H
+
+#include "import/parts.h"
+
+/* For each frontend and listen that leads somewhere: what it uses is noted in the parts, which are
+ * joined and watched as its rules say. Before parts_write(). */
+struct front {
+    struct proxy *proxy;
+    struct plan_section *section;
+    struct part *part;    /* who serves its clients; NULL: nobody that is known */
+    const char *fallback; /* of a replica route: "primary", "none"; NULL: nothing is said */
+    const char *route;    /* what rules say beyond the part's own; NULL: nothing */
+};
+
+struct fronts {
+    struct front *items;
+    size_t count;
+};
+
+void fronts_make(const struct proxies *all, struct parts *parts, struct fronts *out);
+/* Behind parts_write(): the frontends of the plan. */
+void fronts_write(struct fronts *all, struct parts *parts);
+
+/* bind.c */
+void bind_write(struct plan *plan, struct plan_section *section, const struct front *front);
+/* An address to listen at; `port` 0: its own. */
+struct word bind_place(struct source *s, const struct address_word *a, unsigned port,
+                       bool six_only);
+
+#endif

@@ -1,0 +1,238 @@
+#include "import/parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* What a part is ---------------------------------------------------------------------------------
+ */
+
+static bool sticks_to_one(const struct proxy *p)
+{
+    struct line *balance = proxy_find(p, "balance");
+    struct line *stick = proxy_find(p, "stick on");
+    return (balance != NULL && line_says(balance, 0, "first")) ||
+           (stick != NULL && line_says(stick, 0, "dst"));
+}
+
+static const char *route_of(const struct part *part)
+{
+    static const char *const words[] = {
+        [CHECK_WANTS_ANY] = "any",
+        [CHECK_WANTS_PRIMARY] = "primary",
+        [CHECK_WANTS_REPLICA] = "replica",
+    };
+    switch (part->check.kind) {
+    case CHECK_REDIS_ROLE:
+    case CHECK_PATRONI:
+    case CHECK_MYSQL_ROLE:
+        return words[part->check.wants];
+    default: /* a check that asks for no role: who is used first is meant to be written to */
+        return part->one_writer ? "primary" : "any";
+    }
+}
+
+static void judge(struct part *part)
+{
+    static const char *const protocols[] = {
+        [CHECK_REDIS_ROLE] = "redis",   [CHECK_REDIS_PING] = "redis",
+        [CHECK_PATRONI] = "pgsql",      [CHECK_PGSQL_LOGIN] = "pgsql",
+        [CHECK_CLUSTERCHECK] = "mysql", [CHECK_MYSQL_LOGIN] = "mysql",
+        [CHECK_MYSQL_ROLE] = "mysql",   [CHECK_UNKNOWN] = NULL,
+    };
+    const char *known = protocols[part->check.kind];
+    part->one_writer = servers_are_one(&part->servers) || sticks_to_one(part->proxy);
+    part->protocol = known != NULL ? known : part->proxy->http ? "http" : "tcp";
+    /* Several servers that all answer PING may have nothing to do with each other. */
+    part->roles = known != NULL && (part->check.kind != CHECK_REDIS_PING || part->one_writer);
+    part->route = part->roles ? route_of(part) : known != NULL ? "any" : NULL;
+}
+
+/* Groups ------------------------------------------------------------------------------------------
+ */
+
+static struct part *group_of(struct part *part)
+{
+    while (part->group != part) {
+        part = part->group;
+    }
+    return part;
+}
+
+void parts_join(struct parts *all, struct part *a, struct part *b)
+{
+    (void)all;
+    a = group_of(a);
+    b = group_of(b);
+    if (a < b) { /* the first of the file speaks for all */
+        b->group = a;
+    } else {
+        a->group = b;
+    }
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The addresses of its servers in one text, whatever their order. */
+static const char *address_key(struct source *s, const struct part *part)
+{
+    const struct servers *all = &part->servers;
+    const char **texts = arena_take(&s->arena, (all->count + 1) * sizeof *texts);
+    size_t len = 1;
+    for (size_t i = 0; i < all->count; i++) {
+        texts[i] = address_word_write(s, &all->items[i].at, 0).text;
+        len += strlen(texts[i]) + 1;
+    }
+    qsort(texts, all->count, sizeof *texts, compare_texts);
+    char *key = arena_take(&s->arena, len);
+    char *end = key;
+    for (size_t i = 0; i < all->count; i++) {
+        end = stpcpy(end, texts[i]);
+        end = stpcpy(end, " ");
+    }
+    return key;
+}
+
+static void join_same(struct source *s, struct parts *all)
+{
+    const char **keys = arena_take(&s->arena, (all->count + 1) * sizeof *keys);
+    for (size_t i = 0; i < all->count; i++) {
+        keys[i] = all->items[i].roles ? address_key(s, &all->items[i]) : NULL;
+        for (size_t k = 0; keys[i] != NULL && k < i; k++) {
+            bool same = keys[k] != NULL && strcmp(keys[i], keys[k]) == 0;
+            if (same && strcmp(all->items[i].protocol, all->items[k].protocol) == 0) {
+                parts_join(all, &all->items[k], &all->items[i]);
+            }
+        }
+    }
+}
+
+void parts_make(const struct proxies *proxies, struct plan *plan, struct parts *out)
+{
+    struct source *s = plan->source;
+    *out = (struct parts){.proxies = proxies, .plan = plan};
+    out->items = arena_take(&s->arena, (proxies->count + 1) * sizeof *out->items);
+    for (size_t i = 0; i < proxies->count; i++) {
+        struct part *part = &out->items[out->count];
+        if (!proxies->items[i].back) {
+            continue;
+        }
+        *part = (struct part){.proxy = &proxies->items[i], .group = part};
+        servers_read(part->proxy, &part->servers);
+        if (part->servers.count > 0) {
+            check_understand(part->proxy, &part->check);
+            judge(part);
+            out->count++;
+        }
+    }
+    join_same(s, out);
+}
+
+struct part *parts_of(const struct parts *all, const struct proxy *p)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        if (all->items[i].proxy == p) {
+            return &all->items[i];
+        }
+    }
+    return NULL;
+}
+
+struct part *parts_find(const struct parts *all, const char *name)
+{
+    const struct proxy *p = proxies_find(all->proxies, name, true);
+    return p != NULL ? parts_of(all, p) : NULL;
+}
+
+void parts_watch(struct parts *all, struct part *of, struct part *sentinels)
+{
+    struct part *group = group_of(of);
+    for (size_t i = 0; i < group->watcher_count; i++) {
+        if (group->watchers[i] == sentinels) {
+            return;
+        }
+    }
+    group->watchers = arena_grow(&all->plan->source->arena, group->watchers, group->watcher_count,
+                                 sizeof *group->watchers);
+    group->watchers[group->watcher_count++] = sentinels;
+}
+
+/* Names -------------------------------------------------------------------------------------------
+ */
+
+static bool is_joint(char c)
+{
+    return c == '-' || c == '_' || c == '.' || c == '\0';
+}
+
+/* How much of both is the same, up to where a word ends in both. */
+static size_t common_words(const char *a, const char *b, size_t len)
+{
+    size_t same = 0;
+    while (same < len && a[same] == b[same] && a[same] != '\0') {
+        same++;
+    }
+    while (same > 0 && !(is_joint(a[same]) && is_joint(b[same]))) {
+        same--;
+    }
+    return same;
+}
+
+static const char *family_name(const struct part *part)
+{
+    return strcmp(part->protocol, "pgsql") == 0 ? "postgres" : part->protocol;
+}
+
+static const char *group_name(struct parts *all, struct part *group)
+{
+    const char *name = group->proxy->section->name;
+    size_t len = strlen(name);
+    for (size_t i = 0; i < all->count; i++) {
+        if (group_of(&all->items[i]) == group && all->items[i].used) {
+            len = common_words(name, all->items[i].proxy->section->name, len);
+        }
+    }
+    return len >= 2 ? arena_copy(&all->plan->source->arena, name, len) : family_name(group);
+}
+
+/* Backends ----------------------------------------------------------------------------------------
+ */
+
+static bool group_used(const struct parts *all, struct part *group)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        if (group_of(&all->items[i]) == group && all->items[i].used) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void write_group(struct parts *all, struct part *group)
+{
+    struct plan_section *section =
+        plan_add_section(all->plan, PLAN_BACKEND, group_name(all, group));
+    plan_set_text(all->plan, section, "protocol", group->protocol, group->check.line);
+    for (size_t i = 0; i < all->count; i++) {
+        struct part *part = &all->items[i];
+        if (group_of(part) == group) {
+            part->section = section;
+            plan_add_source(all->plan, section, part->proxy->section);
+            backend_write(all->plan, section, part);
+        }
+    }
+    backend_write_sentinels(all->plan, section, group);
+}
+
+void parts_write(struct parts *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct part *group = &all->items[i];
+        if (group->group == group && group_used(all, group)) {
+            write_group(all, group);
+        }
+    }
+}
