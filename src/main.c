@@ -5,24 +5,31 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/log.h"
 #include "base/privileges.h"
 #include "base/text.h"
+#include "import_command.h"
 #include "model/config.h"
 #include "router.h"
 
 enum action { ACTION_RUN, ACTION_TEST, ACTION_PROBE, ACTION_DUMP };
 
-static const char usage[] = "usage: router -c FILE [-t | --probe | --dump-config]\n"
-                            "       router -v\n"
-                            "  -c FILE        the configuration, see router.ini(5)\n"
-                            "  -t             check it and exit\n"
-                            "  --probe        ask every server once and say who would be primary\n"
-                            "  --dump-config  print every option with its value and source\n"
-                            "  -v             print versions\n";
+static const char usage[] =
+    "usage: router -c FILE [-t | --probe | --dump-config]\n"
+    "       router -f FILE ... [--lenient] [-t | --probe | --dump-config]\n"
+    "       router import FILE ...\n"
+    "       router -v\n"
+    "  -c FILE        the configuration, see router.ini(5)\n"
+    "  -f FILE        HAProxy's configuration; more of them, and directories\n"
+    "  --lenient      run although something in it has no equivalent\n"
+    "  -t             check it and exit\n"
+    "  --probe        ask every server once and say who would be primary\n"
+    "  --dump-config  print every option with its value and source\n"
+    "  -v             print versions\n";
 
 static void print_version(void)
 {
@@ -90,57 +97,101 @@ static int act(enum action action, const char *path, struct config *config, char
     return run(config, arguments);
 }
 
-int main(int argc, char **argv)
+/* What the command line asks for. */
+struct command {
+    const char *path;          /* of router.ini; NULL: there are files of HAProxy */
+    struct import_files files; /* read again at each reload */
+    enum action action;
+};
+
+enum parsed { PARSED_WELL, PARSED_BADLY, PARSED_DONE };
+
+static enum parsed take_option(struct command *c, int opt)
+{
+    switch (opt) {
+    case 'c':
+        c->path = optarg;
+        return PARSED_WELL;
+    case 'f':
+        c->files.paths[c->files.count] = optarg;
+        return ++c->files.count < IMPORT_FILES_MAX ? PARSED_WELL : PARSED_BADLY;
+    case 'l':
+        c->files.lenient = true;
+        return PARSED_WELL;
+    case 't':
+        c->action = ACTION_TEST;
+        return PARSED_WELL;
+    case 'p':
+        c->action = ACTION_PROBE;
+        return PARSED_WELL;
+    case 'd':
+        c->action = ACTION_DUMP;
+        return PARSED_WELL;
+    case 'v':
+        print_version();
+        return PARSED_DONE;
+    case 'h':
+        fputs(usage, stdout);
+        return PARSED_DONE;
+    default:
+        return PARSED_BADLY;
+    }
+}
+
+static enum parsed parse(struct command *c, int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"probe", no_argument, NULL, 'p'},
-        {"dump-config", no_argument, NULL, 'd'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+        {"probe", no_argument, NULL, 'p'},   {"dump-config", no_argument, NULL, 'd'},
+        {"lenient", no_argument, NULL, 'l'}, {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},    {0},
     };
-    const char *path = NULL;
-    enum action action = ACTION_RUN;
-    for (int opt; (opt = getopt_long(argc, argv, "c:tvh", longs, NULL)) != -1;) {
-        switch (opt) {
-        case 'c':
-            path = optarg;
-            break;
-        case 't':
-            action = ACTION_TEST;
-            break;
-        case 'p':
-            action = ACTION_PROBE;
-            break;
-        case 'd':
-            action = ACTION_DUMP;
-            break;
-        case 'v':
-            print_version();
-            return 0;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            fputs(usage, stderr);
-            return 1;
+    for (int opt; (opt = getopt_long(argc, argv, "c:f:tvh", longs, NULL)) != -1;) {
+        enum parsed parsed = take_option(c, opt);
+        if (parsed != PARSED_WELL) {
+            return parsed;
         }
     }
-    if (path == NULL || optind != argc) {
-        fputs(usage, stderr);
-        return 1;
+    bool one = (c->path != NULL) != (c->files.count > 0);
+    return one && optind == argc && (c->path == NULL || !c->files.lenient) ? PARSED_WELL
+                                                                           : PARSED_BADLY;
+}
+
+/* 0, or the status to exit with: what is wrong has been said then. */
+static int load(struct command *c, struct config **config)
+{
+    if (c->path == NULL) {
+        return import_load(&c->files, config);
     }
-    struct config *config;
     struct text errors = {0};
-    if (config_load(path, &config, &errors) != 0) {
+    if (config_load(c->path, config, &errors) != 0) {
         fputs(errors.data, stderr);
         text_free(&errors);
         return 1;
     }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct command command; /* reloads come back to its files */
+    if (argc > 1 && strcmp(argv[1], "import") == 0) {
+        return import_command(argc - 1, argv + 1);
+    }
+    enum parsed parsed = parse(&command, argc, argv);
+    if (parsed != PARSED_WELL) {
+        fputs(parsed == PARSED_BADLY ? usage : "", stderr);
+        return parsed == PARSED_BADLY ? 1 : 0;
+    }
+    struct config *config;
+    int status = load(&command, &config);
+    if (status != 0) {
+        return status;
+    }
     if (config_knows_secrets(config)) {
         privileges_hide_memory();
     }
-    int status = act(action, path, config, argv);
+    const char *name = command.path != NULL ? command.path : command.files.paths[0];
+    status = act(command.action, name, config, argv);
     config_free(config);
     return status;
 }

@@ -175,6 +175,7 @@ static int init_control(struct router *r)
     struct control_setup setup = {
         .config = r->config,
         .config_path = config_path(r->config),
+        .maker = config_maker(r->config),
         .size = capacity_find,
         .sized = r->sized,
         .tell = &worker_inbox,

@@ -250,6 +250,7 @@ int control_init(struct control *c, const struct control_setup *setup)
         .pid_file = setup->pid_file,
         .started = config,
         .config_path = setup->config_path,
+        .maker = setup->maker,
         .size = setup->size,
         .refusing_max = setup->sized.refusing_max,
         .bound.workers = setup->worker_count,

@@ -159,6 +159,7 @@ struct control {
     struct config *own_config; /* owned (ref): the same; NULL = it is the first one, borrowed */
     const struct config *sent_config; /* the newest that the workers were told */
     const char *config_path;          /* borrowed: where to read it again; NULL = nowhere */
+    const struct config_maker *maker; /* borrowed: who makes it again instead; NULL = nobody */
     const struct config *started;     /* borrowed: the one that the process was started with */
     struct list leaving;              /* struct leaving, see apply.c */
     unsigned leaving_count;
@@ -205,10 +206,11 @@ struct control {
 };
 
 struct control_setup {
-    struct config *config;     /* borrowed */
-    const char *config_path;   /* borrowed; NULL = nowhere */
-    control_size_fn *size;     /* NULL: it will not be changed */
-    struct control_size sized; /* of the configuration */
+    struct config *config;            /* borrowed */
+    const char *config_path;          /* borrowed; NULL = nowhere */
+    const struct config_maker *maker; /* borrowed; NULL = nobody */
+    control_size_fn *size;            /* NULL: it will not be changed */
+    struct control_size sized;        /* of the configuration */
     const struct worker_inbox *tell;
     struct certificates *certificates;
     struct control_sockets *sockets;

@@ -83,7 +83,8 @@ static int reload(struct control *c, struct text *errors)
         text_add(errors, "the configuration was not read from a file\n");
         return UV_ENOTSUP;
     }
-    int rc = config_load(c->config_path, &next, errors);
+    int rc = c->maker != NULL ? c->maker->make(c->maker, &next, errors)
+                              : config_load(c->config_path, &next, errors);
     if (rc != 0) {
         return refuse(c, errors, rc);
     }

@@ -93,3 +93,8 @@ void import_report(const struct import *i, bool json, struct text *out)
         report_text(&i->source, out);
     }
 }
+
+void import_report_lost(const struct import *i, struct text *out)
+{
+    report_lost(&i->source, out);
+}

@@ -25,5 +25,7 @@ bool import_lost(const struct import *i);
  * "not_needed": N, "lost": N, "lines": [{"file", "line", "section", "directive", "verdict",
  * "words": [...]}]}. No secrets. */
 void import_report(const struct import *i, bool json, struct text *out);
+/* A line "FILE:LINE: words" for each thing that is lost. */
+void import_report_lost(const struct import *i, struct text *out);
 
 #endif

@@ -82,6 +82,24 @@ void report_text(const struct source *s, struct text *out)
              report_count(s, VERDICT_NOT_NEEDED), report_count(s, VERDICT_LOST));
 }
 
+static void print_lost(void *context, const struct line *l)
+{
+    struct printing *p = context;
+    for (const struct remark *r = l->remarks; r != NULL; r = r->next) {
+        if (r->verdict == VERDICT_LOST) {
+            text_add(p->out, "%s:%zu: lost: ", l->place.file, l->place.number);
+            line_show(l, p->out);
+            text_add(p->out, " - %s\n", r->words);
+        }
+    }
+}
+
+void report_lost(const struct source *s, struct text *out)
+{
+    struct printing p = {.source = s, .out = out};
+    each_line(s, print_lost, &p);
+}
+
 /* JSON --------------------------------------------------------------------------------------------
  */
 

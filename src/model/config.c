@@ -393,6 +393,16 @@ static void release_backend(struct config *c, size_t i)
     free(b->name);
 }
 
+void config_set_maker(struct config *config, const struct config_maker *maker)
+{
+    config->origin->maker = maker;
+}
+
+const struct config_maker *config_maker(const struct config *config)
+{
+    return config->origin != NULL ? config->origin->maker : NULL;
+}
+
 const char *config_path(const struct config *config)
 {
     return config->origin != NULL ? config->origin->path : NULL;

@@ -250,6 +250,17 @@ int config_load(const char *path, struct config **out, struct text *errors);
  * (probe_password_file) are read. */
 int config_load_text(const char *path, const char *data, size_t len, struct config **out,
                      struct text *errors);
+/* Who makes a configuration that is in no file of its own; a reload asks again. Borrowed by each
+ * configuration that it made. */
+struct config_maker {
+    int (*make)(const struct config_maker *maker, struct config **out, struct text *errors);
+    const char *const *paths; /* what it reads for that */
+    size_t path_count;
+};
+
+/* What config_load_text() made is the maker's work. */
+void config_set_maker(struct config *config, const struct config_maker *maker);
+const struct config_maker *config_maker(const struct config *config); /* NULL: there is none */
 /* The file that it was read from, borrowed; NULL if none was. */
 const char *config_path(const struct config *config);
 /* What a server calls a command, by probe_command: `renames` is a struct rename_list. */

@@ -26,7 +26,13 @@ void config_each_file(const struct config *c, void (*each)(void *context, const 
 {
     const size_t counts[SECTION_KINDS] = {1, c->frontend_count, c->backend_count};
     struct walk w = {each, context};
-    each(context, c->origin->path);
+    const struct config_maker *maker = c->origin->maker;
+    for (size_t i = 0; maker != NULL && i < maker->path_count; i++) {
+        each(context, maker->paths[i]);
+    }
+    if (maker == NULL) {
+        each(context, c->origin->path);
+    }
     for (size_t i = 0; i < config_option_count; i++) {
         const struct option *o = &config_options[i];
         for (size_t j = 0; j < counts[o->kind]; j++) {

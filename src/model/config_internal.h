@@ -210,7 +210,8 @@ struct origin_setting {
 };
 
 struct config_origin {
-    char *path; /* owned */
+    char *path;                       /* owned */
+    const struct config_maker *maker; /* borrowed; NULL: it is from the file */
     struct origin_section *sections;
     size_t section_count;
     struct origin_setting *settings;

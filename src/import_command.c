@@ -1,0 +1,145 @@
+#include "import_command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+#include "import/import.h"
+#include "model/config.h"
+
+#define STATUS_BAD  1
+#define STATUS_LOST 3
+
+static const char usage[] =
+    "usage: router import [--report=text|json] [--check] FILE|DIRECTORY ...\n"
+    "  writes router.ini for HAProxy's configuration to standard output, and what became of each\n"
+    "  of its lines to standard error; exits 3 if something is lost, 1 if it cannot be read\n"
+    "  --report=json  the same for programs\n"
+    "  --check        probe the servers instead, and compare with HAProxy where it runs\n";
+
+/* What the router makes of the result: an option that it does not take here, a file that is not
+ * there. */
+static void warn_of(const struct import *i)
+{
+    struct config *config;
+    struct text errors = {0};
+    const char *ini = import_text(i);
+    if (config_load_text("router.ini", ini, strlen(ini), &config, &errors) != 0) {
+        fprintf(stderr, "what is written needs a hand before it runs:\n%s", errors.data);
+    }
+    config_free(config);
+    text_free(&errors);
+}
+
+static int write_out(const struct import *i, bool json)
+{
+    struct text report = {0};
+    fputs(import_text(i), stdout);
+    import_report(i, json, &report);
+    fputs(report.data, stderr);
+    text_free(&report);
+    if (!json) {
+        warn_of(i);
+    }
+    return import_lost(i) ? STATUS_LOST : 0;
+}
+
+static int run(const char *const *paths, size_t count, bool json, bool check)
+{
+    struct import *i;
+    struct text errors = {0};
+    if (import_read(paths, count, &i, &errors) != 0) {
+        fputs(errors.data, stderr);
+        text_free(&errors);
+        return STATUS_BAD;
+    }
+    int status = check ? 0 : write_out(i, json);
+    import_free(i);
+    return status;
+}
+
+int import_command(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"report", required_argument, NULL, 'r'},
+        {"check", no_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    bool json = false;
+    bool check = false;
+    for (int opt; (opt = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
+        if (opt == 'h') {
+            fputs(usage, stdout);
+            return 0;
+        }
+        bool known = opt == 'c' ||
+                     (opt == 'r' && (strcmp(optarg, "json") == 0 || strcmp(optarg, "text") == 0));
+        if (!known) {
+            fputs(usage, stderr);
+            return STATUS_BAD;
+        }
+        check = check || opt == 'c';
+        json = opt == 'r' ? strcmp(optarg, "json") == 0 : json;
+    }
+    if (optind == argc) {
+        fputs(usage, stderr);
+        return STATUS_BAD;
+    }
+    return run((const char *const *)argv + optind, (size_t)(argc - optind), json, check);
+}
+
+/* To be run ---------------------------------------------------------------------------------------
+ */
+
+struct made {
+    struct config_maker maker;
+    struct import_files *files;
+};
+
+static int make(const struct config_maker *maker, struct config **out, struct text *errors)
+{
+    const struct import_files *files = container_of(maker, struct made, maker)->files;
+    struct import *i;
+    *out = NULL;
+    int rc = import_read(files->paths, files->count, &i, errors);
+    if (rc != 0) {
+        return rc;
+    }
+    if (import_lost(i) && !files->lenient) {
+        struct text report = {0};
+        import_report_lost(i, &report);
+        text_add(errors, "%s", report.data);
+        text_free(&report);
+        import_free(i);
+        return -EDOM;
+    }
+    char name[512];
+    snprintf(name, sizeof name, "%s as router.ini", files->paths[0]);
+    const char *ini = import_text(i);
+    rc = config_load_text(name, ini, strlen(ini), out, errors);
+    import_free(i);
+    if (rc == 0) {
+        config_set_maker(*out, maker);
+    }
+    return rc;
+}
+
+int import_load(struct import_files *files, struct config **out)
+{
+    static struct made made; /* reloads come back to it */
+    made = (struct made){.maker = {make, files->paths, files->count}, .files = files};
+    struct text errors = {0};
+    int rc = make(&made.maker, out, &errors);
+    if (errors.len > 0) {
+        fputs(errors.data, stderr);
+    }
+    if (rc == -EDOM) {
+        fputs("router: this would be lost; --lenient runs without it\n", stderr);
+    }
+    text_free(&errors);
+    return rc == 0 ? 0 : rc == -EDOM ? STATUS_LOST : STATUS_BAD;
+}
