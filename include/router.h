@@ -49,4 +49,20 @@ int router_check(const struct config *config, char *why, unsigned why_size);
  * 0 if every frontend has a server, 1 if one has none. Starts nothing else. */
 int router_probe(struct config *config);
 
+/* What came of it for one server and one frontend that may lead there. */
+struct router_probed {
+    const char *frontend;
+    const char *backend;
+    const char *server;
+    const char *role; /* "primary", "replica", "unknown" */
+    bool up;
+    bool serves; /* clients of the frontend may be sent there now */
+};
+
+/* The same, and tells of each server of each frontend before it returns; what it tells lasts no
+ * longer than the call. */
+int router_probe_told(struct config *config,
+                      void (*tell)(void *context, const struct router_probed *probed),
+                      void *context);
+
 #endif

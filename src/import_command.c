@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "base/privileges.h"
 #include "base/text.h"
 #include "import/import.h"
+#include "import_check.h"
 #include "model/config.h"
 
 #define STATUS_BAD  1
@@ -47,6 +49,24 @@ static int write_out(const struct import *i, bool json)
     return import_lost(i) ? STATUS_LOST : 0;
 }
 
+static int probe_and_compare(const struct import *i)
+{
+    struct config *config;
+    struct text errors = {0};
+    const char *ini = import_text(i);
+    if (config_load_text("router.ini", ini, strlen(ini), &config, &errors) != 0) {
+        fputs(errors.data, stderr);
+        text_free(&errors);
+        return STATUS_BAD;
+    }
+    if (config_knows_secrets(config)) {
+        privileges_hide_memory();
+    }
+    int status = import_check(i, config);
+    config_free(config);
+    return status;
+}
+
 static int run(const char *const *paths, size_t count, bool json, bool check)
 {
     struct import *i;
@@ -56,7 +76,7 @@ static int run(const char *const *paths, size_t count, bool json, bool check)
         text_free(&errors);
         return STATUS_BAD;
     }
-    int status = check ? 0 : write_out(i, json);
+    int status = check ? probe_and_compare(i) : write_out(i, json);
     import_free(i);
     return status;
 }

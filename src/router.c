@@ -445,17 +445,25 @@ int router_check(const struct config *config, char *why, unsigned why_size)
     return rc != 0 ? rc : identity_check(config, why, why_size);
 }
 
-int router_probe(struct config *config)
+int router_probe_told(struct config *config,
+                      void (*tell)(void *context, const struct router_probed *probed),
+                      void *context)
 {
+    const struct probe_listener listener = {tell, context};
     struct certificates certificates;
     char why[CERTIFICATES_WHY_MAX];
     int status = 1;
     if (certificates_init(&certificates, config, why) == 0) {
         certificates_tell(&certificates, time(NULL), true);
-        status = probe_once(config, &certificates);
+        status = probe_once(config, &certificates, &listener);
     } else {
         fprintf(stderr, "router: %s\n", why);
     }
     certificates_release(&certificates);
     return status;
+}
+
+int router_probe(struct config *config)
+{
+    return router_probe_told(config, NULL, NULL);
 }

@@ -140,7 +140,33 @@ static bool has_server(struct once *o, const struct frontend_config *f)
     return all;
 }
 
-int probe_once(struct config *config, struct certificates *certificates)
+/* Each server of where the clients of the frontend may go. */
+static void tell_frontend(const struct once *o, const struct frontend_config *f,
+                          const struct probe_listener *listener)
+{
+    const struct topology *t = o->control.published;
+    for (size_t i = 0; i < config_way_count(f); i++) {
+        struct frontend_way way = config_way(f, i);
+        const struct backend_control *b = o->control.backends[way.backend];
+        for (size_t k = 0; k < b->config->servers.count; k++) {
+            const struct server_control *s = &b->servers[k];
+            struct router_probed probed = {
+                .frontend = f->name,
+                .backend = b->config->name,
+                .server = s->config->name,
+                .role = role_word(s),
+                .up = s->up,
+                .serves = s->up && route_allows(t, way.backend, k, way.route),
+            };
+            if (!s->config->gone) {
+                listener->tell(listener->context, &probed);
+            }
+        }
+    }
+}
+
+int probe_once(struct config *config, struct certificates *certificates,
+               const struct probe_listener *listener)
 {
     static struct once o; /* a loop is too large for the stack */
     struct control_setup setup = {.config = config, .certificates = certificates};
@@ -162,6 +188,9 @@ int probe_once(struct config *config, struct certificates *certificates)
         bool served = has_server(&o, &last->frontends[i]);
         printf("frontend %s: %s\n", last->frontends[i].name, served ? "ok" : "no server");
         status = served ? status : 1;
+        if (listener->tell != NULL) {
+            tell_frontend(&o, &last->frontends[i], listener);
+        }
     }
     if (o.names.len > 0) {
         printf("names\n%s", o.names.data);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "import/global.h"
@@ -10,41 +11,41 @@
 #include "import/settle.h"
 
 struct import {
-    struct source source;
+    struct source source; /* owns what the others point to */
+    struct plan plan;
+    struct parts parts;
+    struct fronts fronts;
     struct text ini;
 };
 
 static void translate(struct import *i, const struct proxies *all)
 {
-    struct plan plan;
-    struct parts parts;
-    struct fronts fronts;
-    plan_make(&i->source, &plan);
-    parts_make(all, &plan, &parts);
-    fronts_make(all, &parts, &fronts);
-    parts_write(&parts);
-    fronts_write(&fronts, &parts);
-    global_write(&plan, all);
-    stats_write(&plan, all, &parts);
-    settle(&i->source, all, &parts, &plan);
-    plan_write(&plan, &i->ini);
+    plan_make(&i->source, &i->plan);
+    parts_make(all, &i->plan, &i->parts);
+    fronts_make(all, &i->parts, &i->fronts);
+    parts_write(&i->parts);
+    fronts_write(&i->fronts, &i->parts);
+    global_write(&i->plan, all);
+    stats_write(&i->plan, all, &i->parts);
+    settle(&i->source, all, &i->parts, &i->plan);
+    plan_write(&i->plan, &i->ini);
 }
 
 /* What was read becomes what is meant. */
 static int finish(struct import *i, int rc, struct import **out)
 {
-    struct proxies all;
+    struct proxies *all = arena_take(&i->source.arena, sizeof *all);
     if (rc == 0) {
         keywords_check(&i->source);
     }
     if (rc == 0 && i->source.error_count == 0) {
-        rc = proxies_make(&i->source, &all);
+        rc = proxies_make(&i->source, all);
     }
     if (rc != 0 || i->source.error_count > 0) {
         import_free(i);
         return -EINVAL;
     }
-    translate(i, &all);
+    translate(i, all);
     *out = i;
     return 0;
 }
@@ -97,4 +98,76 @@ void import_report(const struct import *i, bool json, struct text *out)
 void import_report_lost(const struct import *i, struct text *out)
 {
     report_lost(&i->source, out);
+}
+
+/* Routes ------------------------------------------------------------------------------------------
+ */
+
+struct telling {
+    void (*each)(void *context, const struct import_route *route);
+    void *context;
+};
+
+/* What router.ini calls the server with this address; NULL: it has none. */
+static const char *our_name(struct source *s, const struct plan_section *backend,
+                            const struct server_part *server)
+{
+    const char *place = address_word_write(s, &server->at, 0).text;
+    for (size_t i = 0; i < backend->count; i++) {
+        const struct setting *setting = &backend->settings[i];
+        size_t name = strcspn(setting->value.text, " ");
+        const char *behind = setting->value.text + name;
+        size_t len = behind[0] != '\0' ? strcspn(behind + 1, " ") : 0;
+        bool same = strlen(place) == len && strncmp(place, behind + 1, len) == 0;
+        if (strcmp(setting->key, "server") == 0 && same && !setting->off) {
+            return arena_copy(&s->arena, setting->value.text, name);
+        }
+    }
+    return NULL;
+}
+
+static void tell_part(const struct import *i, const struct front *f, const struct part *part,
+                      const struct telling *t)
+{
+    struct source *s = i->plan.source;
+    for (size_t k = 0; k < part->servers.count; k++) {
+        const struct server_part *server = &part->servers.items[k];
+        struct import_route route = {
+            .frontend = f->section->name,
+            .backend = part->proxy->section->name,
+            .server = server->name.text,
+            .ours = our_name(s, part->section, server),
+        };
+        t->each(t->context, &route);
+    }
+}
+
+void import_each_route(const struct import *i,
+                       void (*each)(void *context, const struct import_route *route), void *context)
+{
+    const struct telling t = {each, context};
+    for (size_t n = 0; n < i->fronts.count; n++) {
+        const struct front *f = &i->fronts.items[n];
+        for (size_t k = 0; f->section != NULL && k < i->parts.count; k++) {
+            const struct part *part = &i->parts.items[k];
+            bool same = part->used && part->section == f->part->section &&
+                        (part == f->part || (part->route != NULL && f->part->route != NULL &&
+                                             strcmp(part->route, f->part->route) == 0));
+            if (same) {
+                tell_part(i, f, part, &t);
+            }
+        }
+    }
+}
+
+const char *import_socket(const struct import *i, size_t n)
+{
+    const struct plan_section *r = &i->plan.router;
+    for (size_t k = 0; k < r->count; k++) {
+        const char *value = r->settings[k].value.text;
+        if (strcmp(r->settings[k].key, "control") == 0 && n-- == 0) {
+            return arena_copy(&i->plan.source->arena, value, strcspn(value, " "));
+        }
+    }
+    return NULL;
 }

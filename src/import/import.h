@@ -21,6 +21,20 @@ void import_free(struct import *i);
 const char *import_text(const struct import *i);
 /* Something that the file says is not in it. */
 bool import_lost(const struct import *i);
+/* A server to which HAProxy may lead the clients of a frontend. */
+struct import_route {
+    const char *frontend; /* of router.ini */
+    const char *backend;  /* these two of HAProxy */
+    const char *server;
+    const char *ours; /* what router.ini calls the server; NULL: it is not in it */
+};
+
+void import_each_route(const struct import *i,
+                       void (*each)(void *context, const struct import_route *route),
+                       void *context);
+/* The unix sockets at which HAProxy answers (`stats socket`); NULL behind the last. */
+const char *import_socket(const struct import *i, size_t n);
+
 /* What became of each line, for people or as JSON: {"files": [...], "kept": N, "difference": N,
  * "not_needed": N, "lost": N, "lines": [{"file", "line", "section", "directive", "verdict",
  * "words": [...]}]}. No secrets. */
