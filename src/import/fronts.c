@@ -27,7 +27,7 @@ static bool asks_servers_only(struct parts *parts, const struct proxy *p, const 
 {
     *sentinels = false;
     for (size_t i = 0; i < c->count; i++) {
-        for (size_t k = 0; k < c->items[i].count; k++) {
+        for (size_t k = 0; c->understood && k < c->items[i].count; k++) {
             struct part *asked = asks_for(parts, p, &c->items[i].tests[k]);
             if (asked == NULL) {
                 return false;

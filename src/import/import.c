@@ -18,6 +18,24 @@ struct import {
     struct text ini;
 };
 
+/* What HAProxy looks at: connections, or the requests in them. */
+static void mark_modes(struct source *s, const struct proxies *all, const struct parts *parts)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct line *l = proxy_find(&all->items[i], "mode");
+        const struct part *part = parts_of(parts, &all->items[i]);
+        if (l == NULL) {
+            continue;
+        }
+        if (line_says(l, 0, "http") && part != NULL && part->section != NULL) {
+            line_mark(s, l, VERDICT_DIFFERENCE,
+                      "router looks at connections: all requests of one go to the same server");
+        } else if (line_says(l, 0, "http") || line_says(l, 0, "tcp")) {
+            line_mark(s, l, VERDICT_KEPT, NULL);
+        }
+    }
+}
+
 static void translate(struct import *i, const struct proxies *all)
 {
     plan_make(&i->source, &i->plan);
@@ -27,6 +45,7 @@ static void translate(struct import *i, const struct proxies *all)
     fronts_write(&i->fronts, &i->parts);
     global_write(&i->plan, all);
     stats_write(&i->plan, all, &i->parts);
+    mark_modes(&i->source, all, &i->parts);
     settle(&i->source, all, &i->parts, &i->plan);
     plan_write(&i->plan, &i->ini);
 }
