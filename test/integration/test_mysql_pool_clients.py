@@ -4,12 +4,13 @@ import pytest
 from lib import clusters, mysql_logins
 from lib.mysql_people import (CLOSED, EXPIRED, LENGTHY, PLAIN, SECURE, UNKNOWN, Login,
                               MySQLPeople)
-from lib.mysql_pooled import DIRECT, SESSION_KINDS, TLS_NAMES, PooledMySQL
+from lib.mysql_pooled import KINDS, SESSION, SESSION_KINDS, TLS_NAMES, PooledMySQL
 
 CLIENTS = [name for name in mysql_logins.ALL if name != "hand"]
+SECURE_ONLY = 3159  # ER_SECURE_TRANSPORT_REQUIRED
 
 
-@pytest.fixture(name="people", scope="module", params=SESSION_KINDS, ids=str)
+@pytest.fixture(name="people", scope="module", params=KINDS, ids=str)
 def their_server(request):
     with clusters.lent(request.param.cluster) as people:
         people.told = {}  # what it says to those who come by no router
@@ -43,10 +44,9 @@ def told_directly(people, client, secure):
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_who_is_let_in_and_who_is_not(stage, people, client):
-    """With TLS to the router or without, and from there."""
-    for by_client, by_server in TLS_NAMES:
-        if stage.mode == DIRECT and by_client != by_server:
-            continue
+    """With TLS to the router or without, and from there: all ways once, because what the modes do
+    otherwise begins when the server has said yes."""
+    for by_client, by_server in TLS_NAMES if stage.mode == SESSION else [(False, True)]:
         expected = told_directly(people, client, by_server)
         assert [outcome[0] for outcome in expected[:3]] == ["out", "out", "in"]
         skipped = 2 if by_client else 0
@@ -62,10 +62,23 @@ def test_who_is_let_in_and_who_is_not(stage, people, client):
                          indirect=True)
 def test_they_tell_their_password_to_a_server_that_has_forgotten_it(stage, client):
     for by_client, by_server in TLS_NAMES:
-        if stage.mode == DIRECT and by_client != by_server:
-            continue
         for account in (PLAIN, LENGTHY):
             stage.people.forget_passwords()
             told, = mysql_logins.ALL[client]([Login(account)], stage.to(by_server), by_client,
                                              stage.people)
             assert told[:2] == ("in", f"{account.name}@%"), TLS_NAMES[by_client, by_server]
+
+
+@pytest.mark.parametrize("people", [k for k in KINDS if k.mode != SESSION], ids=str, indirect=True)
+def test_those_that_must_have_tls_and_do_not_are_told_so(home, people):
+    """And print it; the others come in."""
+    stage = PooledMySQL(home, people, people.mode, of_frontend={"tls": "required"},
+                        of_router={"workers": 1})
+    for client in CLIENTS:
+        log_in = mysql_logins.ALL[client]
+        told, = log_in([Login(PLAIN)], stage.address, False, people)
+        assert told[:2] == ("out", SECURE_ONLY), (client, told)
+        assert "router: connections in the clear are not allowed here" in told[3], (client, told)
+        assert log_in([Login(PLAIN)], stage.address, True, people)[0][:2] == ("in", "app@%"), client
+    assert stage.router.stats().frontend("f")["refused_login"] == len(CLIENTS)
+    stage.wait_left()

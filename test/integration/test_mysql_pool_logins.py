@@ -11,15 +11,16 @@ from lib.mariadb import MariaDB
 from lib.mysql_logins import WHO
 from lib.mysql_people import (EMPTY, LENGTHY, ONE, PLAIN, SECOND, SECURE, SHA256, UNKNOWN, Login,
                               MySQLPeople)
-from lib.mysql_pooled import (DIRECT, SESSION_KINDS, SESSION, TLS_NAMES, TRANSACTION, PooledMySQL,
-                              backend)
+from lib.mysql_pooled import (DIRECT, KINDS, SESSION, SESSION_KINDS, TLS_NAMES, TRANSACTION,
+                              PooledMySQL, backend)
 from lib.mysql_speaker import MySQLError, Speaker, trusting
 from lib.netns import NEAR, Cable
 from lib.process import free_port
 
 FULL, FAST = b"\1\4", b"\1\3"
-WAYS = [(kind, client, server) for kind in SESSION_KINDS for client, server in TLS_NAMES
-        if kind.mode != DIRECT or client == server]
+# How TLS ends is the same in every mode.
+WAYS = [(kind, client, server) for kind in KINDS for client, server in TLS_NAMES
+        if kind.mode == SESSION or not server]
 _sources = (f"127.1.{high}.{low}" for high in range(256) for low in range(1, 255))
 
 

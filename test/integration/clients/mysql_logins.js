@@ -14,7 +14,8 @@ async function logIn(job) {
     return { row: rows[0] };
   } catch (error) {
     if (link) link.destroy();
-    return { code: error.errno || error.code || error.message, state: error.sqlState || "" };
+    return { code: error.errno || error.code || error.message, state: error.sqlState || "",
+      words: error.message };
   }
 }
 

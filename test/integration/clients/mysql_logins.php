@@ -18,7 +18,7 @@ function by_mysqli(array $job): array
         $link->close();
         return ['row' => $row];
     } catch (mysqli_sql_exception $e) {
-        return ['code' => $e->getCode(), 'state' => $e->getSqlState()];
+        return ['code' => $e->getCode(), 'state' => $e->getSqlState(), 'words' => $e->getMessage()];
     }
 }
 
@@ -34,7 +34,8 @@ function by_pdo(array $job): array
             $job['password'], $options);
         return ['row' => $link->query($job['query'])->fetch(PDO::FETCH_NUM)];
     } catch (PDOException $e) {
-        return ['code' => $e->errorInfo[1] ?? $e->getCode(), 'state' => $e->errorInfo[0] ?? ''];
+        return ['code' => $e->errorInfo[1] ?? $e->getCode(), 'state' => $e->errorInfo[0] ?? '',
+            'words' => $e->getMessage()];
     }
 }
 

@@ -1,5 +1,6 @@
 """Logs in with the clients that people have. Each takes Logins and an address, and tells of each
-what became of it: ("in", what WHO selects) or ("out", code, SQLSTATE), as far as it knows that."""
+what became of it: ("in", what WHO selects) or ("out", code, SQLSTATE, words), as far as it knows
+that."""
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from lib.waiting import SLOW
 CLIENTS = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "clients"))
 WHO = ("SELECT CURRENT_USER(), USER(), COALESCE(DATABASE(), ''), @@character_set_client,"
        " @@collation_connection")
-ERROR = re.compile(r"ERROR (\d+)(?: \((\w+)\))?")
+ERROR = re.compile(r"ERROR (\d+)(?: \((\w+)\))?:? ?(.*)")
 SECONDS = 30
 
 
@@ -35,7 +36,7 @@ def by_hand(login, address, tls, _people):
         client.quit()
         return ("in", *row)
     except MySQLError as error:
-        return "out", error.code, error.state
+        return "out", *error.told
 
 
 def by_pymysql(login, address, tls, people):
@@ -49,9 +50,9 @@ def by_pymysql(login, address, tls, people):
             cursor.execute(WHO)
             return ("in", *cursor.fetchone())
     except RuntimeError:  # a library of Python's for that plugin is not in Debian's package
-        return "out", 0, ""
+        return "out", 0, "", ""
     except pymysql.MySQLError as error:
-        return "out", error.args[0], ""
+        return "out", error.args[0], "", error.args[1]
 
 
 def _of_command_line(done):
@@ -59,7 +60,8 @@ def _of_command_line(done):
         return ("in", *done.stdout.rstrip("\n").split("\t"))
     found = ERROR.search(done.stderr)
     assert found or "expired" in done.stdout, (done.args, done.stdout, done.stderr)
-    return ("out", int(found[1]), found[2] or "") if found else ("out", done.stdout, "")
+    return (("out", int(found[1]), found[2] or "", found[3]) if found
+            else ("out", done.stdout, "", done.stderr))
 
 
 def _arguments(login, address):
@@ -101,7 +103,8 @@ def _by_program(*argv):
                 for login in logins]
         command = [node.modules() if part is node else part for part in argv]
         told = json.loads(run(*command, stdin=json.dumps(jobs)).stdout)
-        return [("in", *a["row"]) if "row" in a else ("out", a["code"], a["state"]) for a in told]
+        return [("in", *a["row"]) if "row" in a else
+                ("out", a["code"], a["state"], a["words"]) for a in told]
     return log_in
 
 
