@@ -75,19 +75,12 @@ static bool expects_anything(const struct script *script)
 /* Without anything that is expected the connect is all that counts. */
 static void understand_connects(struct understanding *u, struct line *option)
 {
-    bool first = true;
     u->out->kind = CHECK_CONNECT;
     u->out->shown = "connect";
+    script_take_connect(u, NULL);
     for (size_t i = 0; i < u->script.count; i++) {
         struct step *step = &u->script.items[i];
-        if (step->kind == STEP_CONNECT && first) {
-            u->out->port = step->port;
-            u->out->tls = step->tls;
-            first = false;
-        } else if (step->kind == STEP_CONNECT && step->verdict == VERDICT_NONE) {
-            step->verdict = VERDICT_DIFFERENCE;
-            step->words = "only one port is probed";
-        } else if (step->kind == STEP_SEND) {
+        if (step->kind == STEP_SEND) {
             step->verdict = VERDICT_NOT_NEEDED;
             step->words = "no answer is expected";
         }
@@ -99,12 +92,11 @@ static void understand_connects(struct understanding *u, struct line *option)
 static void understand_script(struct understanding *u, struct line *option)
 {
     script_read(u, "tcp-check");
-    u->out->line = u->script.count > 0 ? u->script.items[0].line : option;
     if (!expects_anything(&u->script)) {
         understand_connects(u, option);
         return;
     }
-    if (check_redis(u)) {
+    if (!u->script.cut && (check_redis(u) || check_mysql_words(u) || check_pgsql_query(u))) {
         line_mark(u->s, option, VERDICT_KEPT, NULL);
         return;
     }
@@ -145,13 +137,23 @@ static void understand_named(struct understanding *u, struct line *option)
 
 static void understand(struct understanding *u, struct line *option)
 {
+    const struct word *name = &option->words[1];
     u->out->line = option;
-    bool script = word_is(&option->words[1], "tcp-check");
-    if (!script) {
+    if (!word_is(name, "tcp-check")) {
         mark_idle(u, "tcp-check", "without option tcp-check it does nothing");
     }
-    if (script) {
+    if (!word_is(name, "httpchk")) {
+        mark_idle(u, "http-check", "without option httpchk it does nothing");
+    }
+    if (!word_is(name, "external-check")) {
+        mark_idle(u, "external-check", "without option external-check it does nothing");
+    }
+    if (word_is(name, "tcp-check")) {
         understand_script(u, option);
+    } else if (word_is(name, "httpchk")) {
+        check_http(u, option);
+    } else if (word_is(name, "external-check")) {
+        check_external(u, option);
     } else {
         understand_named(u, option);
     }

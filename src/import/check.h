@@ -14,9 +14,9 @@ enum check_kind {
     CHECK_CLUSTERCHECK, /* Galera's node state over HTTP, or a word of mysqlchk */
     CHECK_MYSQL_LOGIN,  /* mysql-check: no role is asked */
     CHECK_MYSQL_ROLE,   /* an external script; `topology`, `wants` */
-    CHECK_PGSQL_LOGIN,
-    CHECK_HTTP,   /* `request`, `expect` */
-    CHECK_UNKNOWN /* a script that is no idiom: its lines are marked as lost */
+    CHECK_PGSQL_LOGIN,  /* pgsql-check; with `wants`: a script that asks for the role */
+    CHECK_HTTP,         /* `request`, `expect` */
+    CHECK_UNKNOWN       /* a script that is no idiom: its lines are marked as lost */
 };
 
 enum check_wants { CHECK_WANTS_ANY, CHECK_WANTS_PRIMARY, CHECK_WANTS_REPLICA };
@@ -36,8 +36,7 @@ struct check {
     const char *shown;    /* what it asks, in some words, for comments: "GET /replica" */
     unsigned port;        /* tcp-check connect port; 0: the servers' lines say it */
     bool tls; /* the check speaks TLS (tcp-check connect ssl); check-ssl is on the servers' lines */
-    struct line *line; /* the one that says what is asked: `option httpchk ...`, the first
-                          tcp-check; NULL: none */
+    struct line *line; /* the one that says how it is asked: `option httpchk ...`; NULL: none */
 };
 
 /* Looks at a backend's lines: `option *-check`, `tcp-check`, `http-check`, `external-check`; marks

@@ -1,4 +1,5 @@
 /* What the servers' lines and the names say of a backend. */
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -94,4 +95,38 @@ void surroundings_look(const struct proxy *p, struct surroundings *out)
     }
     out->port = look.several_ports ? 0 : out->port;
     out->check_port = look.several_check_ports ? 0 : out->check_port;
+}
+
+static bool is_one_of(const char *word, size_t len, const char *const *all, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(all[i]) == len && strncasecmp(all[i], word, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum check_wants check_words(const char *text)
+{
+    static const char *const primary[] = {"primary", "master", "leader", "write",   "writer",
+                                          "writes",  "rw",     "main",   "writable"};
+    static const char *const replica[] = {
+        "replica", "replicas", "slave",  "slaves",  "secondary", "standby",  "secondaries",
+        "read",    "reads",    "reader", "readers", "ro",        "readonly", "follower"};
+    enum check_wants wants = CHECK_WANTS_ANY;
+    while (*text != '\0') {
+        size_t len = 0;
+        while (isalpha((unsigned char)text[len])) {
+            len++;
+        }
+        if (is_one_of(text, len, primary, ARRAY_LEN(primary))) {
+            return CHECK_WANTS_PRIMARY;
+        }
+        if (is_one_of(text, len, replica, ARRAY_LEN(replica))) {
+            wants = CHECK_WANTS_REPLICA;
+        }
+        text += len > 0 ? len : 1;
+    }
+    return wants;
 }

@@ -32,6 +32,7 @@ struct step {
     bool clear;          /* the data is known: not so of variables that are not */
     enum step_match match;
     bool negated;
+    bool lines;    /* take ^ and $ for those of lines */
     unsigned port; /* of a connect; 0: the server's */
     bool tls;
     enum verdict verdict; /* for the line, unless all are one */
@@ -41,6 +42,7 @@ struct step {
 struct script {
     struct step *items;
     size_t count;
+    bool cut; /* there are more */
 };
 
 /* What is known of the backend besides its check. */
@@ -64,13 +66,20 @@ struct understanding {
 /* Looks at the servers' lines and the names. */
 void surroundings_look(const struct proxy *p, struct surroundings *out);
 
+/* The role that words tell of: "check_primary.sh", "mysql-ro", "slave is running". */
+enum check_wants check_words(const char *text);
+
 /* The lines of `keyword` ("tcp-check", "http-check") that count: its own, or else those of the
  * nearest defaults that has any, as HAProxy does it. Those that do not count are marked. */
 void script_read(struct understanding *u, const char *keyword);
 /* Says the same of each line that has no verdict yet. */
 void script_mark(struct understanding *u, enum verdict verdict, const char *words);
+/* A script may connect more than once; this one counts, NULL: the first one. */
+void script_take_connect(struct understanding *u, const struct step *connect);
 /* Whether the answer would be what a step expects; `answer` may hold any bytes. */
 bool step_accepts(const struct step *step, const char *answer, size_t len);
+/* Bytes of hexadecimal digits; false if it is none. */
+bool script_decode_hex(struct source *s, const struct word *w, struct word *out);
 /* The pieces of a log-format that are known: text, "%%", %[str(x)], %[env(NAME)], variables that
  * were set from these. False: it has others. */
 bool script_format(struct understanding *u, const struct word *w, size_t upto, struct word *out);
@@ -113,8 +122,8 @@ bool command_says(const struct command *c, size_t i, const char *text);
 bool check_redis(struct understanding *u);
 bool check_mysql_words(struct understanding *u); /* tcp-check expect string, of mysqlchk */
 bool check_pgsql_query(struct understanding *u); /* tcp-check send-binary */
-bool check_http_talk(struct understanding *u);   /* tcp-check send GET\ / */
 void check_http(struct understanding *u, struct line *option);
-void check_script(struct understanding *u, struct line *option); /* external-check */
+/* `option external-check`. The script is read where that is allowed, and never run. */
+void check_external(struct understanding *u, struct line *option);
 
 #endif

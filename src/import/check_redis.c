@@ -124,19 +124,39 @@ static bool accepts(const struct play *play, const struct step *step, enum redis
     return step_accepts(step, answer->data != NULL ? answer->data : "", answer->len);
 }
 
+/* Of which roles the answer is one that the step waits for. */
+static void try_roles(const struct play *play, const struct step *step, bool *primary,
+                      bool *replica)
+{
+    *primary = accepts(play, step, REDIS_MASTER);
+    *replica = accepts(play, step, REDIS_SLAVE);
+    if (!*primary && !*replica) {
+        *primary = accepts(play, step, REDIS_ACTIVE);
+        *replica = accepts(play, step, REDIS_REPLICA);
+    }
+}
+
+static void say(struct step *step, const char *words)
+{
+    step->verdict = VERDICT_DIFFERENCE;
+    step->words = words;
+}
+
 static void expect_role(struct play *play, struct step *step)
 {
-    bool primary = accepts(play, step, REDIS_MASTER);
-    bool replica = accepts(play, step, REDIS_SLAVE);
+    bool primary;
+    bool replica;
+    try_roles(play, step, &primary, &replica);
     if (!primary && !replica) {
-        primary = accepts(play, step, REDIS_ACTIVE);
-        replica = accepts(play, step, REDIS_REPLICA);
+        step->lines = true;
+        try_roles(play, step, &primary, &replica);
+        say(step, primary || replica
+                      ? "HAProxy never finds it: ^ and $ are about the whole answer there"
+                      : "not asked: the probe looks at the role, and whether a replica has its "
+                        "primary");
     }
     if (!primary && !replica) {
         play->never = true;
-        step->verdict = VERDICT_DIFFERENCE;
-        step->words =
-            "not asked: the probe looks at the role, and whether a replica has its primary";
         return;
     }
     play->only_primary = play->only_primary || !replica;
@@ -167,8 +187,7 @@ static void expect(struct play *play, struct step *step)
     if ((play->recent & ASKS_SENTINEL) != 0) {
         expect_address(play, step);
     } else if ((play->recent & ASKS_UNKNOWN) != 0) {
-        step->verdict = VERDICT_DIFFERENCE;
-        step->words = "not asked: the probe looks at the role";
+        say(step, "not asked: the probe looks at the role");
     } else {
         expect_role(play, step);
     }
@@ -207,26 +226,6 @@ static const char *conclude_role(struct play *play)
     return "Redis: any role";
 }
 
-/* A script may connect more than once. */
-static void conclude_connects(struct play *play)
-{
-    struct script *script = &play->u->script;
-    for (size_t i = 0; i < script->count; i++) {
-        struct step *step = &script->items[i];
-        if (step->kind == STEP_CONNECT && play->decides == NULL) {
-            play->decides = step;
-        }
-        if (step->kind == STEP_CONNECT && step != play->decides && step->verdict == VERDICT_NONE) {
-            step->verdict = VERDICT_DIFFERENCE;
-            step->words = "only one port is probed";
-        }
-    }
-    if (play->decides != NULL) {
-        play->u->out->port = play->decides->port;
-        play->u->out->tls = play->decides->tls;
-    }
-}
-
 static bool conclude(struct play *play)
 {
     struct check *out = play->u->out;
@@ -246,7 +245,7 @@ static bool conclude(struct play *play)
         out->kind = CHECK_REDIS_PING;
         out->shown = "Redis: PING";
     }
-    conclude_connects(play);
+    script_take_connect(play->u, play->decides);
     script_mark(play->u, VERDICT_KEPT, NULL);
     return true;
 }

@@ -1,6 +1,4 @@
 /* Lines of tcp-check and http-check as steps. */
-#include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "import/builder.h"
@@ -25,140 +23,6 @@ static const struct section *owner(const struct proxy *p, const char *keyword)
         }
     }
     return NULL;
-}
-
-/* Words -----------------------------------------------------------------------------------------
- */
-
-static int digit_of(char c)
-{
-    return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
-}
-
-/* Bytes of hexadecimal digits; false if it is none. */
-static bool decode_hex(struct source *s, const struct word *w, struct word *out)
-{
-    struct builder b = {.source = s, .secret = w->secret};
-    bool ok = w->len % 2 == 0;
-    for (size_t i = 0; ok && i < w->len; i += 2) {
-        ok = isxdigit((unsigned char)w->text[i]) && isxdigit((unsigned char)w->text[i + 1]);
-        builder_byte(&b, (char)(ok ? digit_of(w->text[i]) * 16 + digit_of(w->text[i + 1]) : 0));
-    }
-    *out = builder_word(&b);
-    return ok;
-}
-
-/* The part of a word between the brackets of "name(...)"; false if it is something else. */
-static bool argument_of(struct source *s, const struct word *w, const char *name, struct word *out)
-{
-    size_t at = strlen(name) + 1;
-    if (w->len < at + 1 || strncmp(w->text, name, at - 1) != 0 || w->text[at - 1] != '(' ||
-        w->text[w->len - 1] != ')') {
-        return false;
-    }
-    size_t len = w->len - at - 1;
-    bool quoted = len >= 2 && (w->text[at] == '"' || w->text[at] == '\'') &&
-                  w->text[at + len - 1] == w->text[at];
-    *out = word_slice(s, w, at + quoted, len - 2 * (size_t)quoted);
-    return strpbrk(out->text, quoted ? "\"'\\" : "\"'\\,)") == NULL;
-}
-
-/* A fetch that says the same at any time: str(x), int(5), env(NAME). */
-static bool read_constant(struct source *s, const struct word *w, struct word *out)
-{
-    struct word name;
-    if (argument_of(s, w, "str", out) || argument_of(s, w, "int", out)) {
-        return true;
-    }
-    if (!argument_of(s, w, "env", &name) || name.len == 0) {
-        return false;
-    }
-    const char *value = getenv(name.text);
-    *out = word_of(s, value != NULL ? value : "");
-    struct reference *r = arena_take(&s->arena, sizeof *r);
-    *r = (struct reference){.len = out->len, .name = name.text};
-    out->references = r;
-    out->reference_count = 1;
-    return true;
-}
-
-/* "check.port" of "set-var(check.port,ifnotexists)". */
-static bool sets(const struct line *l, const char *keyword, const struct word *name)
-{
-    const struct word *w = &l->words[1];
-    size_t at = strlen(keyword);
-    return l->count >= 3 && w->len > at + name->len + 1 && strncmp(w->text, keyword, at) == 0 &&
-           w->text[at] == '(' && memcmp(w->text + at + 1, name->text, name->len) == 0 &&
-           strchr(",)", w->text[at + 1 + name->len]) != NULL;
-}
-
-static bool format(struct understanding *u, const struct word *w, size_t upto, bool variables,
-                   struct word *out);
-
-/* What a variable was set to before that step. */
-static bool read_variable(struct understanding *u, const struct word *name, size_t upto,
-                          struct word *out)
-{
-    for (size_t i = upto; i > 0; i--) {
-        const struct step *step = &u->script.items[i - 1];
-        if (step->kind != STEP_ASIDE) {
-            continue;
-        }
-        if (sets(step->line, "set-var", name)) {
-            return step->line->count == 3 && read_constant(u->s, &step->line->words[2], out);
-        }
-        if (sets(step->line, "set-var-fmt", name)) {
-            return format(u, &step->line->words[2], i - 1, false, out);
-        }
-    }
-    return false;
-}
-
-/* Of "%[...]" what is between the brackets. */
-static bool read_expression(struct understanding *u, const struct word *w, size_t upto,
-                            bool variables, struct word *out)
-{
-    struct word name;
-    return read_constant(u->s, w, out) ||
-           (variables && argument_of(u->s, w, "var", &name) && read_variable(u, &name, upto, out));
-}
-
-static bool format(struct understanding *u, const struct word *w, size_t upto, bool variables,
-                   struct word *out)
-{
-    struct builder b = {.source = u->s};
-    size_t from = 0;
-    for (size_t i = 0; i < w->len; i++) {
-        if (w->text[i] != '%') {
-            continue;
-        }
-        builder_part(&b, w, from, i - from);
-        const char *close = strchr(w->text + i, ']');
-        if (w->text[i + 1] == '%') {
-            builder_byte(&b, '%');
-            i++;
-        } else if (w->text[i + 1] == '[' && close != NULL) {
-            size_t len = (size_t)(close - w->text) - i - 2;
-            struct word expression = word_slice(u->s, w, i + 2, len);
-            struct word value;
-            if (!read_expression(u, &expression, upto, variables, &value)) {
-                return false;
-            }
-            builder_part(&b, &value, 0, value.len);
-            i = (size_t)(close - w->text);
-        } else {
-            return false;
-        }
-        from = i + 1;
-    }
-    builder_part(&b, w, from, w->len - from);
-    *out = builder_word(&b);
-    return true;
-}
-
-bool script_format(struct understanding *u, const struct word *w, size_t upto, struct word *out)
-{
-    return format(u, w, upto, true, out);
 }
 
 /* Steps -----------------------------------------------------------------------------------------
@@ -231,11 +95,11 @@ static void read_send(struct understanding *u, struct step *step)
     if (word_is(&l->words[1], "send-lf")) {
         step->clear = script_format(u, &l->words[2], upto, &step->data);
     } else if (word_is(&l->words[1], "send-binary")) {
-        step->clear = decode_hex(u->s, &l->words[2], &step->data);
+        step->clear = script_decode_hex(u->s, &l->words[2], &step->data);
     } else if (word_is(&l->words[1], "send-binary-lf")) {
         struct word digits;
-        step->clear =
-            script_format(u, &l->words[2], upto, &digits) && decode_hex(u->s, &digits, &step->data);
+        step->clear = script_format(u, &l->words[2], upto, &digits) &&
+                      script_decode_hex(u->s, &digits, &step->data);
     }
 }
 
@@ -267,7 +131,7 @@ static void read_match(struct understanding *u, struct step *step, size_t kind, 
     }
     step->data = formatted;
     if (strncmp(name, "binary", 6) == 0) {
-        step->clear = step->clear && decode_hex(u->s, &formatted, &step->data);
+        step->clear = step->clear && script_decode_hex(u->s, &formatted, &step->data);
     }
     step->clear = step->clear && step->data.len <= SCRIPT_BYTES_MAX;
 }
@@ -349,6 +213,7 @@ void script_read(struct understanding *u, const char *keyword)
         } else if (u->script.count < SCRIPT_STEPS_MAX) {
             read_step(u, l);
         } else {
+            u->script.cut = true;
             line_mark(u->s, l, VERDICT_LOST, "the script is too long to be understood");
         }
     }
@@ -364,6 +229,23 @@ void script_mark(struct understanding *u, enum verdict verdict, const char *word
     }
 }
 
+void script_take_connect(struct understanding *u, const struct step *connect)
+{
+    for (size_t i = 0; i < u->script.count; i++) {
+        struct step *step = &u->script.items[i];
+        if (step->kind == STEP_CONNECT && connect == NULL) {
+            connect = step;
+        }
+        if (step->kind == STEP_CONNECT && step != connect) {
+            say(step, VERDICT_DIFFERENCE, "only one port is probed");
+        }
+    }
+    if (connect != NULL) {
+        u->out->port = connect->port;
+        u->out->tls = connect->tls;
+    }
+}
+
 /* Answers ---------------------------------------------------------------------------------------
  */
 
@@ -372,21 +254,22 @@ static bool found(const struct word *w, const char *answer, size_t len)
     return memmem(answer, len, w->text, w->len) != NULL;
 }
 
-static bool found_pattern(const struct word *w, const char *answer, size_t len, bool *ok)
+static bool found_pattern(const struct step *step, const char *answer, size_t len, bool *ok)
 {
     struct pattern pattern;
-    *ok = pattern_read(&pattern, w->text, w->len, false) == 0;
+    *ok = pattern_read(&pattern, step->data.text, step->data.len, false) == 0;
+    pattern.lines = step->lines;
     return *ok && pattern_matches(&pattern, answer, len);
 }
 
-static bool found_in_hex(const struct word *w, const char *answer, size_t len, bool *ok)
+static bool found_in_hex(const struct step *step, const char *answer, size_t len, bool *ok)
 {
     struct text digits = {0};
     text_add(&digits, "%s", "");
     for (size_t i = 0; i < len; i++) {
         text_add(&digits, "%02X", (unsigned char)answer[i]);
     }
-    bool yes = found_pattern(w, digits.data, digits.len, ok);
+    bool yes = found_pattern(step, digits.data, digits.len, ok);
     text_free(&digits);
     return yes;
 }
@@ -403,10 +286,10 @@ bool step_accepts(const struct step *step, const char *answer, size_t len)
         yes = found(&step->data, answer, len);
         break;
     case MATCH_PATTERN:
-        yes = found_pattern(&step->data, answer, len, &ok);
+        yes = found_pattern(step, answer, len, &ok);
         break;
     case MATCH_HEX_PATTERN:
-        yes = found_in_hex(&step->data, answer, len, &ok);
+        yes = found_in_hex(step, answer, len, &ok);
         break;
     default:
         ok = false;

@@ -399,6 +399,7 @@ int pattern_read(struct pattern *p, const char *text, size_t len, bool ignore_ca
 {
     struct reader r = {.out = p, .at = text, .end = text + len, .ignore_case = ignore_case};
     p->count = 0;
+    p->lines = false;
     if (len >= 4 && memcmp(text, "(?i)", 4) == 0) {
         r.at += 4;
         r.ignore_case = true;
@@ -441,18 +442,25 @@ static void reach(struct run *run, bool *states, int at)
     }
 }
 
-/* `$` stands for the end, and for a line feed that is the last byte. */
-static bool is_end(const char *text, size_t len, size_t at)
+static bool is_start(const struct pattern *p, const char *text, size_t at)
 {
-    return at == len || (at + 1 == len && text[at] == '\n');
+    return at == 0 || (p->lines && text[at - 1] == '\n');
+}
+
+/* `$` stands for the end, and for a line feed that is the last byte. */
+static bool is_end(const struct pattern *p, const char *text, size_t len, size_t at)
+{
+    size_t left = len - at;
+    return left == 0 || (left == 1 && text[at] == '\n') ||
+           (p->lines && (text[at] == '\n' || (left > 1 && memcmp(text + at, "\r\n", 2) == 0)));
 }
 
 bool pattern_matches(const struct pattern *p, const char *text, size_t len)
 {
     struct run run = {.pattern = p};
     for (size_t i = 0;; i++) {
-        run.start = i == 0;
-        run.end = is_end(text, len, i);
+        run.start = is_start(p, text, i);
+        run.end = is_end(p, text, len, i);
         reach(&run, run.now, 0);
         if (run.now[p->count - 1]) {
             return true;
@@ -461,8 +469,8 @@ bool pattern_matches(const struct pattern *p, const char *text, size_t len)
             return false;
         }
         memset(run.next, 0, sizeof run.next);
-        run.start = false;
-        run.end = is_end(text, len, i + 1);
+        run.start = is_start(p, text, i + 1);
+        run.end = is_end(p, text, len, i + 1);
         for (int s = 0; s < p->count; s++) {
             const struct pattern_step *step = &p->steps[s];
             if (run.now[s] && step->kind == PATTERN_BYTES &&

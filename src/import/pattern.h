@@ -27,6 +27,7 @@ struct pattern_step {
 struct pattern {
     struct pattern_step steps[PATTERN_SIZE];
     int count;
+    bool lines; /* ^ and $ are about lines: not so in HAProxy; set it after pattern_read() */
 };
 
 /* Returns 0, or -EINVAL if it is too long or not understood. */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "import/check.h"
+#include "import/keyword.h"
 #include "import/proxy.h"
 #include "import/rule.h"
 
@@ -30,6 +31,10 @@ static inline void import(struct imported *i, const char *text)
         print_error("%s", i->errors.data);
     }
     assert_int_equal(rc, 0);
+    keywords_check(&i->source);
+    if (i->source.error_count > 0) {
+        print_error("%s", i->errors.data);
+    }
     assert_int_equal(proxies_make(&i->source, &i->proxies), 0);
 }
 

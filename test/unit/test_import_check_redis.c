@@ -53,7 +53,8 @@ static const struct spelling spellings[] = {
     {INFO "tcp-check expect string role:replica\n", CHECK_REDIS_ROLE, CHECK_WANTS_REPLICA, "", ""},
     {INFO "tcp-check expect rstring role:(master|slave)\n", CHECK_REDIS_ROLE, CHECK_WANTS_ANY, "",
      ""},
-    {INFO "tcp-check expect rstring ^role:master$\n", CHECK_UNKNOWN, CHECK_WANTS_ANY, "", ""},
+    {INFO "tcp-check expect rstring ^role:master$\n", CHECK_REDIS_ROLE, CHECK_WANTS_PRIMARY, "",
+     ""},
     {INFO "tcp-check expect rstring connected_slaves:[1-9]\n", CHECK_REDIS_ROLE,
      CHECK_WANTS_PRIMARY, "", ""},
     {INFO "tcp-check expect string master_link_status:up\n", CHECK_REDIS_ROLE, CHECK_WANTS_REPLICA,
@@ -141,6 +142,10 @@ static void each_line_is_marked(void **state)
     assert_int_equal(line_at(&file, 5)->verdict, VERDICT_KEPT);
     assert_int_equal(line_at(&file, 6)->verdict, VERDICT_DIFFERENCE);
     assert_true(remarked(line_at(&file, 6), "not asked"));
+    import_end(&file);
+    understand(INFO "tcp-check expect rstring ^role:slave\n");
+    assert_int_equal(line_at(&file, 4)->verdict, VERDICT_DIFFERENCE);
+    assert_true(remarked(line_at(&file, 4), "HAProxy never finds it"));
     import_end(&file);
     understand("tcp-check expect string 220\\ smtp\n");
     assert_int_equal(line_at(&file, 2)->verdict, VERDICT_LOST);
