@@ -10,6 +10,12 @@ bool choice_counts(const struct choice *c)
     return c->depth == 0 || c->levels[c->depth - 1].state == CHOICE_TAKEN;
 }
 
+/* Whether what is around the innermost level does. */
+static bool around_counts(const struct choice *c)
+{
+    return c->depth <= 1 || c->levels[c->depth - 2].state == CHOICE_TAKEN;
+}
+
 /* What stands behind the directive, as HAProxy puts it together again. */
 static const char *expression(struct source *s, const struct line *l)
 {
@@ -130,7 +136,7 @@ static int on_else(struct choice *c, struct source *s, const struct environment 
     }
     level->last = true;
     level->state = level->state == CHOICE_OPEN ? CHOICE_TAKEN : CHOICE_DONE;
-    line_mark(s, l, VERDICT_KEPT, NULL);
+    line_mark(s, l, around_counts(c) ? VERDICT_KEPT : VERDICT_NOT_NEEDED, NULL);
     return 0;
 }
 
@@ -141,8 +147,8 @@ static int on_endif(struct choice *c, struct source *s, const struct environment
     if (rc != 0 || current(c, s, l) == NULL) {
         return -ECANCELED;
     }
+    line_mark(s, l, around_counts(c) ? VERDICT_KEPT : VERDICT_NOT_NEEDED, NULL);
     c->depth--;
-    line_mark(s, l, VERDICT_KEPT, NULL);
     return 0;
 }
 

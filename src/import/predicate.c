@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH_MAX     300 /* of brackets; HAProxy gives up near 340 */
+#define DEPTH_MAX     1024 /* as HAProxy: of brackets, and of operators in a row */
 #define ARGUMENT_MAX  4096
 #define ARGUMENTS_MAX 2
 
@@ -17,7 +17,6 @@ struct judge {
     const char *at;
     const struct environment *environment;
     struct text *what;
-    unsigned depth;
 };
 
 struct call {
@@ -88,12 +87,11 @@ static int has_feature(const struct judge *j, const struct call *c)
 {
     (void)j;
     static const char *const there[] = {
-        "ACCEPT4",      "BACKTRACE",    "CPU_AFFINITY", "CRYPT_H",  "DL",
-        "EPOLL",        "GETADDRINFO",  "LIBATOMIC",    "LIBCRYPT", "LINUX_CAP",
-        "LINUX_SPLICE", "LINUX_TPROXY", "LUA",          "MATH",     "NS",
-        "OPENSSL",      "PCRE2",        "PCRE2_JIT",    "POLL",     "PRCTL",
-        "PROMEX",       "RT",           "SLZ",          "SSL",      "TFO",
-        "THREAD",       "THREAD_DUMP",  "TPROXY",       NULL};
+        "ACCEPT4",     "BACKTRACE", "CPU_AFFINITY", "CRYPT_H",     "DL",           "EPOLL",
+        "GETADDRINFO", "LIBATOMIC", "LIBCRYPT",     "LINUX_CAP",   "LINUX_SPLICE", "LINUX_TPROXY",
+        "LUA",         "NETFILTER", "MATH",         "NS",          "OPENSSL",      "PCRE2",
+        "PCRE2_JIT",   "POLL",      "PRCTL",        "PROMEX",      "RT",           "SLZ",
+        "SSL",         "TFO",       "THREAD",       "THREAD_DUMP", "TPROXY",       NULL};
     return among(there, c->arguments[0]);
 }
 
@@ -228,14 +226,13 @@ static int read_argument(struct judge *j, char *out)
 static int read_call(struct judge *j, const struct predicate *p)
 {
     struct call c;
-    c.arguments[0][0] = '\0';
+    c.arguments[0][0] = '\0'; /* for those that need none */
     j->at += strlen(p->name);
-    if (p->arguments == 0) {
-        return p->judge(j, &c);
-    }
     if (*j->at != '(') {
-        return fail(j, "missing arguments");
+        /* Nothing is one empty argument. */
+        return p->arguments <= 1 ? p->judge(j, &c) : fail(j, "missing arguments");
     }
+    j->at += p->arguments == 0 ? 1 : 0;
     for (size_t i = 0; i < p->arguments; i++) {
         if (*j->at == '\0' || *j->at == ')') {
             return fail(j, "missing arguments");
@@ -253,16 +250,13 @@ static int read_call(struct judge *j, const struct predicate *p)
     return p->judge(j, &c);
 }
 
-static int judge_any(struct judge *j);
+static int judge_any(struct judge *j, int depth);
 
-static int read_bracket(struct judge *j)
+static int read_bracket(struct judge *j, int depth)
 {
-    if (++j->depth > DEPTH_MAX) {
-        return fail(j, "too many brackets");
-    }
     j->at++;
     skip_blanks(j);
-    int rc = judge_any(j);
+    int rc = judge_any(j, depth);
     if (rc < 0) {
         return rc;
     }
@@ -271,11 +265,10 @@ static int read_bracket(struct judge *j)
         return fail(j, "expected ')'");
     }
     j->at++;
-    j->depth--;
     return rc;
 }
 
-static int judge_plain(struct judge *j)
+static int judge_plain(struct judge *j, int depth)
 {
     char *end;
     long number = strtol(j->at, &end, 0);
@@ -284,7 +277,7 @@ static int judge_plain(struct judge *j)
         return number != 0;
     }
     if (*j->at == '(') {
-        return read_bracket(j);
+        return read_bracket(j, depth);
     }
     size_t len = strcspn(j->at, " (");
     for (size_t i = 0; i < ARRAY_LEN(predicates); i++) {
@@ -296,16 +289,19 @@ static int judge_plain(struct judge *j)
     return fail(j, "unparsable conditional expression");
 }
 
-static int judge_term(struct judge *j)
+static int judge_term(struct judge *j, int depth)
 {
     bool negated = false;
     skip_blanks(j);
+    if (depth == 0) {
+        return fail(j, "too long a conditional expression");
+    }
     while (*j->at == '!') {
         negated = !negated;
         j->at++;
         skip_blanks(j);
     }
-    int rc = judge_plain(j);
+    int rc = judge_plain(j, depth - 1);
     return rc < 0 ? rc : rc != negated;
 }
 
@@ -319,11 +315,12 @@ static bool take(struct judge *j, const char *operator)
     return true;
 }
 
-static int judge_all(struct judge *j)
+/* What is reached with a depth of 0 or less is not read. */
+static int judge_all(struct judge *j, int depth)
 {
     int all = 1;
     do {
-        int rc = judge_term(j);
+        int rc = judge_term(j, depth > 0 ? --depth : 0);
         if (rc < 0) {
             return rc;
         }
@@ -332,11 +329,11 @@ static int judge_all(struct judge *j)
     return all;
 }
 
-static int judge_any(struct judge *j)
+static int judge_any(struct judge *j, int depth)
 {
     int any = 0;
     do {
-        int rc = judge_all(j);
+        int rc = judge_all(j, depth > 0 ? --depth : 0);
         if (rc < 0) {
             return rc;
         }
@@ -351,7 +348,7 @@ int predicate_judge(const char *expression, const struct environment *e, struct 
     if (*expression == '\0') {
         return 0;
     }
-    int rc = judge_any(&j);
+    int rc = judge_any(&j, DEPTH_MAX);
     if (rc >= 0 && *j.at != '\0') {
         return fail(&j, "unexpected end of conditional expression");
     }

@@ -111,14 +111,15 @@ static void read_words(struct reading *r, struct line *l)
     }
 }
 
-static void check_size(struct reading *r, struct place at)
+/* Before each line. */
+static bool goes_on(struct reading *r, struct place at)
 {
-    if (++r->lines > LINES_MAX || r->source->arena.bytes > MEMORY_MAX) {
+    if (r->lines >= LINES_MAX || r->source->arena.bytes > MEMORY_MAX) {
         source_error(r->source, at, "too large, it is not read further");
         r->stopped = true;
-    } else if (r->source->error_count >= SOURCE_ERRORS_MAX) {
-        r->stopped = true;
     }
+    r->stopped = r->stopped || r->source->error_count >= SOURCE_ERRORS_MAX;
+    return !r->stopped;
 }
 
 /* "[name]": a scope, which only files of filters have; HAProxy takes it anywhere. */
@@ -156,7 +157,7 @@ static void read_line(struct reading *r, struct place at, const char *line)
                                           .spent = &r->spent};
     struct words words;
     if (words_read(&context, line, &words) == 0 && words.count > 0) {
-        check_size(r, at);
+        r->lines++;
         read_words(r, line_make(r, at, &words));
     }
 }
@@ -179,6 +180,9 @@ void reading_file(struct reading *r, const char *file, const char *data, size_t 
     const char *end = data + len;
     while (rest < end && !r->stopped) {
         at.number++;
+        if (!goes_on(r, at)) {
+            return;
+        }
         const char *feed = memchr(rest, '\n', (size_t)(end - rest));
         size_t length = (size_t)((feed != NULL ? feed : end) - rest);
         char *line = xstrndup(rest, length);

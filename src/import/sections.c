@@ -100,6 +100,25 @@ static bool is_proxy(enum section_kind kind)
     return kind == SECTION_FRONTEND || kind == SECTION_BACKEND || kind == SECTION_LISTEN;
 }
 
+/* What must not have the same name; NULL if there is nothing. Proxies and defaults share their
+ * names with log-forward sections, which are proxies inside. */
+static struct section *clash(const struct source *s, const struct section_type *t, const char *name)
+{
+    bool forwards = strcmp(t->keyword, "log-forward") == 0;
+    struct section *other = t->rules & NAME_ONCE ? section_before(s, t->keyword, name) : NULL;
+    if (other == NULL && is_proxy(t->kind)) {
+        other = proxy_before(s, t->kind, name);
+    }
+    if (other == NULL && (is_proxy(t->kind) || t->kind == SECTION_DEFAULTS)) {
+        other = section_before(s, "log-forward", name);
+    }
+    static const char *const proxies[] = {"frontend", "backend", "listen"};
+    for (size_t i = 0; forwards && other == NULL && i < ARRAY_LEN(proxies); i++) {
+        other = section_before(s, proxies[i], name);
+    }
+    return other;
+}
+
 static void check_name(struct reading *r, const struct section_type *t, const struct line *l,
                        const char *name)
 {
@@ -114,12 +133,7 @@ static void check_name(struct reading *r, const struct section_type *t, const st
         source_error(s, l->place, "character '%c' is not permitted in '%s' name '%s'", shown(*bad),
                      t->keyword, name);
     }
-    struct section *other = NULL;
-    if (t->rules & NAME_ONCE) {
-        other = section_before(s, t->keyword, name);
-    } else if (is_proxy(t->kind)) {
-        other = proxy_before(s, t->kind, name);
-    }
+    const struct section *other = name[0] != '\0' ? clash(s, t, name) : NULL;
     if (other != NULL) {
         source_error(s, l->place, "%s '%s' has the same name as %s '%s' declared at %s:%zu",
                      t->keyword, name, other->header->words[0].text, name,
@@ -147,7 +161,7 @@ static size_t from_at(const struct section *section)
 {
     const struct line *l = section->header;
     size_t at = section->kind == SECTION_DEFAULTS && section->name[0] == '\0' ? 1 : 2;
-    return l->count > at + 1 && word_is(&l->words[at], "from") ? at : 0;
+    return l->count > at && word_is(&l->words[at], "from") ? at : 0;
 }
 
 static size_t count_defaults(const struct source *s, const char *name)
@@ -189,7 +203,8 @@ static void inherit(struct reading *r, struct section *section)
     }
     size_t at = from_at(section);
     if (at > 0) {
-        inherit_named(r, section, section->header->words[at + 1].text);
+        const struct line *l = section->header;
+        inherit_named(r, section, l->count > at + 1 ? l->words[at + 1].text : "");
     } else if (section->kind != SECTION_DEFAULTS) {
         section->from = r->defaults;
     }
