@@ -215,7 +215,7 @@ static void check_line(const struct finder *f, struct source *s, struct line *l)
     if (k == &stranger) {
         words = 0;
     }
-    if (k == NULL && (place & IN_PROXIES) != 0) {
+    if (k == NULL && (place & (IN_PROXIES & ~IN_DEFAULTS)) != 0) {
         k = find(f, l, IN_PROXIES, &words);
         k = k != NULL && (k->places & KEYWORD_SOFT) != 0 ? k : NULL;
     }
@@ -226,7 +226,9 @@ static void check_line(const struct finder *f, struct source *s, struct line *l)
     }
     l->keyword = k;
     l->keyword_words = words;
-    check_arguments(s, l);
+    if ((k->places & place) != 0) { /* else HAProxy looks no further */
+        check_arguments(s, l);
+    }
 }
 
 void keywords_check(struct source *s)

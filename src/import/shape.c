@@ -109,7 +109,7 @@ static bool is_open(const struct word *w)
     return false;
 }
 
-/* `if` or `unless` with something behind it, or nothing at all. */
+/* `if` or `unless`, or nothing at all; HAProxy takes an empty condition too. */
 static bool check_condition(struct source *s, const struct line *l, const char *name,
                             const struct word *arguments, size_t count)
 {
@@ -120,10 +120,6 @@ static bool check_condition(struct source *s, const struct line *l, const char *
     if (!word_is(&arguments[0], "if") && !word_is(&arguments[0], "unless")) {
         source_error(s, l->place, "\"%s\" wants \"if\" or \"unless\", not \"%s\"", name,
                      word_shown(&arguments[0], shown));
-        return false;
-    }
-    if (count == 1) {
-        source_error(s, l->place, "a condition is missing behind \"%s\"", arguments[0].text);
         return false;
     }
     return true;

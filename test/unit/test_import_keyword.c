@@ -125,7 +125,7 @@ static void test_words_where_they_may_not_stand_are_refused(void **state)
 static void test_arguments_that_are_missing_or_wrong_are_refused(void **state)
 {
     (void)state;
-    refused("defaults\n timeout server 5x\n timeout server\n timeout server 1 2\n retries x\n",
+    refused("defaults\n timeout server 5x\n timeout server\n timeout server 1 2\n rise x\n",
             "2: \"timeout server\" wants a time (as 500ms, 30s, 5m), not \"5x\"\n"
             "3: a time (as 500ms, 30s, 5m) is missing behind \"timeout server\"\n"
             "4: \"2\" is too much behind \"timeout server\"\n"
@@ -135,9 +135,8 @@ static void test_arguments_that_are_missing_or_wrong_are_refused(void **state)
             "2: a time above 0 (as 500ms, 30s, 5m) is missing behind \"inter\"\n"
             "3: a word is missing behind \"server\"\n"
             "4: \"on-marked-down\" wants one of shutdown-sessions, not \"explode\"\n");
-    refused("frontend f\n use_backend b whenever\n use_backend b if\n",
-            "2: \"use_backend\" wants \"if\" or \"unless\", not \"whenever\"\n"
-            "3: a condition is missing behind \"if\"\n");
+    refused("frontend f\n use_backend b whenever\n",
+            "2: \"use_backend\" wants \"if\" or \"unless\", not \"whenever\"\n");
 }
 
 /* Verdicts ------------------------------------------------------------------------------------- */
