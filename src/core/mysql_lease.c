@@ -63,6 +63,7 @@ void mysql_lease_free(struct mysql_client *c)
     if (c->lease != NULL) {
         mysql_lease_end(c);
         mysql_state_free(&c->lease->state);
+        free(c->lease->collation);
         free(c->lease);
         c->lease = NULL;
     }
@@ -90,11 +91,14 @@ bool mysql_lease_begin(struct session *s, struct mysql_link *l, const struct mys
     lease->prepared_count = 0;
     lease->moved = 0;
     lease->warned = false;
+    lease->charset = request->charset;
+    free(lease->collation);
+    lease->collation = NULL;
     if ((l->capabilities & MYSQL_CAP_SESSION_TRACK) == 0) {
         lease->kept = MYSQL_PIN_STATE;
         return true;
     }
-    return mysql_ours_track(l);
+    return mysql_ours_track(l, NULL);
 }
 
 /* Going from one to the other ----------------------------------------------------------------- */

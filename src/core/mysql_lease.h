@@ -58,12 +58,14 @@ struct mysql_lease {
     uint32_t kept;                    /* enum mysql_pin: until the session is reset */
     uint32_t prepared[MYSQL_PREPARED_MAX];
     uint8_t prepared_count;
-    uint8_t skip;  /* bytes before the statement's text */
-    bool scanning; /* it is long: it is looked at while it passes */
-    bool yields;   /* its next command is there, but others are due before */
-    bool warned;   /* the last statement had warnings, or failed */
-    uint8_t moved; /* enum mysql_moved bits */
-    uint32_t said; /* enum mysql_says: by the last statement */
+    uint8_t skip;     /* bytes before the statement's text */
+    bool scanning;    /* it is long: it is looked at while it passes */
+    bool yields;      /* its next command is there, but others are due before */
+    bool warned;      /* the last statement had warnings, or failed */
+    uint8_t moved;    /* enum mysql_moved bits */
+    uint32_t said;    /* enum mysql_says: by the last statement */
+    uint16_t charset; /* of its login */
+    char *collation;  /* owned: what its server called that; NULL: not known */
 };
 
 /* mysql_user.c: accounts. NULL: out of memory. */
@@ -133,7 +135,7 @@ enum mysql_ours {
     MYSQL_OURS_LOOK,  /* to know the collation of results */
     MYSQL_OURS_RESET,
 };
-bool mysql_ours_track(struct mysql_link *l);
+bool mysql_ours_track(struct mysql_link *l, const char *collation);
 bool mysql_ours_ask(struct mysql_link *l);
 bool mysql_ours_reset(struct mysql_link *l); /* and the trackers on again */
 /* From the state that it is in to the session's. */

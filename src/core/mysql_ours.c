@@ -1,6 +1,7 @@
 /* What the router asks on a connection between the commands of clients: to have the trackers on, to
  * know what they leave open, to be in a session's state. Its answers reach no client. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/macros.h"
 #include "core/mysql_lease.h"
@@ -31,11 +32,11 @@ static bool say(struct mysql_link *l, const struct mysql_writer *w, int count, e
     return w->len == 0 || conn_write(&l->base.conn, (const char *)w->data, w->len) == 0;
 }
 
-bool mysql_ours_track(struct mysql_link *l)
+bool mysql_ours_track(struct mysql_link *l, const char *collation)
 {
     unsigned char packet[SMALL];
     struct mysql_writer w = {.data = packet, .size = sizeof packet};
-    mysql_state_track(&w, l->capabilities);
+    mysql_state_track(&w, l->capabilities, collation);
     return say(l, &w, 1, MYSQL_OURS_TRACK);
 }
 
@@ -58,7 +59,7 @@ bool mysql_ours_reset(struct mysql_link *l)
 {
     unsigned char packet[] = {1, 0, 0, 0, MYSQL_COM_RESET_CONNECTION};
     struct mysql_writer w = {.data = packet, .size = sizeof packet, .len = sizeof packet};
-    return say(l, &w, 1, MYSQL_OURS_RESET) && mysql_ours_track(l);
+    return say(l, &w, 1, MYSQL_OURS_RESET) && mysql_ours_track(l, NULL);
 }
 
 bool mysql_ours_restore(struct mysql_link *l, const struct mysql_state *to)
@@ -86,6 +87,15 @@ static void note_statement(const struct mysql_link *l, unsigned moved)
     }
 }
 
+/* The first time: what its login gave it. */
+static void remember_login(struct mysql_lease *lease)
+{
+    const char *told = mysql_state_collation(&lease->state);
+    if (lease->collation == NULL && mysql_collation_is(told, lease->charset)) {
+        lease->collation = strdup(told);
+    }
+}
+
 bool mysql_ours_answered(struct mysql_link *l, enum mysql_ours kind)
 {
     struct mysql_state *state = state_of(l);
@@ -98,12 +108,15 @@ bool mysql_ours_answered(struct mysql_link *l, enum mysql_ours kind)
         return false;
     }
     if (kind == MYSQL_OURS_RESET) {
-        mysql_state_reset(state);
+        mysql_state_reset(state, 0);
         l->dirty = false;
     } else if (kind == MYSQL_OURS_SET) {
         mysql_state_restored(state, &l->reply, l->mariadb);
     } else {
         mysql_state_reply(state, &l->reply, l->mariadb);
+    }
+    if (kind == MYSQL_OURS_TRACK && l->base.session != NULL) {
+        remember_login(l->base.session->mysql->lease);
     }
     if (kind == MYSQL_OURS_ASK) {
         note_statement(l, MYSQL_MOVED_LAST);

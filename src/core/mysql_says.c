@@ -203,8 +203,8 @@ bool mysql_says_more(struct session *s, const char *data, size_t len)
 
 /* What the server says ------------------------------------------------------------------------ */
 
-/* MariaDB's list of warnings outlives statements without tables, and SETs: it may be another
- * session's then. */
+/* MariaDB's list of warnings outlives statements without tables: it may be another session's then,
+ * until one has surely changed some row, or made a list of its own. */
 static void note_statement(struct mysql_lease *lease, const struct mysql_link *l)
 {
     lease->kept |= pins_of(lease->said);
@@ -213,9 +213,7 @@ static void note_statement(struct mysql_lease *lease, const struct mysql_link *l
     }
     lease->warned =
         l->reply.warnings > 0 || l->reply.failed || (lease->said & MYSQL_SAYS_FOUND_ROWS) != 0;
-    bool clears =
-        !l->reply.has_rows && (lease->said & (MYSQL_SAYS_SET | MYSQL_SAYS_TRANSACTION)) == 0;
-    bool told = !l->mariadb || clears || l->reply.warnings > 0 || l->reply.failed;
+    bool told = !l->mariadb || l->reply.affected > 0 || l->reply.warnings > 0 || l->reply.failed;
     uint8_t over = MYSQL_MOVED_LAST;
     over |= told ? MYSQL_MOVED_WARNINGS : 0;
     over |= l->reply.has_rows ? MYSQL_MOVED_ROWS : 0;
@@ -227,11 +225,13 @@ void mysql_says_answered(struct session *s, struct mysql_link *l)
     struct mysql_lease *lease = s->mysql->lease;
     uint8_t code = l->reply.code;
     if (code == MYSQL_COM_RESET_CONNECTION && !l->reply.failed) {
-        mysql_state_reset(&lease->state);
+        /* MariaDB gives the charset of the connection's last login: it may have been another's. */
+        const char *collation = l->mariadb ? lease->collation : NULL;
+        mysql_state_reset(&lease->state, collation != NULL ? lease->charset : 0);
         lease->kept = 0;
         lease->prepared_count = 0;
         lease->warned = false;
-        l->tainted = l->tainted || !mysql_ours_track(l);
+        l->tainted = l->tainted || !mysql_ours_track(l, collation);
         return;
     }
     mysql_state_reply(&lease->state, &l->reply, l->mariadb);

@@ -47,9 +47,10 @@ static const char *without_alias(const char *name)
     return name;
 }
 
-bool mysql_collation_is(const char *name, unsigned number)
+/* utf8mb3 has two names. */
+bool mysql_collation_is(const char *name, unsigned charset)
 {
-    const char *known = mysql_collation_name(number);
+    const char *known = mysql_collation_name(charset);
     if (name == NULL || known == NULL || strcmp(name, known) == 0) {
         return name != NULL && known != NULL;
     }

@@ -92,11 +92,13 @@ bool mysql_state_begin(struct mysql_state *s, const char *database, size_t len, 
     return put_database(s, database, len);
 }
 
-void mysql_state_reset(struct mysql_state *s)
+void mysql_state_reset(struct mysql_state *s, uint16_t charset)
 {
     uint32_t blind = s->why & MYSQL_WHY_BLIND;
     make_blank(s, s->database);
     s->why = blind;
+    s->login = charset;
+    s->bare = true;
 }
 
 bool mysql_state_copy(struct mysql_state *s, const struct mysql_state *from)
@@ -134,7 +136,8 @@ void mysql_state_free(struct mysql_state *s)
 bool mysql_state_same(const struct mysql_state *a, const struct mysql_state *b)
 {
     if (a->hash != b->hash || a->why != 0 || b->why != 0 || a->doubts != 0 || b->doubts != 0 ||
-        !a->tracked || !b->tracked || a->insert_id != b->insert_id || a->used != b->used) {
+        !a->tracked || !b->tracked || (a->bare && !b->bare) || a->insert_id != b->insert_id ||
+        a->used != b->used) {
         return false;
     }
     bool same_variables = a->used == 0 || memcmp(a->variables, b->variables, a->used) == 0;
@@ -282,7 +285,7 @@ static void on_results(struct reading *r, struct mysql_text value)
  * what it does else is not known. */
 static void note_login(struct mysql_state *s)
 {
-    const char *told = mysql_variable_find(s, "collation_connection").value;
+    const char *told = mysql_state_collation(s);
     if (s->login != 0 && mysql_collation_is(told, s->login)) {
         set_results(s, told);
     }
@@ -328,6 +331,7 @@ static void on_schema(struct reading *r, struct mysql_text name)
 {
     r->named = true;
     r->changes |= MYSQL_CHANGE_SCHEMA;
+    r->s->bare = false;
     drop_database(r->s);
     put_database(r->s, name.data, name.len);
 }
@@ -451,7 +455,7 @@ void mysql_state_restored(struct mysql_state *s, const struct mysql_reply *r, bo
 void mysql_state_looked(struct mysql_state *s, const struct mysql_reply *r)
 {
     apply(s, r->state, r->state_len, false);
-    const char *told = mysql_variable_find(s, "collation_connection").value;
+    const char *told = mysql_state_collation(s);
     const char *name = r->failed ? NULL : mysql_collation_name(r->charset);
     if ((s->doubts & MYSQL_DOUBT_RESULTS) == 0) {
         return;
@@ -463,6 +467,11 @@ void mysql_state_looked(struct mysql_state *s, const struct mysql_reply *r)
     } else {
         s->why |= MYSQL_WHY_VARIABLE;
     }
+}
+
+const char *mysql_state_collation(const struct mysql_state *s)
+{
+    return mysql_variable_find(s, "collation_connection").value;
 }
 
 /* SELECT LAST_INSERT_ID(5) sets it, and no OK packet says so. */

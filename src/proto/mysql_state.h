@@ -68,6 +68,7 @@ struct mysql_state {
     uint8_t doubts; /* enum mysql_state_doubt */
     uint8_t text;   /* enum mysql_text_mode: how the server reads the session's statements */
     bool tracked;   /* the trackers are on */
+    bool bare;      /* a reset forgets the charset of the database, which is still the default */
     uint8_t count;  /* of variables */
     uint16_t login; /* the number of the collation that was asked for, until it is told; 0: none */
     uint16_t used;  /* bytes of `variables` */
@@ -81,9 +82,10 @@ struct mysql_state {
 /* As just after a login with this default database (len 0: none) and charset. False: no memory, and
  * `why` says so. Releases what it was before, as the next two do. */
 bool mysql_state_begin(struct mysql_state *s, const char *database, size_t len, uint16_t charset);
-/* What COM_RESET_CONNECTION leaves: the database, and that it may be another. Not the charsets of
- * the login (MySQL). */
-void mysql_state_reset(struct mysql_state *s);
+/* What COM_RESET_CONNECTION leaves: the database, and that it may be another. Not the charset of
+ * the login (MySQL), or that of the connection's last one (MariaDB): `charset` is what is set
+ * behind it, 0: nothing. */
+void mysql_state_reset(struct mysql_state *s, uint16_t charset);
 /* `s` becomes as `from`. False: no memory, and `why` says so. */
 bool mysql_state_copy(struct mysql_state *s, const struct mysql_state *from);
 void mysql_state_free(struct mysql_state *s);
@@ -107,6 +109,10 @@ void mysql_state_said(struct mysql_state *s, uint32_t says);
  * packets. */
 unsigned mysql_state_apply(struct mysql_state *s, const void *info, size_t len);
 
+/* Of the connection's charset. NULL: it is not known. */
+const char *mysql_state_collation(const struct mysql_state *s);
+/* Whether that is what a login with this charset asks for, at a server that knows it. */
+bool mysql_collation_is(const char *name, unsigned charset);
 /* Whether a session in the state `b` is served rightly by a connection in the state `a`, as it is.
  */
 bool mysql_state_same(const struct mysql_state *a, const struct mysql_state *b);
@@ -117,8 +123,9 @@ bool mysql_state_same(const struct mysql_state *a, const struct mysql_state *b);
 #define MYSQL_STATE_COMMANDS     2                              /* at most */
 #define MYSQL_STATE_COMMANDS_MAX (3 * MYSQL_STATE_BYTES + 4096) /* bytes, at most */
 
-/* After a login: switches the trackers on and has the server tell what it began with. */
-void mysql_state_track(struct mysql_writer *w, uint32_t capabilities);
+/* After a login: switches the trackers on and has the server tell what it began with. Before that
+ * it sets the collation of all that a login sets, NULL: nothing. */
+void mysql_state_track(struct mysql_writer *w, uint32_t capabilities, const char *collation);
 /* Settles all doubts but that about results. It is a statement: ROW_COUNT() and warnings are gone.
  */
 void mysql_state_ask(struct mysql_writer *w, uint32_t capabilities);

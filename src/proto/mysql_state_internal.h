@@ -34,8 +34,6 @@ void mysql_variable_remove(struct mysql_state *s, const char *name);
 
 /* mysql_collation.c. NULL: one of no charset that clients may speak, or not known here. */
 const char *mysql_collation_name(unsigned number);
-/* utf8mb3 has two names. */
-bool mysql_collation_is(const char *name, unsigned number);
 bool mysql_collation_has_alias(const char *name);
 
 #endif

@@ -11,7 +11,9 @@
 
 #define CAP_QUERY_ATTRIBUTES (1U << 27)
 
-#define SET_SESSION "SET SESSION "
+#define SET         "SET "
+#define SESSION     "SESSION "
+#define SET_SESSION SET SESSION
 #define RESULTS     "character_set_results"
 
 /* The trackers, which are in no state: they are what every connection has. */
@@ -20,7 +22,8 @@
     "session_track_transaction_info='CHARACTERISTICS'"
 /* Setting a variable to what it is makes the server tell it. */
 #define TELL(name) name "=@@" name
-#define ASK        "last_insert_id=LAST_INSERT_ID()," TELL("collation_connection")
+#define ASK_ID     "last_insert_id=LAST_INSERT_ID()"
+#define ASK        ASK_ID "," TELL("collation_connection")
 
 static void write_text(struct mysql_writer *w, const char *text)
 {
@@ -37,11 +40,33 @@ static void begin_query(struct mysql_writer *w, uint32_t capabilities, const cha
     write_text(w, text);
 }
 
-void mysql_state_track(struct mysql_writer *w, uint32_t capabilities)
+static void write_quoted(struct mysql_writer *w, const char *before, const char *text, size_t len)
 {
-    begin_query(w, capabilities, SET_SESSION);
-    write_text(w, TRACKERS
-               "," TELL("character_set_client") "," ASK "," TELL("sql_mode") "," TELL("time_zone"));
+    write_text(w, before);
+    write_text(w, "'");
+    mysql_write_bytes(w, text, len);
+    write_text(w, "'");
+}
+
+/* The charset is what a collation's name begins with. */
+static void write_names(struct mysql_writer *w, const char *collation)
+{
+    write_quoted(w, "NAMES ", collation, strcspn(collation, "_"));
+    write_quoted(w, " COLLATE ", collation, strlen(collation));
+}
+
+void mysql_state_track(struct mysql_writer *w, uint32_t capabilities, const char *collation)
+{
+    begin_query(w, capabilities, SET);
+    if (collation != NULL) { /* what is set has no effect on values that are told behind it */
+        write_names(w, collation);
+        write_text(w, "," SESSION TRACKERS "," ASK_ID);
+        write_quoted(w, ",character_set_client=", collation, strcspn(collation, "_"));
+        write_quoted(w, ",collation_connection=", collation, strlen(collation));
+    } else {
+        write_text(w, SESSION TRACKERS "," TELL("character_set_client") "," ASK);
+    }
+    write_text(w, "," TELL("sql_mode") "," TELL("time_zone"));
     mysql_end(w);
 }
 
@@ -52,9 +77,10 @@ void mysql_state_ask(struct mysql_writer *w, uint32_t capabilities)
     mysql_end(w);
 }
 
+/* Of a column that is in binary it would tell that. */
 void mysql_state_look(struct mysql_writer *w, uint32_t capabilities)
 {
-    begin_query(w, capabilities, "SELECT '' LIMIT 0");
+    begin_query(w, capabilities, "SELECT _latin1'' LIMIT 0");
     mysql_end(w);
 }
 
@@ -118,22 +144,17 @@ static void take_back(struct setting *set, const struct mysql_variable *v)
     write_text(set->w, waits && patient ? "interactive_timeout" : v->name);
 }
 
-/* Whether there is nothing but SET NAMES for it; the charset is what the collation's name begins
- * with. */
-static bool write_names(struct setting *set, const struct mysql_state *from,
-                        const struct mysql_state *to)
+/* Whether there is nothing but SET NAMES for it. */
+static bool give_names(struct setting *set, const struct mysql_state *from,
+                       const struct mysql_state *to)
 {
     const char *had = mysql_variable_find(from, RESULTS).value;
     const char *has = mysql_variable_find(to, RESULTS).value;
     if (has == NULL || has[0] == '\0' || (had != NULL && strcmp(had, has) == 0)) {
         return false;
     }
-    go_on(set, "SET ");
-    write_text(set->w, "NAMES '");
-    mysql_write_bytes(set->w, has, strcspn(has, "_"));
-    write_text(set->w, "' COLLATE '");
-    write_text(set->w, has);
-    write_text(set->w, "'");
+    go_on(set, SET);
+    write_names(set->w, has);
     return true;
 }
 
@@ -150,7 +171,7 @@ static void write_differences(struct setting *set, const struct mysql_state *fro
 {
     size_t at_from = 0;
     size_t at_to = 0;
-    bool named = write_names(set, from, to);
+    bool named = give_names(set, from, to);
     for (;;) {
         struct mysql_variable a = mysql_variable_at(from, at_from);
         struct mysql_variable b = mysql_variable_at(to, at_to);
@@ -173,8 +194,9 @@ static void write_differences(struct setting *set, const struct mysql_state *fro
 static bool write_database(struct mysql_writer *w, const struct mysql_state *from,
                            const struct mysql_state *to)
 {
-    if (to->database == NULL ||
-        (from->database != NULL && strcmp(from->database, to->database) == 0)) {
+    bool same =
+        from->database != NULL && to->database != NULL && strcmp(from->database, to->database) == 0;
+    if (to->database == NULL || (same && (!from->bare || to->bare))) {
         return false;
     }
     mysql_begin(w, 0);

@@ -160,7 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         carry_out_all(&from, commands, w.len, count);
         assert(mysql_state_same(&from, &to) || !to.tracked);
     }
-    mysql_state_reset(&to);
+    mysql_state_reset(&to, 0);
     mysql_state_free(&from);
     mysql_state_free(&to);
     mysql_state_free(&copy);

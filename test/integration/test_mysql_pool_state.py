@@ -9,14 +9,9 @@ import pytest
 from lib import clusters
 from lib import mysql_speaker as my
 from lib.mysql_people import PLAIN, SECOND
-from lib.mysql_pooled import DIRECT, KINDS, PooledMySQL
+from lib.mysql_pooled import DIRECT, KINDS, VOLATILE, PooledMySQL
 from lib.mysql_speaker import MODERN, Speaker
 from lib.waiting import SLOW, Clock, until
-
-# Of SHOW SESSION VARIABLES: what is of a connection or a moment.
-VOLATILE = {"timestamp", "rand_seed1", "rand_seed2", "pseudo_thread_id", "statement_id",
-            "gtid_executed", "gtid_binlog_pos", "gtid_binlog_state", "gtid_current_pos",
-            "last_gtid"}
 
 
 @pytest.fixture(name="stage", scope="module", params=KINDS, ids=str)

@@ -131,7 +131,7 @@ def test_a_charset_is_told_without_its_collation(stage, client):
 
 def of_results(client):
     """The number of their collation, as the router asks for it."""
-    definition = client.query("SELECT '' LIMIT 0").packets[1]
+    definition = client.query("SELECT _latin1'' LIMIT 0").packets[1]
     return struct.unpack("<H", definition[-12:-10])[0]
 
 
@@ -157,11 +157,11 @@ def test_only_definitions_tell_the_collation_of_results(stage):
 def test_a_look_at_a_definition_leaves_no_trace(stage, client):
     client.query("SELECT 1 / 0")
     client.query("DO 1")
-    assert client.query("SELECT '' LIMIT 0").ok.warnings == 0
+    assert client.query("SELECT _latin1'' LIMIT 0").ok.warnings == 0
     assert client.value("SELECT FOUND_ROWS()") == "0"
-    assert not client.query("SELECT '' LIMIT 0").ok.status & IN_TRANS
+    assert not client.query("SELECT _latin1'' LIMIT 0").ok.status & IN_TRANS
     client.query("SET autocommit = 0")
-    assert not client.query("SELECT '' LIMIT 0").ok.status & IN_TRANS
+    assert not client.query("SELECT _latin1'' LIMIT 0").ok.status & IN_TRANS
 
 
 def test_collations_have_the_numbers_that_the_router_knows(stage, client):

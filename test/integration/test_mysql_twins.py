@@ -8,7 +8,7 @@ import pytest
 
 from lib import clusters
 from lib.mysql_people import ALL
-from lib.mysql_pooled import TRANSACTION, PooledMySQL
+from lib.mysql_pooled import TRANSACTION, PooledMySQL, settings
 from lib.mysql_speaker import AUTOCOMMIT, IN_TRANS, MODERN, SESSION_TRACK, USUAL, Speaker
 
 CLIENTS, CONNECTIONS, STEPS = 6, 2, 700
@@ -16,12 +16,6 @@ ACCOUNT = "twin"
 REFUSED = 1235  # by the router: it asks about a statement that ran somewhere else
 OURS, THEIRS = "twin_a", "twin_b"  # databases of those behind the router, and of their twins
 CHARSETS = (8, 33, 45, 46, 224)
-# Of the connection or a moment, and what the trackers are.
-VOLATILE = {"timestamp", "rand_seed1", "rand_seed2", "pseudo_thread_id", "statement_id",
-            "gtid_executed", "gtid_binlog_pos", "gtid_binlog_state", "gtid_current_pos",
-            "last_gtid", "session_track_schema", "session_track_state_change",
-            "session_track_system_variables", "session_track_transaction_info", "warning_count",
-            "error_count"}
 
 SETTINGS = (
     "SET NAMES latin1", "SET NAMES utf8mb4 COLLATE utf8mb4_bin", "SET NAMES 'utf8mb4'",
@@ -93,11 +87,9 @@ class Twin:
         """Of both."""
         found = []
         for client, base in ((self.ours, OURS), (self.theirs, THEIRS)):
-            client.ask("SET character_set_results = utf8mb4")
-            client.ask("SET sql_select_limit = DEFAULT")
-            rows = dict(client.rows("SHOW SESSION VARIABLES"))
+            rows = settings(client)
             rows["database"] = client.value("SELECT DATABASE()").replace(base, "")
-            found.append({k: v for k, v in rows.items() if k not in VOLATILE})
+            found.append(rows)
         return found
 
     def close(self):

@@ -121,7 +121,7 @@ static void a_change_that_nothing_explains_is_a_reason(void **state)
     add_changed(&i);
     assert_true(tell(&s, &i) & MYSQL_CHANGE_WHY);
     assert_int_equal(s.why, MYSQL_WHY_OTHER);
-    mysql_state_reset(&s);
+    mysql_state_reset(&s, 0);
     assert_int_equal(s.why, 0);
     mysql_state_free(&s);
 }
@@ -199,7 +199,7 @@ static void only_so_much_is_remembered(void **state)
     }
     tell_set(&s, names[3], value);
     assert_int_equal(s.why, MYSQL_WHY_MANY);
-    mysql_state_reset(&s);
+    mysql_state_reset(&s, 0);
     char longer[2050];
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = '\0';

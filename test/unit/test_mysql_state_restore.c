@@ -2,20 +2,28 @@
  * else. */
 #include "mysql_state_talk.h"
 
+#define TRACKERS                                                                                   \
+    "SESSION session_track_system_variables='*',session_track_schema=ON,"                          \
+    "session_track_state_change=ON,session_track_transaction_info='CHARACTERISTICS'"
+
 static void the_trackers_are_switched_on_and_asked(void **state)
 {
     (void)state;
     struct sent *x = malloc(sizeof *x);
     begin_sent(x);
-    mysql_state_track(&x->w, QUERY_ATTRIBUTES);
+    mysql_state_track(&x->w, QUERY_ATTRIBUTES, "latin1_bin");
+    mysql_state_track(&x->w, QUERY_ATTRIBUTES, NULL);
+    mysql_state_look(&x->w, QUERY_ATTRIBUTES);
     mysql_state_ask(&x->w, QUERY_ATTRIBUTES);
-    assert_int_equal(read_sent(x, true), 2);
+    assert_int_equal(read_sent(x, true), 4);
     assert_string_equal(
-        x->text, "3 SET SESSION session_track_system_variables='*',session_track_schema=ON,"
-                 "session_track_state_change=ON,session_track_transaction_info='CHARACTERISTICS',"
-                 "character_set_client=@@character_set_client,last_insert_id=LAST_INSERT_ID(),"
-                 "collation_connection=@@collation_connection,"
+        x->text, "3 SET NAMES 'latin1' COLLATE 'latin1_bin'," TRACKERS
+                 ",last_insert_id=LAST_INSERT_ID(),character_set_client='latin1',"
+                 "collation_connection='latin1_bin',sql_mode=@@sql_mode,time_zone=@@time_zone\n"
+                 "3 SET " TRACKERS ",character_set_client=@@character_set_client,"
+                 "last_insert_id=LAST_INSERT_ID(),collation_connection=@@collation_connection,"
                  "sql_mode=@@sql_mode,time_zone=@@time_zone\n"
+                 "3 SELECT _latin1'' LIMIT 0\n"
                  "3 SET SESSION last_insert_id=LAST_INSERT_ID(),"
                  "collation_connection=@@collation_connection\n");
     free(x);
@@ -96,7 +104,7 @@ static void a_reset_connection_gets_trackers_and_everything(void **state)
     struct mysql_state session = tracked("other");
     tell_set(&connection, "autocommit", "ON");
     tell_set(&session, "last_insert_id", "77");
-    mysql_state_reset(&connection);
+    mysql_state_reset(&connection, 0);
     assert_string_equal(connection.database, "shop");
     assert_int_equal(connection.count, 0);
     check_restore(&connection, &session,
@@ -106,6 +114,28 @@ static void a_reset_connection_gets_trackers_and_everything(void **state)
                   "NAMES 'utf8mb4' COLLATE 'utf8mb4_general_ci',character_set_client='utf8mb4',"
                   "collation_connection='utf8mb4_general_ci',sql_mode='STRICT_TRANS_TABLES',"
                   "time_zone='SYSTEM',last_insert_id=77\n");
+    mysql_state_free(&connection);
+    mysql_state_free(&session);
+}
+
+static void a_reset_connection_has_forgotten_the_charset_of_its_database(void **state)
+{
+    (void)state;
+    struct mysql_state connection = tracked("shop");
+    struct mysql_state session = tracked("shop");
+    assert_true(mysql_state_same(&connection, &session));
+    mysql_state_reset(&connection, 45);
+    tell_tracked(&connection);
+    assert_false(mysql_state_same(&connection, &session));
+    assert_true(mysql_state_same(&session, &connection));
+    check_restore(&connection, &session, "2 shop\n");
+    check_restore(&session, &connection, "");
+    check_restore(&connection, &connection, "");
+    struct info i;
+    begin(&i);
+    add_one(&i, 1, "shop");
+    tell(&connection, &i);
+    assert_true(mysql_state_same(&connection, &session));
     mysql_state_free(&connection);
     mysql_state_free(&session);
 }
@@ -171,6 +201,7 @@ int main(void)
         cmocka_unit_test(settings_are_given_and_taken_back),
         cmocka_unit_test(the_database_is_given_again_and_cannot_be_taken),
         cmocka_unit_test(a_reset_connection_gets_trackers_and_everything),
+        cmocka_unit_test(a_reset_connection_has_forgotten_the_charset_of_its_database),
         cmocka_unit_test(the_last_insert_id_is_given_again),
         cmocka_unit_test(a_name_that_is_an_alias_replaces_the_other),
         cmocka_unit_test(a_copy_is_a_state_of_its_own),

@@ -6,6 +6,10 @@ from lib.mariadb import PROBER
 from lib.mysql_people import ALL, SERVER_NAME
 from lib.process import free_port
 
+# Of SHOW SESSION VARIABLES: what is of a connection or a moment.
+VOLATILE = {"timestamp", "rand_seed1", "rand_seed2", "pseudo_thread_id", "statement_id",
+            "gtid_executed", "gtid_binlog_pos", "gtid_binlog_state", "gtid_current_pos",
+            "last_gtid", "warning_count", "error_count"}
 DIRECT, SESSION, TRANSACTION = "direct", "session", "transaction"
 MODES = (SESSION, TRANSACTION)
 
@@ -26,6 +30,15 @@ KINDS = [Kind(people, mode) for mode in MODES for people in ALL]
 SESSION_KINDS = [kind for kind in KINDS if kind.mode == MODES[0]]
 TLS_NAMES = {(False, False): "plain", (True, False): "tls-to-us", (False, True): "tls-to-server",
              (True, True): "tls"}
+
+
+def settings(client):
+    """All that a session is like, but for what the router's own trackers are."""
+    client.query("SET character_set_results = utf8mb4")
+    client.query("SET sql_select_limit = DEFAULT")
+    told = dict(client.rows("SHOW SESSION VARIABLES"))
+    return {name: value for name, value in told.items()
+            if name not in VOLATILE and not name.startswith("session_track_")}
 
 
 def backend(server, name="b", people=None, **keys):
