@@ -204,7 +204,7 @@ bool mysql_says_more(struct session *s, const char *data, size_t len)
 /* What the server says ------------------------------------------------------------------------ */
 
 /* MariaDB's list of warnings outlives statements without tables: it may be another session's then,
- * until one has surely changed some row, or made a list of its own. */
+ * until one has surely changed some row, or made a list of its own. To prepare one is none. */
 static void note_statement(struct mysql_lease *lease, const struct mysql_link *l)
 {
     lease->kept |= pins_of(lease->said);
@@ -213,9 +213,10 @@ static void note_statement(struct mysql_lease *lease, const struct mysql_link *l
     }
     lease->warned =
         l->reply.warnings > 0 || l->reply.failed || (lease->said & MYSQL_SAYS_FOUND_ROWS) != 0;
-    bool told = !l->mariadb || l->reply.affected > 0 || l->reply.warnings > 0 || l->reply.failed;
-    uint8_t over = MYSQL_MOVED_LAST;
-    over |= told ? MYSQL_MOVED_WARNINGS : 0;
+    bool runs = l->reply.code != MYSQL_COM_STMT_PREPARE;
+    bool told = l->reply.affected > 0 || l->reply.warnings > 0 || l->reply.failed;
+    uint8_t over = runs ? MYSQL_MOVED_LAST : 0;
+    over |= told || (runs && !l->mariadb) ? MYSQL_MOVED_WARNINGS : 0;
     over |= l->reply.has_rows ? MYSQL_MOVED_ROWS : 0;
     lease->moved &= (uint8_t)~over;
 }
