@@ -67,6 +67,7 @@ static bool write_stick(struct plan *plan, struct plan_section *section, const s
 {
     bool by_source = false;
     size_t at = 0;
+    struct line *table = proxy_find(p, "stick-table");
     for (struct line *l; (l = proxy_next(p, "stick on", &at)) != NULL;) {
         if (line_says(l, 0, "src")) {
             plan_set_text(plan, section, "balance", "ip_hash", l);
@@ -77,6 +78,9 @@ static bool write_stick(struct plan *plan, struct plan_section *section, const s
             line_mark(plan->source, l, VERDICT_KEPT, NULL);
         } else {
             line_mark(plan->source, l, VERDICT_LOST, "router keeps clients by their address only");
+        }
+        if (table != NULL) {
+            line_mark(plan->source, table, VERDICT_NOT_NEEDED, "router keeps no table of clients");
         }
     }
     return by_source;

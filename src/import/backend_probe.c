@@ -135,6 +135,23 @@ static void write_patroni(struct plan *plan, struct plan_section *section, const
     fill_in(plan, section, part);
 }
 
+/* HAProxy goes back to the first server as soon as that is well again. */
+static void write_failback(struct plan *plan, struct plan_section *section, const struct part *part,
+                           const char *topology)
+{
+    struct line *l = part->proxy->section->header;
+    bool galera = topology != NULL && strcmp(topology, "galera") == 0;
+    if (!galera || strcmp(part->route, "primary") != 0) {
+        return;
+    }
+    if (first_says(part, "on-marked-up", &l) != NULL) {
+        plan_set_text(plan, section, "failback", "yes", l);
+    } else if (first_says(part, "backup", NULL) != NULL) {
+        line_mark(plan->source, l, VERDICT_DIFFERENCE,
+                  "the writer stays when the first server is back (failback = yes: as in HAProxy)");
+    }
+}
+
 static void write_mysql(struct plan *plan, struct plan_section *section, const struct part *part)
 {
     const char *topology = part->check.kind == CHECK_CLUSTERCHECK ? "galera" : part->check.topology;
@@ -142,10 +159,13 @@ static void write_mysql(struct plan *plan, struct plan_section *section, const s
         plan_set_text(plan, section, "mysql_topology", topology, part->check.line);
     }
     struct line *l;
-    if (check_port(part, &l) > 0) {
+    if (part->check.kind == CHECK_MYSQL_ROLE) {
+        write_port(plan, section, part, "probe_port");
+    } else if (check_port(part, &l) > 0) {
         line_mark(plan->source, l, VERDICT_DIFFERENCE,
                   "router asks MySQL itself, not the script behind another port");
     }
+    write_failback(plan, section, part, topology);
     fill_in(plan, section, part);
 }
 

@@ -110,11 +110,12 @@ static bool read_place(struct plan *plan, const struct part *part, const struct 
 {
     struct source *s = plan->source;
     const struct address_word *at = &server->at;
-    unsigned port = at->path.len > 0 || at->first > 0 ? 0 : clients_port(s, part->proxy);
+    bool lacks = place_lacks_port(at);
+    unsigned port = lacks ? clients_port(s, part->proxy) : 0;
     const char *why = at->other != NULL                     ? "router connects to no such address"
                       : at->path.len > 0                    ? NULL
                       : at->offset || at->first != at->last ? "router's servers have one port"
-                      : at->first == 0 && port == 0         ? "the server needs a port here"
+                      : lacks && port == 0                  ? "the server needs a port here"
                       : at->any                             ? "the server needs an address here"
                       : strncmp(at->host.text, "_", 1) == 0 && server->template
                           ? "router looks up addresses, no SRV records"
@@ -176,7 +177,10 @@ static void write_server(struct plan *plan, struct plan_section *section, const 
         line_mark(s, server->line, VERDICT_KEPT, NULL);
         return;
     }
-    struct word name = word_of(s, plan_legal_name(plan, server->name.text));
+    struct word name = server->name;
+    if (name.reference_count == 0) {
+        name = word_of(s, plan_legal_name(plan, server->name.text));
+    }
     struct word value = server->template ? place : word_join(s, &name, " ", &place);
     value = with_words(plan, part, server, value, own_maxconn);
     struct setting *setting =

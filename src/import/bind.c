@@ -40,11 +40,11 @@ static void write_address(struct plan *plan, struct plan_section *section, struc
     struct source *s = plan->source;
     struct address_word at;
     address_word_read(s, w, &at);
-    const char *why = at.other != NULL                    ? "router listens at no such address"
-                      : is_name(&at)                      ? "router listens at numeric addresses"
-                      : at.path.len == 0 && at.first == 0 ? "router needs a port"
-                      : at.last - at.first >= PORTS_MAX   ? "too many ports"
-                                                          : NULL;
+    const char *why = at.other != NULL                  ? "router listens at no such address"
+                      : is_name(&at)                    ? "router listens at numeric addresses"
+                      : place_lacks_port(&at)           ? "router needs a port"
+                      : at.last - at.first >= PORTS_MAX ? "too many ports"
+                                                        : NULL;
     if (why != NULL) {
         line_mark(s, l, VERDICT_LOST, "%s: %s", w->text, why);
         return;
@@ -162,6 +162,18 @@ static void write_client_ca(struct plan *plan, struct plan_section *section, str
     }
 }
 
+/* "ssl-default-bind-options no-sslv3 ssl-min-ver TLSv1.3" of global. */
+static void write_default_options(struct plan *plan, struct plan_section *section)
+{
+    struct line *l = global_find(plan->source, "ssl-default-bind-options");
+    for (size_t i = 0; l != NULL && line_argument(l, i) != NULL; i++) {
+        if (line_says(l, i, "ssl-min-ver") && line_argument(l, i + 1) != NULL &&
+            plan_find(section, "tls_min_version") == NULL) {
+            write_version(plan, section, l, line_argument(l, i + 1));
+        }
+    }
+}
+
 static void write_tls(struct plan *plan, struct plan_section *section, struct line *l,
                       const struct parameters *words, const struct front *front)
 {
@@ -188,6 +200,7 @@ static void write_tls(struct plan *plan, struct plan_section *section, struct li
         }
     }
     write_client_ca(plan, section, l, words);
+    write_default_options(plan, section);
 }
 
 /* -------------------------------------------------------------------------------------------------
@@ -213,9 +226,10 @@ static void mark_words(struct plan *plan, struct line *l, const struct parameter
 
 static void write_proxy_header(struct plan *plan, struct plan_section *section, struct line *l)
 {
-    bool first = plan_find(section, "accept_proxy") == NULL;
+    const struct setting *bind = plan_find(section, "bind");
+    bool unix_only = bind != NULL && strncmp(bind->value.text, "unix:", 5) == 0;
     plan_set_text(plan, section, "accept_proxy", "yes", l);
-    if (first) {
+    if (!unix_only && plan_find(section, "allow") == NULL) {
         const char *note = "narrow this: who may speak for clients";
         plan_add(plan, section, "allow", word_of(plan->source, "0.0.0.0/0"), NULL)->note = note;
         plan_add(plan, section, "allow", word_of(plan->source, "::/0"), NULL)->note = note;
@@ -247,10 +261,22 @@ static void write_line(struct plan *plan, struct plan_section *section, const st
     }
 }
 
-void bind_write(struct plan *plan, struct plan_section *section, const struct front *front)
+unsigned bind_kind(struct source *s, const struct line *l)
+{
+    struct parameters words;
+    parameters_read(s, l, 1, &words);
+    unsigned tls = parameters_find(&words, "ssl") != NULL;
+    unsigned proxied = parameters_find(&words, "accept-proxy") != NULL;
+    return tls + 2 * proxied;
+}
+
+void bind_write(struct plan *plan, struct plan_section *section, const struct front *front,
+                unsigned kind)
 {
     size_t at = 0;
     for (struct line *l; (l = proxy_next(front->proxy, "bind", &at)) != NULL;) {
-        write_line(plan, section, front, l);
+        if (bind_kind(plan->source, l) == kind) {
+            write_line(plan, section, front, l);
+        }
     }
 }

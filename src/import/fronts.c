@@ -82,8 +82,13 @@ static void read_rule(struct parts *parts, struct front *f, struct line *l)
     condition_read(f->proxy, l, 1, &c);
     bool sentinels = false;
     bool servers = c.count > 0 && asks_servers_only(parts, f->proxy, &c, target, &sentinels);
-    if (target == NULL || (c.count > 0 && !servers)) {
-        return; /* by name (SNI), or lost: nobody else claims it */
+    if (target == NULL) {
+        return;
+    }
+    if (c.count > 0 && !servers) {
+        target->used =
+            true; /* by name (SNI); or the rule is lost, and who edits the file goes on */
+        return;
     }
     if (sentinels) {
         make_primary(target);
@@ -193,7 +198,7 @@ static void write_idle(struct plan *plan, const struct front *f)
         plan_set_duration(plan, f->section, "idle_timeout", ms, by);
     }
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (all[i] == NULL || all[i] == by) {
+        if (all[i] == NULL || (all[i] == by && ms > 0)) {
             continue;
         }
         long long other = word_milliseconds(line_argument(all[i], 0), 1000);
@@ -238,16 +243,33 @@ static void write_route(struct plan *plan, const struct front *f)
     }
 }
 
-static void write_front(struct plan *plan, struct front *f)
+/* One frontend of router's: TLS and PROXY headers are matters of all its addresses. */
+static void write_section(struct plan *plan, struct front *f, unsigned bind_kind)
 {
     f->section = plan_add_section(plan, PLAN_FRONTEND, f->proxy->section->name);
     plan_add_source(plan, f->section, f->proxy->section);
-    line_mark(plan->source, f->proxy->section->header, VERDICT_KEPT, NULL);
-    bind_write(plan, f->section, f);
+    bind_write(plan, f->section, f, bind_kind);
     plan_set_text(plan, f->section, "backend", f->part->section->name, NULL);
     write_route(plan, f);
     write_maxconn(plan, f);
     write_idle(plan, f);
+}
+
+static void write_front(struct plan *plan, struct front *f)
+{
+    struct plan_section *first = NULL;
+    unsigned written = 0; /* a bit for each kind */
+    size_t at = 0;
+    line_mark(plan->source, f->proxy->section->header, VERDICT_KEPT, NULL);
+    for (struct line *l; (l = proxy_next(f->proxy, "bind", &at)) != NULL;) {
+        unsigned kind = bind_kind(plan->source, l);
+        if ((written & (1u << kind)) == 0) {
+            write_section(plan, f, kind);
+            first = first != NULL ? first : f->section;
+            written |= 1u << kind;
+        }
+    }
+    f->section = first;
 }
 
 void fronts_write(struct fronts *all, struct parts *parts)

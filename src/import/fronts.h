@@ -24,7 +24,12 @@ void fronts_make(const struct proxies *all, struct parts *parts, struct fronts *
 void fronts_write(struct fronts *all, struct parts *parts);
 
 /* bind.c */
-void bind_write(struct plan *plan, struct plan_section *section, const struct front *front);
+/* Lines of different kinds (with TLS or without, with PROXY headers or without) need frontends of
+ * their own: 0 to BIND_KINDS - 1. */
+#define BIND_KINDS 4
+unsigned bind_kind(struct source *s, const struct line *l);
+void bind_write(struct plan *plan, struct plan_section *section, const struct front *front,
+                unsigned kind);
 /* An address to listen at; `port` 0: its own. */
 struct word bind_place(struct source *s, const struct address_word *a, unsigned port,
                        bool six_only);

@@ -75,14 +75,36 @@ static void write_log(struct plan *plan, struct line *l)
     }
 }
 
-static void write_log_format(struct plan *plan, struct line *l)
+static bool looks_like_json(const struct line *l)
 {
     const struct word *w = line_argument(l, 0);
-    bool json = w != NULL && (strchr(w->text, '{') == w->text || strstr(w->text, "\":") != NULL);
-    plan_set_text(plan, &plan->router, "log_format", json ? "json" : "haproxy", l);
-    plan_set_text(plan, &plan->router, "log_sessions", "all", l);
-    line_mark(plan->source, l, VERDICT_DIFFERENCE, "router has its own fields%s",
-              json ? ", in JSON" : "; these are those of option tcplog");
+    return w != NULL && (w->text[0] == '{' || strstr(w->text, "\":") != NULL);
+}
+
+/* Lines of sessions, as HAProxy writes them: all, or those that did not go well. */
+static void write_session_logs(struct plan *plan, const struct proxy *p)
+{
+    static const char *const formats[] = {"option tcplog", "option httplog", "log-format"};
+    struct line *normal = proxy_find(p, "option dontlog-normal");
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        struct line *l = proxy_find(p, formats[i]);
+        if (l == NULL) {
+            continue;
+        }
+        const char *format = i == 2 && looks_like_json(l) ? "json" : "haproxy";
+        plan_set_text(plan, &plan->router, "log_format", format, l);
+        plan_set_text(plan, &plan->router, "log_sessions", normal != NULL ? "errors" : "all",
+                      normal != NULL ? normal : l);
+        if (i > 0) {
+            line_mark(plan->source, l, VERDICT_DIFFERENCE, "%s",
+                      i == 1 ? "router sees connections, not requests: its lines are those of "
+                               "option tcplog"
+                             : "router has its own fields");
+        }
+    }
+    if (normal != NULL && plan_find(&plan->router, "log_sessions") == NULL) {
+        line_mark(plan->source, normal, VERDICT_KEPT, NULL);
+    }
 }
 
 static void write_proxy_logs(struct plan *plan, const struct proxy *p)
@@ -91,27 +113,10 @@ static void write_proxy_logs(struct plan *plan, const struct proxy *p)
     for (struct line *l; (l = proxy_next(p, "log", &at)) != NULL;) {
         write_log(plan, l);
     }
-    struct line *format = proxy_find(p, "log-format");
-    if (format != NULL) {
-        write_log_format(plan, format);
-    }
-    static const char *const options[] = {"option tcplog", "option httplog"};
-    for (size_t i = 0; i < 2; i++) {
-        struct line *l = proxy_find(p, options[i]);
-        if (l == NULL) {
-            continue;
-        }
-        plan_set_text(plan, &plan->router, "log_format", "haproxy", l);
-        plan_set_text(plan, &plan->router, "log_sessions", "all", l);
-        if (i == 1) {
-            line_mark(
-                plan->source, l, VERDICT_DIFFERENCE,
-                "router sees connections, not requests: its lines are those of option tcplog");
-        }
-    }
-    struct line *null = proxy_find(p, "option dontlognull");
-    if (null != NULL) {
-        line_mark(plan->source, null, VERDICT_DIFFERENCE,
+    write_session_logs(plan, p);
+    struct line *empty = proxy_find(p, "option dontlognull");
+    if (empty != NULL) {
+        line_mark(plan->source, empty, VERDICT_DIFFERENCE,
                   "sessions without a byte are logged too (log_sessions = errors logs only what "
                   "went wrong)");
     }
@@ -120,10 +125,20 @@ static void write_proxy_logs(struct plan *plan, const struct proxy *p)
 /* Control sockets ---------------------------------------------------------------------------------
  */
 
+/* HAProxy's default level is operator, router's is admin. */
+static struct word with_level(struct source *s, const struct word *path, const struct word *level)
+{
+    struct word text = level != NULL ? *level : word_of(s, "operator");
+    struct word none = word_of(s, "");
+    return word_is(&text, "admin") ? word_join(s, path, "", &none)
+                                   : word_join(s, path, " level=", &text);
+}
+
 static void write_control(struct plan *plan, struct line *l)
 {
     struct source *s = plan->source;
     struct address_word at;
+    const struct word *level = NULL;
     address_word_read(s, line_argument(l, 0), &at);
     if (at.path.len == 0) {
         line_mark(s, l, VERDICT_LOST, "router's control socket is a unix socket");
@@ -131,18 +146,18 @@ static void write_control(struct plan *plan, struct line *l)
     }
     struct word value = at.path;
     for (size_t i = 1; line_argument(l, i) != NULL; i++) {
-        bool known = line_says(l, i, "mode") || line_says(l, i, "level");
-        if (known && line_argument(l, i + 1) != NULL) {
-            struct word name = word_join(s, line_argument(l, i), "=", line_argument(l, i + 1));
-            value = word_join(s, &value, " ", &name);
-        }
-        if (line_says(l, i, "user") || line_says(l, i, "group") || line_says(l, i, "uid") ||
-            line_says(l, i, "gid")) {
+        const struct word *next = line_argument(l, i + 1);
+        if (line_says(l, i, "mode") && next != NULL) {
+            value = word_join(s, &value, " mode=", next);
+        } else if (line_says(l, i, "level") && next != NULL) {
+            level = next;
+        } else if (line_says(l, i, "user") || line_says(l, i, "group") || line_says(l, i, "uid") ||
+                   line_says(l, i, "gid")) {
             line_mark(s, l, VERDICT_DIFFERENCE, "%s: the socket belongs to who runs router",
                       line_argument(l, i)->text);
         }
     }
-    plan_add(plan, &plan->router, "control", value, l);
+    plan_add(plan, &plan->router, "control", with_level(s, &value, level), l);
 }
 
 static void write_controls(struct plan *plan)
@@ -207,6 +222,26 @@ static void write_limits(struct plan *plan)
     }
 }
 
+/* What router's TLS does anyway, and what it has no words for. */
+static void mark_tls_options(struct plan *plan, const char *keyword)
+{
+    static const char *const old[] = {"no-sslv3", "no-tlsv10", "no-tlsv11", "no-tls-tickets"};
+    struct line *l = global_find(plan->source, keyword);
+    for (size_t i = 0; l != NULL && line_argument(l, i) != NULL; i++) {
+        const struct word *w = line_argument(l, i);
+        bool known = word_is(w, "prefer-client-ciphers");
+        for (size_t k = 0; k < sizeof old / sizeof old[0]; k++) {
+            known = known || word_is(w, old[k]);
+        }
+        if (word_is(w, "ssl-min-ver") || word_is(w, "ssl-max-ver")) {
+            known = word_is(w, "ssl-min-ver");
+            i++;
+        }
+        line_mark(plan->source, l, known ? VERDICT_KEPT : VERDICT_DIFFERENCE, "%s%s",
+                  known ? "" : w->text, known ? "" : ": router has no such word");
+    }
+}
+
 void global_write(struct plan *plan, const struct proxies *all)
 {
     write_controls(plan);
@@ -216,6 +251,8 @@ void global_write(struct plan *plan, const struct proxies *all)
     for (size_t i = 0; i < all->count; i++) {
         write_proxy_logs(plan, &all->items[i]);
     }
+    mark_tls_options(plan, "ssl-default-bind-options");
+    mark_tls_options(plan, "ssl-default-server-options");
     struct line *l = global_find(plan->source, "daemon");
     if (l != NULL) {
         line_mark(plan->source, l, VERDICT_DIFFERENCE,

@@ -19,7 +19,7 @@ static void read_family(struct source *s, struct word *w, struct address_word *o
     static const char *const ours[] = {"ipv4@", "ipv6@", "tcp4@", "tcp6@", "tcp@", "unix@"};
     static const char *const others[] = {"abns@",   "abnsz@",  "fd@",    "sockpair@", "udp@",
                                          "udp4@",   "udp6@",   "quic4@", "quic6@",    "mptcp@",
-                                         "mptcp4@", "mptcp6@", "rhttp@", "stdout"};
+                                         "mptcp4@", "mptcp6@", "rhttp@", "ring@",     "stdout"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (starts(w, others[i])) {
             out->other = others[i];
@@ -71,6 +71,11 @@ static bool is_any(const struct word *host)
         }
     }
     return false;
+}
+
+bool place_lacks_port(const struct address_word *a)
+{
+    return a->path.len == 0 && a->first == 0 && a->port.reference_count == 0;
 }
 
 void address_word_read(struct source *s, const struct word *whole, struct address_word *out)

@@ -18,6 +18,9 @@ struct address_word {
         *other; /* "abns@", "fd@", ...: what router does not have; NULL: it is none of them */
 };
 
+/* Neither a port nor a variable that may hold one. */
+bool place_lacks_port(const struct address_word *a);
+
 void address_word_read(struct source *s, const struct word *w, struct address_word *out);
 /* "host:port" or "unix:/path" for router.ini; `port` 0: that of the word itself. */
 struct word address_word_write(struct source *s, const struct address_word *a, unsigned port);
