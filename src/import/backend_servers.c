@@ -112,11 +112,12 @@ static bool read_place(struct plan *plan, const struct part *part, const struct 
     const struct address_word *at = &server->at;
     bool lacks = place_lacks_port(at);
     unsigned port = lacks ? clients_port(s, part->proxy) : 0;
-    const char *why = at->other != NULL                     ? "router connects to no such address"
-                      : at->path.len > 0                    ? NULL
-                      : at->offset || at->first != at->last ? "router's servers have one port"
-                      : lacks && port == 0                  ? "the server needs a port here"
-                      : at->any                             ? "the server needs an address here"
+    const char *why = at->other != NULL                      ? "router connects to no such address"
+                      : proxies_listen_at(part->proxies, at) ? "router would be its own client"
+                      : at->path.len > 0                     ? NULL
+                      : at->offset || at->first != at->last  ? "router's servers have one port"
+                      : lacks && port == 0                   ? "the server needs a port here"
+                      : at->any                              ? "the server needs an address here"
                       : strncmp(at->host.text, "_", 1) == 0 && server->template
                           ? "router looks up addresses, no SRV records"
                           : NULL;
@@ -144,6 +145,29 @@ static bool is_there(const struct plan_section *section, const struct word *plac
     return false;
 }
 
+/* Galera's writer is the first that is listed: who follows need not be a backup for that. */
+static bool is_writers_order(const struct part *part)
+{
+    const char *topology = part->check.topology;
+    return part->check.kind == CHECK_CLUSTERCHECK ||
+           (topology != NULL && strcmp(topology, "galera") == 0);
+}
+
+/* Whether the server is no backup for another part of the group: for its readers, say. */
+static bool others_use(const struct part *part, const struct server_part *server)
+{
+    for (const struct part *other = part->next; other != part; other = other->next) {
+        for (size_t i = 0; i < other->servers.count; i++) {
+            const struct server_part *there = &other->servers.items[i];
+            bool active = server_says(&other->servers, there, "backup", NULL) == NULL;
+            if (active && strcmp(there->place, server->place) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static struct word with_words(struct plan *plan, const struct part *part,
                               const struct server_part *server, struct word value, bool own_maxconn)
 {
@@ -157,12 +181,24 @@ static struct word with_words(struct plan *plan, const struct part *part,
     if (own_maxconn && maxconn > 0) {
         value = add_text(s, &value, arena_print(&s->arena, "server_max_connections=%lld", maxconn));
     }
-    /* Who writes is elected, not the first that is no backup. */
-    bool elected = part->roles && part->one_writer;
-    if (!elected && server_says(all, server, "backup", NULL) != NULL) {
+    bool backup = server_says(all, server, "backup", NULL) != NULL;
+    if (backup && !is_writers_order(part) && !others_use(part, server)) {
         value = add_text(s, &value, "backup");
     }
     return value;
+}
+
+/* HAProxy's names may have ":", those that come from the environment are left as they are. */
+static struct word legal_name(struct plan *plan, const struct server_part *server)
+{
+    const char *legal = plan_legal_name(plan, server->name.text);
+    if (server->name.reference_count > 0) {
+        return server->name;
+    }
+    if (strcmp(legal, server->name.text) != 0) {
+        line_mark(plan->source, server->line, VERDICT_DIFFERENCE, "its name is %s here", legal);
+    }
+    return word_of(plan->source, legal);
 }
 
 static void write_server(struct plan *plan, struct plan_section *section, const struct part *part,
@@ -177,10 +213,7 @@ static void write_server(struct plan *plan, struct plan_section *section, const 
         line_mark(s, server->line, VERDICT_KEPT, NULL);
         return;
     }
-    struct word name = server->name;
-    if (name.reference_count == 0) {
-        name = word_of(s, plan_legal_name(plan, server->name.text));
-    }
+    struct word name = legal_name(plan, server);
     struct word value = server->template ? place : word_join(s, &name, " ", &place);
     value = with_words(plan, part, server, value, own_maxconn);
     struct setting *setting =
@@ -231,11 +264,13 @@ static void write_limits(struct plan *plan, struct plan_section *section, const 
     if (n > 0 && same_maxconn(all)) {
         plan_set_number(plan, section, "server_max_connections", n, l);
     }
-    n = number_of(all, &all->items[0], "maxqueue", &l);
-    if (n > 0) {
-        plan_set_number(plan, section, "queue_limit", n, l);
-        line_mark(plan->source, l, VERDICT_DIFFERENCE,
-                  "maxqueue: the queue is the backend's, not the server's");
+    for (size_t i = 0; i < all->count; i++) {
+        n = number_of(all, &all->items[i], "maxqueue", &l);
+        if (n > 0) {
+            plan_set_number(plan, section, "queue_limit", n, l);
+            line_mark(plan->source, l, VERDICT_DIFFERENCE,
+                      "maxqueue: the queue is the backend's, not the server's");
+        }
     }
 }
 

@@ -233,8 +233,10 @@ static void write_maxconn(struct plan *plan, const struct front *f)
 static void write_route(struct plan *plan, const struct front *f)
 {
     const char *route = f->part->route;
-    if (route == NULL) {
-        return;
+    bool single = f->part->next == f->part && f->part->servers.count == 1 &&
+                  !f->part->servers.items[0].template;
+    if (route == NULL || (single && strcmp(route, "primary") == 0)) {
+        return; /* which other one? */
     }
     plan_set_text(plan, f->section, "route", route, NULL);
     if (strcmp(route, "replica") == 0) {

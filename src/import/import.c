@@ -131,13 +131,12 @@ struct telling {
 static const char *our_name(struct source *s, const struct plan_section *backend,
                             const struct server_part *server)
 {
-    const char *place = address_word_write(s, &server->at, 0).text;
     for (size_t i = 0; i < backend->count; i++) {
         const struct setting *setting = &backend->settings[i];
         size_t name = strcspn(setting->value.text, " ");
         const char *behind = setting->value.text + name;
         size_t len = behind[0] != '\0' ? strcspn(behind + 1, " ") : 0;
-        bool same = strlen(place) == len && strncmp(place, behind + 1, len) == 0;
+        bool same = strlen(server->place) == len && strncmp(server->place, behind + 1, len) == 0;
         if (strcmp(setting->key, "server") == 0 && same && !setting->off) {
             return arena_copy(&s->arena, setting->value.text, name);
         }

@@ -64,6 +64,12 @@ void parts_join(struct parts *all, struct part *a, struct part *b)
     (void)all;
     a = group_of(a);
     b = group_of(b);
+    if (a == b) {
+        return;
+    }
+    struct part *next = a->next; /* two rings become one */
+    a->next = b->next;
+    b->next = next;
     if (a < b) { /* the first of the file speaks for all */
         b->group = a;
     } else {
@@ -83,7 +89,7 @@ static const char *address_key(struct source *s, const struct part *part)
     const char **texts = arena_take(&s->arena, (all->count + 1) * sizeof *texts);
     size_t len = 1;
     for (size_t i = 0; i < all->count; i++) {
-        texts[i] = address_word_write(s, &all->items[i].at, 0).text;
+        texts[i] = all->items[i].place;
         len += strlen(texts[i]) + 1;
     }
     qsort(texts, all->count, sizeof *texts, compare_texts);
@@ -110,6 +116,27 @@ static void join_same(struct source *s, struct parts *all)
     }
 }
 
+/* Servers that follow others' checks are what those are. */
+static void follow_tracks(struct parts *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct part *part = &all->items[i];
+        const struct parameter *track =
+            server_says(&part->servers, &part->servers.items[0], "track", NULL);
+        if (part->check.kind != CHECK_NONE || track == NULL) {
+            continue;
+        }
+        const struct word *w = &track->arguments[0];
+        size_t len = strcspn(w->text, "/");
+        struct part *other = parts_find(all, arena_copy(&all->plan->source->arena, w->text, len));
+        part->check.kind = CHECK_CONNECT;
+        if (w->text[len] == '/' && other != NULL && other != part) {
+            part->check = other->check;
+        }
+        judge(part);
+    }
+}
+
 void parts_make(const struct proxies *proxies, struct plan *plan, struct parts *out)
 {
     struct source *s = plan->source;
@@ -120,7 +147,8 @@ void parts_make(const struct proxies *proxies, struct plan *plan, struct parts *
         if (!proxies->items[i].back) {
             continue;
         }
-        *part = (struct part){.proxy = &proxies->items[i], .group = part};
+        *part = (struct part){
+            .proxy = &proxies->items[i], .group = part, .next = part, .proxies = proxies};
         servers_read(part->proxy, &part->servers);
         if (part->servers.count > 0) {
             check_understand(part->proxy, &part->check);
@@ -128,6 +156,7 @@ void parts_make(const struct proxies *proxies, struct plan *plan, struct parts *
             out->count++;
         }
     }
+    follow_tracks(out);
     join_same(s, out);
 }
 

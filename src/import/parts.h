@@ -16,7 +16,9 @@ struct part {
     const char *route;    /* of a frontend that leads here: "primary", "replica", "any"; NULL: any,
                              without a word */
     bool one_writer;      /* one server at a time is used */
-    struct part *group;   /* the first part of those that become one backend; itself, if it is */
+    const struct proxies *proxies; /* all of the file */
+    struct part *next;             /* of its group, in a ring */
+    struct part *group; /* the first part of those that become one backend; itself, if it is */
     struct plan_section
         *section; /* the backend it became; NULL for Sentinels, and where nobody leads there */
     bool used;    /* a frontend leads here */

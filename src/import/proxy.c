@@ -47,6 +47,28 @@ static void make(struct source *s, struct section *section, struct proxy *p)
     p->http = mode != NULL && line_says(mode, 0, "http");
 }
 
+/* "a:80,b:80" are several. */
+static void add_bound(struct source *s, struct proxies *out, const struct word *w)
+{
+    for (size_t at = 0; at < w->len;) {
+        size_t len = strcspn(w->text + at, ",");
+        struct word one = word_slice(s, w, at, len);
+        out->bound = arena_grow(&s->arena, out->bound, out->bound_count, sizeof *out->bound);
+        address_word_read(s, &one, &out->bound[out->bound_count++]);
+        at += len + 1;
+    }
+}
+
+static void gather_bound(struct source *s, struct proxies *out)
+{
+    for (size_t i = 0; i < out->count; i++) {
+        size_t at = 0;
+        for (struct line *l; (l = proxy_next(&out->items[i], "bind", &at)) != NULL;) {
+            add_bound(s, out, line_argument(l, 0));
+        }
+    }
+}
+
 int proxies_make(struct source *s, struct proxies *out)
 {
     size_t weight = 0;
@@ -65,7 +87,28 @@ int proxies_make(struct source *s, struct proxies *out)
         }
         make(s, s->sections[i], &out->items[out->count++]);
     }
+    gather_bound(s, out);
     return 0;
+}
+
+static bool is_local(const struct address_word *a)
+{
+    return strncmp(a->host.text, "127.", 4) == 0 || word_is(&a->host, "localhost") ||
+           word_is(&a->host, "[::1]");
+}
+
+bool proxies_listen_at(const struct proxies *all, const struct address_word *server)
+{
+    for (size_t i = 0; i < all->bound_count; i++) {
+        const struct address_word *b = &all->bound[i];
+        bool path = server->path.len > 0 && word_is(&b->path, server->path.text);
+        bool port = server->first > 0 && b->first <= server->first && server->first <= b->last;
+        bool host = word_is(&b->host, server->host.text) || (b->any && is_local(server));
+        if (path || (port && host)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 struct proxy *proxies_find(const struct proxies *all, const char *name, bool back)

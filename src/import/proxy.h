@@ -2,7 +2,7 @@
 #ifndef ROUTER_IMPORT_PROXY_H
 #define ROUTER_IMPORT_PROXY_H
 
-#include "import/source.h"
+#include "import/place.h"
 
 struct proxy {
     struct source *source;
@@ -21,10 +21,14 @@ struct proxy {
 struct proxies {
     struct proxy *items;
     size_t count;
+    struct address_word *bound; /* where they listen */
+    size_t bound_count;
 };
 
 /* 0, or -EINVAL with an error in the source. */
 int proxies_make(struct source *s, struct proxies *out);
+/* Whether a server with this address would be one of the file's own frontends. */
+bool proxies_listen_at(const struct proxies *all, const struct address_word *server);
 struct proxy *proxies_find(const struct proxies *all, const char *name, bool back);
 
 /* The line with this keyword ("timeout connect", "balance") that counts: its own last one, else its

@@ -8,6 +8,7 @@ static void read_server(struct source *s, struct line *l, bool template, struct 
     const struct word *at = line_argument(l, template ? 2 : 1);
     *out = (struct server_part){.line = l, .name = *line_argument(l, 0), .template = template};
     address_word_read(s, at != NULL ? at : &nothing, &out->at);
+    out->place = address_word_write(s, &out->at, 0).text;
     parameters_read(s, l, template ? 3 : 2, &out->own);
 }
 

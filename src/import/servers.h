@@ -10,6 +10,7 @@ struct server_part {
     struct line *line;
     struct word name;
     struct address_word at;
+    const char *place; /* the address as router.ini has it; by it servers are the same */
     struct parameters own;
     bool template; /* `server-template`: the name's addresses are the servers */
 };
