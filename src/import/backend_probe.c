@@ -17,7 +17,8 @@ static const struct parameter *first_says(const struct part *part, const char *n
 /* When --------------------------------------------------------------------------------------------
  */
 
-/* What the servers' lines say of times and counts. Of different ones the first counts. */
+/* What the servers' lines say of times and counts. Of different ones the smallest
+ * counts. */
 static void write_pace(struct plan *plan, struct plan_section *section, const struct part *part)
 {
     static const struct {
@@ -36,12 +37,10 @@ static void write_pace(struct plan *plan, struct plan_section *section, const st
         for (size_t k = 0; k < part->servers.count; k++) {
             const struct parameter *said =
                 server_says(&part->servers, &part->servers.items[k], words[i].haproxy, &l);
-            if (said != NULL && words[i].time) {
-                plan_set_duration(plan, section, words[i].ours,
-                                  word_milliseconds(&said->arguments[0], 1000), l);
-            } else if (said != NULL) {
-                plan_set_number(plan, section, words[i].ours,
-                                word_number(&said->arguments[0], 0, 100000000), l);
+            if (said != NULL) {
+                long long n = words[i].time ? word_milliseconds(&said->arguments[0], 1000)
+                                            : word_number(&said->arguments[0], 0, 100000000);
+                plan_lower(plan, section, words[i].ours, n, words[i].time, l);
             }
         }
     }
@@ -159,11 +158,10 @@ static void write_mysql(struct plan *plan, struct plan_section *section, const s
         plan_set_text(plan, section, "mysql_topology", topology, part->check.line);
     }
     struct line *l;
-    if (part->check.kind == CHECK_MYSQL_ROLE) {
+    /* Behind 9200 is a script that asks MySQL, as router does itself. */
+    bool script = part->check.port != 0 || check_port(part, &l) == 9200;
+    if (part->check.kind == CHECK_MYSQL_ROLE && !script) {
         write_port(plan, section, part, "probe_port");
-    } else if (check_port(part, &l) > 0) {
-        line_mark(plan->source, l, VERDICT_DIFFERENCE,
-                  "router asks MySQL itself, not the script behind another port");
     }
     write_failback(plan, section, part, topology);
     fill_in(plan, section, part);

@@ -145,14 +145,6 @@ static bool is_there(const struct plan_section *section, const struct word *plac
     return false;
 }
 
-/* Galera's writer is the first that is listed: who follows need not be a backup for that. */
-static bool is_writers_order(const struct part *part)
-{
-    const char *topology = part->check.topology;
-    return part->check.kind == CHECK_CLUSTERCHECK ||
-           (topology != NULL && strcmp(topology, "galera") == 0);
-}
-
 /* Whether the server is no backup for another part of the group: for its readers, say. */
 static bool others_use(const struct part *part, const struct server_part *server)
 {
@@ -182,7 +174,8 @@ static struct word with_words(struct plan *plan, const struct part *part,
         value = add_text(s, &value, arena_print(&s->arena, "server_max_connections=%lld", maxconn));
     }
     bool backup = server_says(all, server, "backup", NULL) != NULL;
-    if (backup && !is_writers_order(part) && !others_use(part, server)) {
+    bool elected = part->roles && part->one_writer; /* whether it is a backup or not */
+    if (backup && !elected && !others_use(part, server)) {
         value = add_text(s, &value, "backup");
     }
     return value;

@@ -82,13 +82,8 @@ static void read_rule(struct parts *parts, struct front *f, struct line *l)
     condition_read(f->proxy, l, 1, &c);
     bool sentinels = false;
     bool servers = c.count > 0 && asks_servers_only(parts, f->proxy, &c, target, &sentinels);
-    if (target == NULL) {
-        return;
-    }
-    if (c.count > 0 && !servers) {
-        target->used =
-            true; /* by name (SNI); or the rule is lost, and who edits the file goes on */
-        return;
+    if (target == NULL || (c.count > 0 && !servers)) {
+        return; /* by name (SNI), or lost: nobody else claims it */
     }
     if (sentinels) {
         make_primary(target);

@@ -149,8 +149,10 @@ static void write_control(struct plan *plan, struct line *l)
         const struct word *next = line_argument(l, i + 1);
         if (line_says(l, i, "mode") && next != NULL) {
             value = word_join(s, &value, " mode=", next);
+            i++;
         } else if (line_says(l, i, "level") && next != NULL) {
             level = next;
+            i++;
         } else if (line_says(l, i, "user") || line_says(l, i, "group") || line_says(l, i, "uid") ||
                    line_says(l, i, "gid")) {
             line_mark(s, l, VERDICT_DIFFERENCE, "%s: the socket belongs to who runs router",

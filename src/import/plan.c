@@ -201,3 +201,21 @@ void plan_set_number(struct plan *p, struct plan_section *section, const char *k
     n = bounded(p, section, key, n, l);
     plan_set_text(p, section, key, arena_print(&p->source->arena, "%lld", n), l);
 }
+
+void plan_lower(struct plan *p, struct plan_section *section, const char *key, long long n,
+                bool is_duration, struct line *l)
+{
+    struct setting *there = (struct setting *)plan_find(section, key);
+    n = bounded(p, section, key, n, l);
+    const char *text = is_duration ? duration(p, n) : arena_print(&p->source->arena, "%lld", n);
+    if (there == NULL) {
+        plan_add(p, section, key, word_of(p->source, text), l)->number = n;
+        return;
+    }
+    if (n < there->number) {
+        there->value = word_of(p->source, text);
+        there->number = n;
+        there->line = l;
+    }
+    plan_set(p, section, key, word_of(p->source, text), l);
+}

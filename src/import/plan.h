@@ -11,6 +11,7 @@ struct setting {
     struct word value;
     const struct line *line; /* NULL: none says it by itself */
     const char *note;        /* for the comment behind it; NULL: none */
+    long long number;        /* of plan_lower() */
     bool off;                /* written as a comment: a server that is disabled */
 };
 
@@ -60,6 +61,9 @@ void plan_set_duration(struct plan *p, struct plan_section *section, const char 
                        struct line *l);
 void plan_set_number(struct plan *p, struct plan_section *section, const char *key, long long n,
                      struct line *l);
+/* The same; of several values the smallest counts. */
+void plan_lower(struct plan *p, struct plan_section *section, const char *key, long long n,
+                bool duration, struct line *l);
 /* What router does anyway: it need not be written. */
 bool plan_is_default(const struct plan_section *section, const struct setting *setting);
 

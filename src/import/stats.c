@@ -41,7 +41,8 @@ static void mark_all(struct plan *plan, const struct proxy *p, const char *keywo
 {
     size_t at = 0;
     for (struct line *l; (l = proxy_next(p, keyword, &at)) != NULL;) {
-        line_mark(plan->source, l, verdict, "%s", words);
+        bool same = strcmp(keyword, "stats uri") == 0 && line_says(l, 0, "/");
+        line_mark(plan->source, l, same ? VERDICT_KEPT : verdict, "%s", same ? "" : words);
     }
 }
 
