@@ -1,6 +1,7 @@
 #include "import/proxy.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "import/keyword.h"
@@ -19,6 +20,29 @@ static void add_lines(struct proxy *p, const struct section *section)
     }
     for (size_t i = 0; i < section->count; i++) {
         add_line(p, section->lines[i]);
+    }
+}
+
+static int compare_acls(const void *a, const void *b)
+{
+    const struct acl *one = a;
+    const struct acl *other = b;
+    int names = strcmp(one->name, other->name);
+    return names != 0 ? names : one->order < other->order ? -1 : 1;
+}
+
+static void sort_acls(struct proxy *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        struct line *l = p->lines[i];
+        if (l->count < 2 || !word_is(&l->words[0], "acl")) {
+            continue;
+        }
+        p->acls = arena_grow(&p->source->arena, p->acls, p->acl_count, sizeof *p->acls);
+        p->acls[p->acl_count++] = (struct acl){.name = l->words[1].text, .line = l, .order = i};
+    }
+    if (p->acl_count > 1) {
+        qsort(p->acls, p->acl_count, sizeof *p->acls, compare_acls);
     }
 }
 
@@ -43,6 +67,7 @@ static void make(struct source *s, struct section *section, struct proxy *p)
         .back = section->kind != SECTION_FRONTEND,
     };
     add_lines(p, section);
+    sort_acls(p);
     struct line *mode = proxy_find(p, "mode");
     p->http = mode != NULL && line_says(mode, 0, "http");
 }

@@ -4,6 +4,13 @@
 
 #include "import/place.h"
 
+/* A line `acl NAME ...`. */
+struct acl {
+    const char *name;
+    struct line *line;
+    size_t order; /* in the proxy */
+};
+
 struct proxy {
     struct source *source;
     struct section *section;
@@ -13,6 +20,8 @@ struct proxy {
     /* In order: those of its defaults (before them, of theirs), then its own. */
     struct line **lines;
     size_t count;
+    struct acl *acls; /* by name; several may have the same one */
+    size_t acl_count;
 };
 
 #define PROXY_LINES_MAX 500000 /* of all of them, with what they inherit */

@@ -14,7 +14,8 @@ struct test {
     const char *method; /* "-m end", or what the name says (sni_end, path_beg); "str", "ip", "int",
                            ... ; "" = default */
     bool ignore_case;
-    struct word *values; /* patterns; of files (-f) too */
+    const char *comparison; /* of numbers: "gt", "ge", "eq", "le", "lt"; "" = none */
+    struct word *values;    /* patterns; of files (-f) too */
     size_t value_count;
 };
 
@@ -27,12 +28,23 @@ struct conjunction {
 struct condition {
     struct conjunction *items; /* none: it holds always */
     size_t count;
-    bool understood; /* false: an acl is not there, or too many combinations */
+    bool understood;    /* false: an acl is not there, or too many combinations */
+    struct line **acls; /* the named ones that it uses */
+    size_t acl_count;
 };
 
 /* Reads "if ..." or "unless ..." from argument `at` of the line on; an absent one holds always. The
  * acl lines used are noted: condition_claim() marks them as the rule was. */
 void condition_read(const struct proxy *p, struct line *l, size_t at, struct condition *out);
 void condition_claim(const struct proxy *p, const struct condition *c, enum verdict verdict);
+/* Behind all rules: acls that no rule uses are not needed. */
+void conditions_settle(const struct proxy *p);
+/* The lines of a file (-f, map()), without comments; false if it cannot be read, or is too large.
+ * Keys are what stands first in a line, values what stands behind; NULL: lines are keys. */
+bool condition_file(struct source *s, const char *path, struct word **keys, struct word **values,
+                    size_t *count);
+
+#define CONDITION_FILE_BYTES  (1024 * 1024)
+#define CONDITION_FILE_VALUES 10000
 
 #endif
