@@ -2,6 +2,7 @@
 
 #include "base/macros.h"
 #include "core/mysql_lease.h"
+#include "proto/mysql_words.h"
 
 /* Telling ------------------------------------------------------------------------------------- */
 
@@ -33,6 +34,62 @@ static void answer(struct session *s, enum refusal why, const char *words)
     s->mysql->sequence = (uint8_t)(s->mysql->command.sequence + 1);
     s->mysql->owes = true;
     session_refuse(s, why, words);
+}
+
+/* Broken protocol ----------------------------------------------------------------------------- */
+
+static void tell(struct session *s, uint8_t sequence, uint16_t code, const char *state,
+                 const char *words)
+{
+    unsigned char packet[256];
+    struct mysql_writer w = {.data = packet, .size = sizeof packet};
+    mysql_write_error(&w, sequence, code, state, words);
+    if (w.full || conn_write(&s->client, (const char *)packet, w.len) != 0) {
+        session_kill(s, END_CLIENT);
+        return;
+    }
+    s->bytes_out += w.len;
+    session_farewell(s, END_CLIENT);
+}
+
+static bool may_be_told(const struct mysql_link *l)
+{
+    return l == NULL || (!l->tainted && (count_clients(l) == 0 || awaits_one(l)));
+}
+
+static void count(const struct session *s)
+{
+    metric_add(&s->worker->metrics.frontends[s->frontend->index]->at[FRONTEND_PROTOCOL_ERRORS], 1);
+}
+
+void mysql_ends_broken(struct session *s, uint16_t code, const char *state, const char *words)
+{
+    count(s);
+    mysql_ends_instead(s, code, state, words);
+}
+
+void mysql_ends_instead(struct session *s, uint16_t code, const char *state, const char *words)
+{
+    if (may_be_told(mysql_link_of(s))) {
+        tell(s, (uint8_t)(s->mysql->command.sequence + 1), code, state, words);
+    } else {
+        session_kill(s, END_CLIENT);
+    }
+}
+
+bool mysql_ends_disorder(struct session *s, const struct mysql_link *l)
+{
+    bool first = mysql_command_is_whole(&s->mysql->command); /* of a command */
+    if (first && l != NULL && l->count > 0 && !l->tainted) {
+        return false;
+    }
+    count(s);
+    if (may_be_told(l)) {
+        tell(s, 0, 1156, "08S01", "Got packets out of order"); /* ER_NET_PACKETS_OUT_OF_ORDER */
+    } else {
+        session_kill(s, END_CLIENT);
+    }
+    return true;
 }
 
 /* Shutting down ------------------------------------------------------------------------------- */

@@ -17,9 +17,13 @@ void mysql_ends_drain(struct worker *w);
 void mysql_ends_on_rest(struct deadline *d);
 /* Where one of them waits that has nothing under way. */
 struct deadline_list *mysql_ends_timer(const struct session *s);
-/* A packet of the client's is none that may come here; nothing of it has been passed on. False: it
- * is to be looked at again when others are answered. */
-bool mysql_ends_fault(struct session *s, struct mysql_link *l);
+/* It is told so in place of the answer to its command, where that can be, and ends. */
+void mysql_ends_instead(struct session *s, uint16_t code, const char *state, const char *words);
+/* The same, because what it says is no command: counted. */
+void mysql_ends_broken(struct session *s, uint16_t code, const char *state, const char *words);
+/* The packet that comes next is out of sequence. False: it is to be looked at again when others are
+ * answered, as a server would do. NULL: it is parked. */
+bool mysql_ends_disorder(struct session *s, const struct mysql_link *l);
 /* The sessions that are parked at this server, of those that `is_meant`. */
 struct session *mysql_ends_next_parked(struct worker *w, size_t server_id,
                                        bool (*is_meant)(const void *of, const struct session *s),

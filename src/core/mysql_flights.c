@@ -172,6 +172,7 @@ static void look_veiled(struct mysql_link *l, char *data, size_t len)
         data += used;
         len -= used;
         if (piece == NULL) {
+            l->tainted = l->tainted || l->count == 0; /* nobody has asked for anything */
             return;
         }
         whole = whole && l->veil->left == 0;

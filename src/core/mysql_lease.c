@@ -300,10 +300,15 @@ void mysql_lease_parked_data(struct session *s)
     if (s->ahead_len >= SESSION_AHEAD_MAX) {
         conn_pause(&s->client, PAUSE_WAITING);
     }
-    if (waits || s->ahead_len <= MYSQL_HEADER) {
+    size_t used;
+    enum mysql_command_event event =
+        mysql_command_look(&s->mysql->command, s->ahead, s->ahead_len, &used);
+    if (waits || event == MYSQL_COMMAND_PART) {
         return;
     }
-    if ((unsigned char)s->ahead[MYSQL_HEADER] == MYSQL_COM_QUIT) {
+    if (event == MYSQL_COMMAND_BAD) {
+        mysql_ends_disorder(s, NULL);
+    } else if (s->mysql->command.code == MYSQL_COM_QUIT) {
         session_close(s, END_DONE);
     } else if (lease->account->links == 0) {
         mysql_lease_tell(s, REFUSED_CONNECT, MYSQL_LEASE_LOST);

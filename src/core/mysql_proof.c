@@ -6,6 +6,7 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "core/account.h"
+#include "core/mysql_ends.h"
 #include "core/mysql_lease.h"
 #include "core/mysql_limits.h"
 #include "core/mysql_link.h"
@@ -322,7 +323,7 @@ void mysql_proof_again(struct session *s, const char *payload, size_t len)
     }
     session_taken(s, s->ahead_len);
     if (!mysql_read_change_user(&p->request, s->mysql->capabilities, p->payload, p->len)) {
-        session_kill(s, END_CLIENT);
+        mysql_ends_broken(s, 1047, "08S01", "router: the change of user is malformed");
         return;
     }
     s->mysql->sequence = 1;

@@ -39,15 +39,15 @@ static enum mysql_verdict become_another(struct session *s, struct mysql_link *l
                                          size_t len)
 {
     size_t length = s->mysql->command.length;
-    if (length > CHANGE_MAX) {
-        session_kill(s, END_CLIENT);
-        return MYSQL_GONE;
-    }
-    if (l->count > 0 || len < MYSQL_HEADER + length) {
+    if (l->count > 0 || (length <= CHANGE_MAX && len < MYSQL_HEADER + length)) {
         return MYSQL_WAIT;
     }
-    if (len > MYSQL_HEADER + length) { /* what follows is said by nobody yet */
-        session_kill(s, END_CLIENT);
+    if (length > CHANGE_MAX) {
+        mysql_ends_broken(s, 1153, "08S01", "router: the change of user is too long");
+        return MYSQL_GONE;
+    }
+    if (len > MYSQL_HEADER + length) { /* it is said by nobody yet */
+        mysql_ends_broken(s, 1156, "08S01", "router: there is more behind the change of user");
         return MYSQL_GONE;
     }
     mysql_lease_harden(l);
@@ -132,8 +132,12 @@ static size_t look(struct session *s, struct mysql_link *l, const char *data, si
         }
         at += used;
         if (event == MYSQL_COMMAND_BAD) {
-            session_kill(s, END_CLIENT);
-            return SIZE_MAX;
+            if (!pass(s, data + passed, at > passed ? at - passed : 0) ||
+                mysql_ends_disorder(s, l)) {
+                return SIZE_MAX;
+            }
+            passed = at;
+            break;
         }
         if (event != MYSQL_COMMAND_BEGIN) {
             continue;

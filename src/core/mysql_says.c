@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/macros.h"
+#include "core/mysql_ends.h"
 #include "core/mysql_lease.h"
 
 #define HEAD 5 /* bytes before a command's text: its packet's header and its code */
@@ -195,7 +196,7 @@ bool mysql_says_more(struct session *s, const char *data, size_t len)
     lease->said = mysql_statement_end(&lease->statement);
     lease->scanning = false;
     if (asks_elsewhere(lease, lease->said, NULL, 0)) {
-        session_kill(s, END_CLIENT);
+        mysql_ends_instead(s, 1235, "42000", wrong_connection);
         return false;
     }
     return true;

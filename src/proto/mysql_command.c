@@ -44,22 +44,24 @@ static enum mysql_command_event go_on(struct mysql_command *c, const unsigned ch
     return MYSQL_COMMAND_END;
 }
 
+/* One without a code is to servers one that nobody knows. */
 static enum mysql_command_event begin(struct mysql_command *c, const unsigned char *p, size_t len)
 {
-    if (len >= MYSQL_HEADER && (p[3] != 0 || length_of(p) == 0)) {
+    if (len >= MYSQL_HEADER && p[3] != 0) {
         return MYSQL_COMMAND_BAD;
     }
-    if (len < BEGINNING) {
+    uint32_t length = len >= MYSQL_HEADER ? length_of(p) : MYSQL_FULL;
+    if (len < BEGINNING && length > 0) {
         return MYSQL_COMMAND_PART;
     }
-    uint32_t length = length_of(p);
-    bool has_flags = p[MYSQL_HEADER] == MYSQL_COM_STMT_EXECUTE && MYSQL_HEADER + length > FLAGS_AT;
+    uint8_t code = length > 0 ? p[MYSQL_HEADER] : MYSQL_COM_SLEEP;
+    bool has_flags = code == MYSQL_COM_STMT_EXECUTE && MYSQL_HEADER + length > FLAGS_AT;
     if (has_flags && len <= FLAGS_AT) {
         return MYSQL_COMMAND_PART;
     }
     c->length = length;
     c->continues = length == MYSQL_FULL;
-    c->code = p[MYSQL_HEADER];
+    c->code = code;
     c->cursor = has_flags && (p[FLAGS_AT] & READ_ONLY_CURSOR) != 0;
     c->sequence = 0;
     return MYSQL_COMMAND_BEGIN;
@@ -97,7 +99,7 @@ enum mysql_command_event mysql_command_look(struct mysql_command *c, const char 
 
 void mysql_command_enter(struct mysql_command *c)
 {
-    assert(mysql_command_is_whole(c) && c->length > 0);
+    assert(mysql_command_is_whole(c));
     open_packet(c, c->length, MYSQL_HEADER + c->length);
 }
 

@@ -59,12 +59,14 @@ struct mysql_command {
 enum mysql_command_event {
     MYSQL_COMMAND_MORE,  /* all bytes belong to what began before */
     MYSQL_COMMAND_BEGIN, /* behind those *used begins a command: `code`, `length`, `continues`
-                          * and `cursor` say which. Its header and code are there but not in *used:
-                          * the caller says mysql_command_enter() to go on into it. */
+                          * and `cursor` say which. Its header and code are there but not in *used
+                          * (of an empty one, which is a COM_SLEEP, its header is all of it): the
+                          * caller says mysql_command_enter() to go on into it. */
     MYSQL_COMMAND_PART,  /* the rest behind *used, at most 9 bytes, is too little to tell what
                           * begins: to be given again, with more behind it */
     MYSQL_COMMAND_END,   /* *used ends the file: what follows are commands again */
-    MYSQL_COMMAND_BAD,   /* a packet out of sequence, or an empty command; *used says nothing */
+    MYSQL_COMMAND_BAD,   /* behind those *used comes a packet out of sequence; the same again if it
+                          * is looked at again */
 };
 
 /* Looks at `len` bytes; *used says how many belong to what began before. */

@@ -7,7 +7,7 @@ import pytest
 from lib.fake import reset
 from lib.mysql_client import query_packet
 from lib.mysql_said import COM, DEPRECATE_EOF, SaidNo, change_user
-from lib.mysql_stage import ACCOUNTS, MySQLStage, all_is_well, refused_or_cut
+from lib.mysql_stage import ACCOUNTS, MySQLStage, all_is_well, refusal
 from lib.mysql_wire import packet
 from lib.rerun import unforgivable
 from lib.waiting import until
@@ -15,9 +15,9 @@ from lib.waiting import until
 pytestmark = pytest.mark.sanitize
 
 
-@pytest.fixture(name="stage", scope="module")
-def shared_stage(shared_home):
-    return MySQLStage(shared_home)
+@pytest.fixture(name="stage", scope="module", params=["session", "transaction"])
+def shared_stage(request, shared_home):
+    return MySQLStage(shared_home, mode=request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -82,22 +82,75 @@ def test_a_change_of_user_in_the_midst_of_replies(stage):
 
 
 NO_COMMANDS = {
-    "empty": b"\0\0\0\0", "number 1": packet(1, b"\x03WHO"), "number 255": packet(255, b"\x03WHO"),
+    "number 1": packet(1, b"\x03WHO"), "number 255": packet(255, b"\x03WHO"),
     "a file": packet(2, b"1,2,3\n") + packet(3, b""), "the end of one": packet(2, b""),
+    "a header": b"\x05\0\0\x07",
 }
+OUT_OF_ORDER = 0, 1156, "08S01", "Got packets out of order"
 
 
+def disorder(client):
+    """As servers say it: with the number 0, whatever was said before."""
+    said = refusal(client)
+    return client.sequence, said.code, said.state, said.words
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
 @pytest.mark.parametrize("data", NO_COMMANDS.values(), ids=NO_COMMANDS.keys())
-def test_what_is_no_command_ends_its_session(stage, data):
-    """Nobody knows where the next command would begin. No server is sent any of it."""
+def test_what_is_no_command_ends_its_session(stage, data, before):
+    """Nobody knows where the next command would begin. No server is sent any of it; what was asked
+    before is answered before."""
+    errors = stage.frontend("protocol_errors")
     client = stage.client()
     client.query("KEEP mine")
-    client.sock.sendall(data)
-    refused_or_cut(client)
+    client.sock.sendall(b"".join(query_packet(f"WHO {n}") for n in range(before)) + data)
+    assert [client.rows()[0][4] for _ in range(before)] == [str(n) for n in range(before)]
+    assert disorder(client) == OUT_OF_ORDER
+    assert stage.frontend("protocol_errors") == errors + 1
     for _ in range(5):
         with stage.client("user1") as other:
             assert other.who()[::3] == ("user1", "")
             other.quit()
+
+
+def test_the_rest_of_a_command_may_be_out_of_order_too(stage):
+    """One of two packets, of which the second has the number of another: the server waits for it,
+    and is left with what it got."""
+    errors = stage.frontend("protocol_errors")
+    client = stage.client()
+    client.sock.sendall(packet(0, b"\x03" + b"x" * 0xfffffe))
+    client.sock.sendall(packet(0, b"\x03WHO"))
+    assert disorder(client) == OUT_OF_ORDER
+    assert stage.frontend("protocol_errors") == errors + 1
+    until(lambda: all(link.user != "user0" for link in stage.liar.clients_links()), "its end")
+
+
+def test_an_empty_command_is_one_that_nobody_knows(stage):
+    """To MariaDB 10.11 and MySQL 9.7 as well; they go on."""
+    client = stage.client()
+    client.sock.sendall(packet(0, b"") + query_packet("WHO behind"))
+    with pytest.raises(SaidNo) as caught:
+        client.payload()
+    assert (client.sequence, caught.value.code, caught.value.state) == (1, 1047, "08S01")
+    assert client.rows()[0][4] == "behind"
+    client.quit()
+
+
+TOO_MUCH = {"long": (packet(0, b"\x11" + b"u" * 20000), 1153),
+            "more": (packet(0, change_user("user1", b"x" * 20)) + query_packet("WHO"), 1156),
+            "malformed": (packet(0, b"\x11user1"), 1047)}
+
+
+@pytest.mark.parametrize("data, code", TOO_MUCH.values(), ids=TOO_MUCH.keys())
+def test_a_change_of_user_that_is_none_is_told(stage, data, code):
+    errors = stage.frontend("protocol_errors")
+    client = stage.client()
+    client.sock.sendall(query_packet("WHO me") + data)
+    assert client.rows()[0][4] == "me"
+    said = refusal(client)
+    assert (client.sequence, said.code, said.state) == (1, code, "08S01"), said
+    assert said.words.startswith("router: ")
+    assert stage.frontend("protocol_errors") == errors + 1
 
 
 def test_a_file_is_sent_when_it_is_asked_for(stage):

@@ -1,6 +1,6 @@
 """A MySQL client on a bare socket, one step at a time: each step may be done wrong."""
-from lib.mysql_said import (CLIENT, DEPRECATE_EOF, NATIVE, Greeting, SaidNo, native_proof,
-                            read_lenenc, response)
+from lib.mysql_said import (CLIENT, CONNECT_WITH_DB, DEPRECATE_EOF, NATIVE, Greeting, SaidNo,
+                            native_proof, read_lenenc, response)
 from lib.mysql_wire import AUTH_SWITCH, ERR, OK, Wire, packet
 from lib.resp import connect
 
@@ -14,11 +14,13 @@ class MySQLClient(Wire):
         self.user, self.password, self.capabilities = user, password, capabilities
         self.greeting = None
         self.sequence = 1
+        self.database = None
 
     @classmethod
-    def to(cls, address, *args, **options):
+    def to(cls, address, *args, database=None, **options):
         """One that is logged in."""
         client = cls(address, *args, **options)
+        client.database = database
         try:
             return client.greet().log_in()
         except BaseException:
@@ -46,6 +48,8 @@ class MySQLClient(Wire):
 
     def login_payload(self, **options):
         options.setdefault("proof", self.proof(self.greeting.nonce))
+        if self.database and self.greeting.capabilities & CONNECT_WITH_DB:
+            options.setdefault("database", self.database)
         return response(self.user, capabilities=self.capabilities, **options)
 
     def log_in(self, **options):

@@ -1,18 +1,22 @@
 """A fake MySQL primary that answers well, but where a test has plans for it. It knows who is logged
 in on which connection, and says so in every answer."""
 import os
+import re
 import struct
 import threading
 
 from lib.fake import FakeServer, reset
-from lib.mysql_said import (AUTOCOMMIT, COM, IN_TRANS, NATIVE, SERVER, Request, error, greeting,
-                            native_proof, ok, result, switch)
+from lib.mysql_said import (AUTOCOMMIT, CHANGED, COM, IN_TRANS, NATIVE, SERVER, SESSION_TRACK,
+                            Request, error, greeting, native_proof, ok, result, switch, variable)
 from lib.mysql_wire import Wire, packet
 
 END, RESET, SILENCE = "end", "reset", "silence"
 WELL = "well"  # as if there were no plan
 PROBER = ("prober", "of the probes")
 
+VARIABLES = {"character_set_client": "utf8mb4", "collation_connection": "utf8mb4_general_ci",
+             "sql_mode": "", "time_zone": "SYSTEM", "last_insert_id": "0"}
+ASSIGNMENT = re.compile(r"(\w+)=('[^']*'|[^,]+)")
 SETTINGS = [("server_id", 1), ("read_only", "OFF"), ("log_bin", "OFF"),
             ("log_slave_updates", "OFF")]
 
@@ -31,6 +35,22 @@ class Link(Wire):
     def clean(self):
         """As a server cleans a session."""
         self.kept, self.status = "", AUTOCOMMIT
+        self.variables = dict(VARIABLES)
+
+    def set(self, text):
+        """SET SESSION; what it tells of that if it was asked to."""
+        told = []
+        for name, value in ASSIGNMENT.findall(text):
+            if value[0] == "'":
+                self.variables[name] = value[1:-1]
+            elif value[0] != "@" and name != "last_insert_id":
+                self.variables[name] = value
+            told.append(variable(name, self.variables[name]))
+        return self.said(*told)
+
+    def said(self, *told):
+        """An OK."""
+        return ok(self.status, told=told if self.capabilities & SESSION_TRACK else ())
 
 
 class MySQLLiar:
@@ -138,7 +158,7 @@ class MySQLLiar:
 
     def _command(self, link):
         sequence, payload = link.read()
-        code, rest = payload[0], payload[1:]
+        code, rest = payload[0] if payload else COM["sleep"], payload[1:]
         if sequence != 0:
             raise IndexError(f"a command with number {sequence}")
         if code == COM["quit"]:
@@ -178,6 +198,9 @@ class MySQLLiar:
             link.status &= ~IN_TRANS
         elif word == "KEEP":
             link.kept = rest
+            return packet(1, link.said(CHANGED))
+        elif word == "SET":
+            return packet(1, link.set(rest))
         return packet(1, ok(link.status))
 
     @staticmethod

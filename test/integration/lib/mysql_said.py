@@ -16,9 +16,9 @@ CLIENT = (PROTOCOL_41 | SECURE_CONNECTION | PLUGIN_AUTH | LONG_FLAG | TRANSACTIO
 SERVER = (CLIENT | CONNECT_WITH_DB | CONNECT_ATTRS | MULTI_STATEMENTS | LENENC | SESSION_TRACK
           | DEPRECATE_EOF | 2)
 
-IN_TRANS, AUTOCOMMIT = 1, 2
-COM = {"quit": 1, "init_db": 2, "query": 3, "field_list": 4, "statistics": 9, "ping": 14,
-       "change_user": 17, "prepare": 22, "reset": 31}
+IN_TRANS, AUTOCOMMIT, STATE_CHANGED = 1, 2, 0x4000
+COM = {"sleep": 0, "quit": 1, "init_db": 2, "query": 3, "field_list": 4, "statistics": 9,
+       "ping": 14, "change_user": 17, "prepare": 22, "reset": 31}
 NATIVE = "mysql_native_password"
 
 
@@ -128,8 +128,18 @@ class Request:
         self.plugin = self.plugin.decode("latin-1")
 
 
-def ok(status=AUTOCOMMIT, first=OK):
-    return bytes([first]) + b"\0\0" + struct.pack("<HH", status, 0)
+def ok(status=AUTOCOMMIT, first=OK, told=()):
+    """told: what has changed of the session's state, as variable() says it."""
+    status |= STATE_CHANGED if told else 0
+    behind = b"\0" + lenenc(b"".join(told)) if told else b""
+    return bytes([first]) + b"\0\0" + struct.pack("<HH", status, 0) + behind
+
+
+def variable(name, value):
+    return b"\0" + lenenc(lenenc(name) + lenenc(value))
+
+
+CHANGED = b"\2" + lenenc(lenenc("1"))  # something that has no name
 
 
 def error(code, words, state="HY000"):

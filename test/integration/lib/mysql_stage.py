@@ -20,9 +20,11 @@ class MySQLStage:
     """One worker and few connections, so that clients meet on them."""
 
     def __init__(self, home, liar=None, front=None, router=None, mode="session", **back):
-        self.home = home
+        self.home, self.mode = home, mode
         self.liar = liar or MySQLLiar(home, accounts=ACCOUNTS, asks=mode == "none")
         self.clients = []
+        # Without one, a connection would be kept: no server goes back to none.
+        self.database = "d" if mode == "transaction" else None
         self.port = free_port()
         self.address = local(self.port)
         keys = {**FAST_PROBES, "probe_user": PROBER[0], "probe_password": PROBER[1], **back}
@@ -38,6 +40,7 @@ class MySQLStage:
         """One that has said nothing yet."""
         password = options.pop("password", ACCOUNTS.get(user, ""))
         client = MySQLClient(self.address, user, password, **options)
+        client.database = self.database
         self.clients.append(client)
         return client
 
@@ -58,12 +61,12 @@ class MySQLStage:
                              "all clients to be gone", 15)
 
     def witnesses(self, count=2, **options):
-        return MySQLWitnesses(self.address, count, **options)
+        return MySQLWitnesses(self.address, count, database=self.database, **options)
 
 
-def lonely(home):
+def lonely(home, mode="session"):
     """One connection to one server, which a test knows by heart."""
-    return MySQLStage(home, pool_size=1, queue_timeout="3s", tcp_user_timeout="1s")
+    return MySQLStage(home, pool_size=1, queue_timeout="3s", tcp_user_timeout="1s", mode=mode)
 
 
 class Bounds:
@@ -124,7 +127,7 @@ class MySQLWitness(threading.Thread):
 
     def _round(self):
         client = MySQLClient.to(self.owner.address, self.user, ACCOUNTS[self.user],
-                                source=self.owner.source)
+                                source=self.owner.source, database=self.owner.database)
         with client:
             for n in range(2):
                 word = f"{self.user}.{self.rounds}.{n}"
@@ -138,8 +141,8 @@ class MySQLWitness(threading.Thread):
 class MySQLWitnesses:
     """A context: at its end each has gone on, and was answered rightly and in time."""
 
-    def __init__(self, address, count=2, most_seconds=2.0, source=None):
-        self.address, self.source = address, source
+    def __init__(self, address, count=2, most_seconds=2.0, source=None, database=None):
+        self.address, self.source, self.database = address, source, database
         self.most_seconds = most_seconds * SLOW
         self.ending = threading.Event()
         self.all = [MySQLWitness(self, f"user{n + 6}") for n in range(count)]
