@@ -24,16 +24,18 @@ static const char usage[] =
 
 /* What the router makes of the result: an option that it does not take here, a file that is not
  * there. */
-static void warn_of(const struct import *i)
+static bool is_accepted(const struct import *i)
 {
     struct config *config;
     struct text errors = {0};
     const char *ini = import_text(i);
-    if (config_load_text("router.ini", ini, strlen(ini), &config, &errors) != 0) {
-        fprintf(stderr, "what is written needs a hand before it runs:\n%s", errors.data);
+    bool accepted = config_load_text("router.ini", ini, strlen(ini), &config, &errors) == 0;
+    if (!accepted) {
+        fprintf(stderr, "router cannot run what is written:\n%s", errors.data);
     }
     config_free(config);
     text_free(&errors);
+    return accepted;
 }
 
 static int write_out(const struct import *i, bool json)
@@ -43,8 +45,8 @@ static int write_out(const struct import *i, bool json)
     import_report(i, json, &report);
     fputs(report.data, stderr);
     text_free(&report);
-    if (!json) {
-        warn_of(i);
+    if (!is_accepted(i)) {
+        return STATUS_BAD;
     }
     return import_lost(i) ? STATUS_LOST : 0;
 }

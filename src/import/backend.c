@@ -40,7 +40,8 @@ static const struct {
     {"first", "first", NULL},
     {"source", "ip_hash", NULL},
     {"random", "random", NULL},
-    {"random(", "random", "router always takes the less used of two"},
+    {"random(2)", "random", NULL},
+    {"random(", "random", "router takes the less used of two"},
 };
 
 static void write_balance_line(struct plan *plan, struct plan_section *section, struct line *l)

@@ -179,6 +179,11 @@ static void write_redis(struct plan *plan, struct plan_section *section, const s
 {
     if (part->roles) {
         write_redis_account(plan, section, part);
+        bool order = part->check.kind == CHECK_REDIS_PING && part->servers.count > 1;
+        if (order && part->check.line != NULL) {
+            line_mark(plan->source, part->check.line, VERDICT_DIFFERENCE,
+                      "clients go to the primary, wherever it stands in the list");
+        }
         return;
     }
     plan_set_text(plan, section, "probe", "connect", part->check.line);

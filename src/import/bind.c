@@ -5,6 +5,7 @@
 
 #include "import/fronts.h"
 #include "import/global.h"
+#include "import/rule.h"
 
 #define PORTS_MAX 256 /* of a range */
 #define CERTS_MAX 256 /* of a directory */
@@ -126,6 +127,27 @@ static void write_certificate(struct plan *plan, struct plan_section *section, s
     closedir(dir);
 }
 
+/* Each line of a crt-list: "FILE [options] names ...". */
+static void write_list(struct plan *plan, struct plan_section *section, struct line *l,
+                       const struct word *w)
+{
+    struct word *files = NULL;
+    struct word *rests = NULL;
+    size_t count = 0;
+    if (!condition_file(plan->source, w->text, &files, &rests, &count) || count == 0) {
+        line_mark(plan->source, l, VERDICT_LOST, "crt-list: it cannot be read");
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        plan_add_once(plan, section, "tls_cert", global_file(plan->source, &files[i], "crt-base"),
+                      l);
+        if (rests[i].len > 0) {
+            line_mark(plan->source, l, VERDICT_DIFFERENCE,
+                      "crt-list: a certificate is shown for the names in it, without options");
+        }
+    }
+}
+
 static void write_version(struct plan *plan, struct plan_section *section, struct line *l,
                           const struct word *w)
 {
@@ -193,6 +215,8 @@ static void write_tls(struct plan *plan, struct plan_section *section, struct li
         const struct parameter *word = &words->items[i];
         if (strcmp(word->name, "crt") == 0) {
             write_certificate(plan, section, l, &word->arguments[0]);
+        } else if (strcmp(word->name, "crt-list") == 0) {
+            write_list(plan, section, l, &word->arguments[0]);
         } else if (strcmp(word->name, "ssl-min-ver") == 0) {
             write_version(plan, section, l, &word->arguments[0]);
         } else if (strcmp(word->name, "alpn") == 0) {
@@ -206,8 +230,9 @@ static void write_tls(struct plan *plan, struct plan_section *section, struct li
 /* -------------------------------------------------------------------------------------------------
  */
 
-static const char *const taken[] = {"accept-proxy", "alpn",        "ca-file", "crt",    "maxconn",
-                                    "ssl",          "ssl-min-ver", "v4v6",    "v6only", "verify"};
+static const char *const taken[] = {"accept-proxy", "alpn",    "ca-file", "crt",
+                                    "crt-list",     "maxconn", "ssl",     "ssl-min-ver",
+                                    "v4v6",         "v6only",  "verify"};
 
 static void mark_words(struct plan *plan, struct line *l, const struct parameters *words)
 {

@@ -131,7 +131,9 @@ static const char *last_part(const char *path)
 static enum check_wants role_of(const struct understanding *u, const char *name, const char *script,
                                 const struct reading *r)
 {
-    enum check_wants wants = check_words(name);
+    /* A script that is called after read_only asks for it: that is no word for readers. */
+    bool variable = has(name, "read_only") || has(name, "readonly") || has(name, "read-only");
+    enum check_wants wants = variable ? CHECK_WANTS_ANY : check_words(name);
     if (wants == CHECK_WANTS_ANY) {
         wants = check_words(u->p->section->name);
     }

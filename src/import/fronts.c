@@ -235,8 +235,8 @@ static void write_route(struct plan *plan, const struct front *f)
     }
     plan_set_text(plan, f->section, "route", route, NULL);
     if (strcmp(route, "replica") == 0) {
-        plan_set_text(plan, f->section, "fallback", f->fallback != NULL ? f->fallback : "none",
-                      NULL);
+        bool none = f->fallback == NULL && f->part->readers_only;
+        plan_set_text(plan, f->section, "fallback", none ? "none" : "primary", NULL);
     }
 }
 

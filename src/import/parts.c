@@ -25,11 +25,21 @@ static const char *route_of(const struct part *part)
     switch (part->check.kind) {
     case CHECK_REDIS_ROLE:
     case CHECK_PATRONI:
-    case CHECK_MYSQL_ROLE:
         return words[part->check.wants];
+    case CHECK_MYSQL_ROLE:
+        if (part->check.wants != CHECK_WANTS_ANY) {
+            return words[part->check.wants];
+        }
+        /* fall through */
     default: /* a check that asks for no role: who is used first is meant to be written to */
         return part->one_writer ? "primary" : "any";
     }
+}
+
+static bool is_galera(const struct check *check)
+{
+    return check->kind == CHECK_CLUSTERCHECK ||
+           (check->topology != NULL && strcmp(check->topology, "galera") == 0);
 }
 
 static void judge(struct part *part)
@@ -45,6 +55,8 @@ static void judge(struct part *part)
     part->protocol = known != NULL ? known : part->proxy->http ? "http" : "tcp";
     /* Several servers that all answer PING may have nothing to do with each other. */
     part->roles = known != NULL && (part->check.kind != CHECK_REDIS_PING || part->one_writer);
+    part->readers_only = part->check.wants == CHECK_WANTS_REPLICA &&
+                         !is_galera(&part->check); /* whose nodes are all alike to it */
     part->route = part->roles ? route_of(part) : known != NULL ? "any" : NULL;
 }
 

@@ -15,6 +15,7 @@ struct part {
     bool roles;           /* its servers' roles are probed */
     const char *route;    /* of a frontend that leads here: "primary", "replica", "any"; NULL: any,
                              without a word */
+    bool readers_only;    /* its check refuses the primary */
     bool one_writer;      /* one server at a time is used */
     const struct proxies *proxies; /* all of the file */
     struct part *next;             /* of its group, in a ring */

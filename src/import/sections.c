@@ -61,7 +61,7 @@ static char shown(char c)
 /* The first byte that a name must not have; NULL if there is none. */
 static const char *illegal(const char *name)
 {
-    while (isalnum((unsigned char)*name) || (*name != '\0' && strchr("._-", *name) != NULL)) {
+    while (isalnum((unsigned char)*name) || (*name != '\0' && strchr("._-:", *name) != NULL)) {
         name++;
     }
     return *name != '\0' ? name : NULL;
