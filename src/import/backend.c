@@ -156,11 +156,31 @@ static void write_sni(struct plan *plan, struct plan_section *section, const str
     }
 }
 
+/* By which certificates the servers, or Patroni on them, are known. */
+static void write_verification(struct plan *plan, struct plan_section *section,
+                               const struct part *part, const struct server_part *server)
+{
+    struct line *l;
+    const struct parameter *verify = server_says(&part->servers, server, "verify", &l);
+    if (verify != NULL && word_is(&verify->arguments[0], "none")) {
+        plan_set_text(plan, section, "tls_verify", "no", l);
+    } else {
+        write_tls_file(plan, section, part, server, "ca-file", "tls_ca");
+    }
+    write_tls_file(plan, section, part, server, "crt", "tls_cert");
+    write_sni(plan, section, part, server, "verifyhost");
+    write_sni(plan, section, part, server, "sni");
+}
+
 static void write_server_tls(struct plan *plan, struct plan_section *section,
                              const struct part *part, const struct server_part *server)
 {
     struct line *l;
+    bool probes = part->check.kind == CHECK_PATRONI || part->check.kind == CHECK_HTTP;
     if (server_says(&part->servers, server, "ssl", &l) == NULL) {
+        if (probes && server_says(&part->servers, server, "check-ssl", NULL) != NULL) {
+            write_verification(plan, section, part, server);
+        }
         return;
     }
     if (strcmp(part->protocol, "mysql") == 0) {
@@ -174,15 +194,7 @@ static void write_server_tls(struct plan *plan, struct plan_section *section,
                   "ssl: router asks for TLS as PostgreSQL's clients do");
     }
     plan_set_text(plan, section, "tls", "yes", l);
-    const struct parameter *verify = server_says(&part->servers, server, "verify", &l);
-    if (verify != NULL && word_is(&verify->arguments[0], "none")) {
-        plan_set_text(plan, section, "tls_verify", "no", l);
-    } else {
-        write_tls_file(plan, section, part, server, "ca-file", "tls_ca");
-    }
-    write_tls_file(plan, section, part, server, "crt", "tls_cert");
-    write_sni(plan, section, part, server, "verifyhost");
-    write_sni(plan, section, part, server, "sni");
+    write_verification(plan, section, part, server);
 }
 
 static void write_send_proxy(struct plan *plan, struct plan_section *section,

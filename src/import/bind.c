@@ -151,9 +151,9 @@ static void write_list(struct plan *plan, struct plan_section *section, struct l
 static void write_version(struct plan *plan, struct plan_section *section, struct line *l,
                           const struct word *w)
 {
-    if (word_is(w, "TLSv1.3")) {
-        plan_set_text(plan, section, "tls_min_version", "1.3", l);
-    } else if (!word_is(w, "TLSv1.2")) {
+    bool newest = word_is(w, "TLSv1.3");
+    plan_set_text(plan, section, "tls_min_version", newest ? "1.3" : "1.2", l);
+    if (!newest && !word_is(w, "TLSv1.2")) {
         line_mark(plan->source, l, VERDICT_DIFFERENCE,
                   "ssl-min-ver: router speaks TLS 1.2 and 1.3 only");
     }
@@ -234,6 +234,18 @@ static const char *const taken[] = {"accept-proxy", "alpn",    "ca-file", "crt",
                                     "crt-list",     "maxconn", "ssl",     "ssl-min-ver",
                                     "v4v6",         "v6only",  "verify"};
 
+/* Whose file a unix socket is. */
+static bool is_permission(const char *name)
+{
+    static const char *const all[] = {"mode", "user", "group", "uid", "gid"};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (strcmp(all[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void mark_words(struct plan *plan, struct line *l, const struct parameters *words)
 {
     parameters_mark(plan->source, l, words);
@@ -242,7 +254,11 @@ static void mark_words(struct plan *plan, struct line *l, const struct parameter
         for (size_t k = 0; !known && k < sizeof taken / sizeof taken[0]; k++) {
             known = strcmp(words->items[i].name, taken[k]) == 0;
         }
-        if (!known) {
+        if (!known && is_permission(words->items[i].name)) {
+            line_mark(plan->source, l, VERDICT_DIFFERENCE,
+                      "%s: the socket is of who runs router, as its umask has it",
+                      words->items[i].name);
+        } else if (!known) {
             line_mark(plan->source, l, VERDICT_LOST, "%s: router has no such word",
                       words->items[i].name);
         }

@@ -213,6 +213,8 @@ void plan_lower(struct plan *p, struct plan_section *section, const char *key, l
         return;
     }
     if (n < there->number) {
+        line_mark(p->source, there->line, VERDICT_DIFFERENCE,
+                  "%s = %s counts for all of [backend %s]", key, text, section->name);
         there->value = word_of(p->source, text);
         there->number = n;
         there->line = l;

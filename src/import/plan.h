@@ -9,10 +9,10 @@ enum plan_kind { PLAN_ROUTER, PLAN_FRONTEND, PLAN_BACKEND };
 struct setting {
     const char *key;
     struct word value;
-    const struct line *line; /* NULL: none says it by itself */
-    const char *note;        /* for the comment behind it; NULL: none */
-    long long number;        /* of plan_lower() */
-    bool off;                /* written as a comment: a server that is disabled */
+    struct line *line; /* NULL: none says it by itself */
+    const char *note;  /* for the comment behind it; NULL: none */
+    long long number;  /* of plan_lower() */
+    bool off;          /* written as a comment: a server that is disabled */
 };
 
 struct plan_section {

@@ -60,6 +60,9 @@ static const char *excuse(const struct line *l, const struct proxies *all,
     }
     const struct proxy *p = proxy_of(all, section);
     const struct part *part = p != NULL ? parts_of(parts, p) : NULL;
+    if (p != NULL && p->section->header->verdict == VERDICT_LOST) {
+        return "nothing is left of this frontend";
+    }
     if (part != NULL && part->section == NULL && !p->front) {
         return "no frontend leads to this backend";
     }
