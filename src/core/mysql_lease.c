@@ -194,6 +194,7 @@ static void offer(struct session *s, struct mysql_link *l)
     }
     if (s->mysql->lease->state.doubts != 0) {
         l->tainted = !mysql_ours_ask(l);
+        s->mysql->lease->yields = !l->tainted; /* what it says meanwhile comes after the others */
         return;
     }
     if (part(s, l)) {

@@ -22,6 +22,7 @@ void mysql_reply_begin(struct mysql_reply *r, uint32_t capabilities, uint8_t cod
     r->endless = r->expects == EXPECTS_ANYTHING;
     r->failed = false;
     r->has_rows = false;
+    r->changed = false;
     r->cut = false;
     r->uncounted = true; /* a command of several packets is answered with a higher number */
     r->error = 0;

@@ -29,6 +29,7 @@ struct mysql_reply {
                             * unless it ends with an ERR */
     bool failed;           /* it ended with an ERR */
     bool has_rows;         /* a result set was among what it brought */
+    bool changed;          /* an EOF said MYSQL_STATUS_STATE_CHANGED, as MariaDB's do */
     bool cut;              /* more of the session's state has changed than is kept here */
     uint8_t sequence;      /* of the packet that the stream is in */
     bool uncounted;        /* the next one may have any */

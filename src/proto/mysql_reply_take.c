@@ -85,6 +85,7 @@ static bool read_ok(struct mysql_reply *r, const unsigned char *p, size_t len)
     if (p[0] == MYSQL_EOF && len == EOF_LEN) {
         r->warnings = (uint16_t)mysql_read_int(&c, 2);
         r->status = (uint16_t)mysql_read_int(&c, 2);
+        r->changed = r->changed || (r->status & MYSQL_STATUS_STATE_CHANGED) != 0;
         return true;
     }
     uint64_t affected = mysql_read_lenenc(&c);

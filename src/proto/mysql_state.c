@@ -424,7 +424,8 @@ static unsigned on_reply(struct mysql_state *s, const struct mysql_reply *r, boo
                          bool ours)
 {
     uint32_t before = s->why;
-    bool mute = r->failed || (r->has_rows && !(r->capabilities & CAP_DEPRECATE_EOF));
+    bool untold = r->has_rows && !(r->capabilities & CAP_DEPRECATE_EOF);
+    bool mute = r->failed || (untold && (!mariadb || r->changed));
     if (!mute && (!mariadb || r->state_len > 0)) {
         s->doubts &= (uint8_t)~MYSQL_DOUBT_LATE;
     }

@@ -51,7 +51,8 @@ enum mysql_state_why {
 /* What is to be asked before the session goes on elsewhere. */
 enum mysql_state_doubt {
     MYSQL_DOUBT_COLLATION = 1U << 0, /* SET NAMES is told without its collation */
-    MYSQL_DOUBT_LATE = 1U << 1,      /* an ERR, or rows that end with an EOF, cannot carry news:
+    MYSQL_DOUBT_LATE = 1U << 1,      /* an ERR, or rows that end with an EOF, cannot carry news
+                                      * (of MariaDB: an EOF whose status says that there are some):
                                       * MySQL tells them with the next OK, MariaDB with the next
                                       * that has news of its own */
     MYSQL_DOUBT_INSERT_ID = 1U << 2, /* LAST_INSERT_ID() may be another: an OK packet also tells ids

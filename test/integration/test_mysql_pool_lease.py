@@ -23,6 +23,10 @@ def one_stage(request, shared_home):
     with clusters.lent(request.param.cluster) as people:
         people.server.sql("DROP TABLE IF EXISTS test.t")
         people.server.sql("CREATE TABLE test.t (id INT PRIMARY KEY AUTO_INCREMENT, v INT)")
+        people.server.sql("SET GLOBAL log_bin_trust_function_creators = 1")
+        people.server.sql("DROP FUNCTION IF EXISTS test.f")
+        people.server.sql("CREATE FUNCTION test.f() RETURNS INT BEGIN"
+                          " SET time_zone = '+03:00'; RETURN 1; END")
         yield PooledMySQL(shared_home, people, TRANSACTION, of_router={"workers": 1}, pool_size=2)
 
 
@@ -231,6 +235,37 @@ def test_in_the_midst_of_a_command_nobody_else_has_a_word(stage, come):
     second.sock.sendall(data[50:])
     assert first.listen().rows[0] == (b"1",)
     assert second.value("SELECT 2") == "2"
+
+
+@pytest.fixture(name="old")
+def old_clients(stage):
+    """Their rows end with EOFs, which cannot tell what else has happened."""
+    stage.server.sql("CREATE OR REPLACE VIEW test.v AS SELECT test.f() AS v")
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(
+            Speaker(stage.address, *PLAIN, database="test", capabilities=my.USUAL))
+    stage.wait_left()
+
+
+def test_what_happened_behind_rows_goes_with_it(old):
+    first, second = old(), old()
+    assert first.value("SELECT v FROM v") == "1"
+    move(old, first, second)
+    assert second.value("SELECT @@time_zone") != "+03:00"
+    assert first.value("SELECT @@time_zone") == "+03:00"
+
+
+@pytest.mark.sanitize
+def test_rows_behind_which_nothing_happened_cost_no_statement_more(stage, old):
+    first, second = old(), old()
+    move(old, first, second)
+    leases = stage.router.stats().backend("b")["pool_leases"]
+    before = stage.people.status("Com_set_option")
+    for _ in range(10):
+        for client in first, second:
+            assert client.value("SELECT COUNT(*) FROM test.t WHERE id = -1") == "0"
+    assert stage.people.status("Com_set_option") == before
+    assert stage.router.stats().backend("b")["pool_leases"] == leases + 20
 
 
 @pytest.mark.sanitize

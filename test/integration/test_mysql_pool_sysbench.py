@@ -1,5 +1,5 @@
-"""Promise: sysbench, which holds its connections and uses them without a pause, has no errors through
-a pool, also with more threads than there are connections, and its rows are right."""
+"""Promise: sysbench, which holds its connections and uses them without a pause, sees no errors
+through a pool, also with more threads than there are connections, and its rows are right."""
 import re
 
 import pytest

@@ -216,6 +216,8 @@ static struct mysql_reply *reply_of(uint32_t capabilities)
     return r;
 }
 
+#define FAILED (MYSQL_DOUBT_LATE | MYSQL_DOUBT_INSERT_ID)
+
 static void replies_leave_doubts(void **state)
 {
     (void)state;
@@ -223,23 +225,29 @@ static void replies_leave_doubts(void **state)
         uint32_t capabilities;
         bool failed;
         bool has_rows;
+        bool changed;
         uint64_t insert_id;
         uint8_t doubts;
+        uint8_t of_mysql;
     } rows[] = {
-        {DEPRECATE_EOF, false, true, 0, 0},
-        {0, false, true, 0, MYSQL_DOUBT_LATE},
-        {0, false, false, 5, MYSQL_DOUBT_INSERT_ID},
-        {DEPRECATE_EOF, true, false, 0, MYSQL_DOUBT_LATE | MYSQL_DOUBT_INSERT_ID},
-        {0, true, true, 0, MYSQL_DOUBT_LATE | MYSQL_DOUBT_INSERT_ID},
+        {DEPRECATE_EOF, false, true, false, 0, 0, 0},
+        {0, false, true, false, 0, 0, MYSQL_DOUBT_LATE},
+        {0, false, true, true, 0, MYSQL_DOUBT_LATE, MYSQL_DOUBT_LATE},
+        {0, false, false, false, 5, MYSQL_DOUBT_INSERT_ID, MYSQL_DOUBT_INSERT_ID},
+        {DEPRECATE_EOF, true, false, false, 0, FAILED, FAILED},
+        {0, true, true, false, 0, FAILED, FAILED},
     };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
         struct mysql_state s = tracked("");
-        struct mysql_reply *r = reply_of(rows[i].capabilities);
-        r->failed = rows[i].failed;
-        r->has_rows = rows[i].has_rows;
-        r->insert_id = rows[i].insert_id;
-        mysql_state_reply(&s, r, true);
-        assert_int_equal(s.doubts, rows[i].doubts);
+        bool mariadb = i < ARRAY_LEN(rows);
+        size_t at = i % ARRAY_LEN(rows);
+        struct mysql_reply *r = reply_of(rows[at].capabilities);
+        r->failed = rows[at].failed;
+        r->has_rows = rows[at].has_rows;
+        r->changed = rows[at].changed;
+        r->insert_id = rows[at].insert_id;
+        mysql_state_reply(&s, r, mariadb);
+        assert_int_equal(s.doubts, mariadb ? rows[at].doubts : rows[at].of_mysql);
         assert_int_equal(s.why, 0);
         free(r);
         mysql_state_free(&s);
@@ -252,9 +260,9 @@ static void an_ok_without_news_leaves_open_what_came_before(void **state)
     (void)state;
     struct mysql_state s = tracked("");
     struct mysql_reply *r = reply_of(0);
-    r->has_rows = true;
+    r->has_rows = r->changed = true;
     mysql_state_reply(&s, r, true);
-    r->has_rows = false;
+    r->has_rows = r->changed = false;
     mysql_state_reply(&s, r, true);
     assert_int_equal(s.doubts, MYSQL_DOUBT_LATE);
     memcpy(r->state, "\1\2\1x", 4);
