@@ -62,6 +62,8 @@ class Router:
     """`sections` is router.ini without [router]; its keys are the keyword arguments. `user` starts
     it, `becomes` is its own key of that name; `wrap` as for run()."""
 
+    flag = "-c"
+
     def __init__(self, directory, sections, nofile=None, user=None, start=True, env=None,
                  becomes=None, wrap=lambda argv: argv, **router_keys):
         self.directory = directory
@@ -82,7 +84,7 @@ class Router:
     def start(self, wait=True):
         self.ended = False
         log = os.path.join(self.directory, "stderr")
-        self.process = _RouterProcess(self.wrap([BINARY, "-c", self.path]), log, env=self.env,
+        self.process = _RouterProcess(self.wrap([BINARY, self.flag, self.path]), log, env=self.env,
                                       **self.limits)
         if wait:
             try:
