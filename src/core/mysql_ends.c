@@ -25,7 +25,7 @@ static bool is_unanswered(const struct mysql_link *l)
 /* It waits for a single answer, of which it has seen nothing: it can be another one. */
 static bool awaits_one(const struct mysql_link *l)
 {
-    return !l->tainted && count_clients(l) == 1 && is_unanswered(l);
+    return count_clients(l) == 1 && is_unanswered(l);
 }
 
 /* In the place of an answer. */
@@ -34,6 +34,18 @@ static void answer(struct session *s, enum refusal why, const char *words)
     s->mysql->sequence = (uint8_t)(s->mysql->command.sequence + 1);
     s->mysql->owes = true;
     session_refuse(s, why, words);
+}
+
+void mysql_ends_unrestored(struct session *s)
+{
+    const struct mysql_link *l = mysql_link_of(s);
+    bool unsent = count_clients(l) == 0 && s->ahead_len > 0;
+    if (unsent || awaits_one(l)) {
+        mysql_lease_tell(s, REFUSED_CONNECT,
+                         "Connection was killed: its state cannot be had on another one");
+    } else {
+        session_kill(s, END_SERVER);
+    }
 }
 
 /* Broken protocol ----------------------------------------------------------------------------- */
@@ -102,7 +114,7 @@ void mysql_ends_shut_down(struct session *s)
         mysql_lease_tell(s, REFUSED_SHUTDOWN, words);
     } else if (s->state == SESSION_PARKED || mysql_relay_is_at_rest(s, l)) {
         session_farewell(s, END_SHUTDOWN);
-    } else if (awaits_one(l)) {
+    } else if (!l->tainted && awaits_one(l)) {
         answer(s, REFUSED_SHUTDOWN, words);
     } else {
         session_kill(s, END_SHUTDOWN);

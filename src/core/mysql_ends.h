@@ -9,6 +9,8 @@
 
 #define MYSQL_REST_MS 1000
 
+/* What it had cannot be had where it is now. */
+void mysql_ends_unrestored(struct session *s);
 /* The router ends: in place of an answer it is told so, if it waits for one. */
 void mysql_ends_shut_down(struct session *s);
 /* The same is about to be: sessions of transaction mode that do nothing for MYSQL_REST_MS end, as

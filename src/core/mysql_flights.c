@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/macros.h"
+#include "core/mysql_ends.h"
 #include "core/mysql_lease.h"
 
 static void begin_reply(struct mysql_link *l)
@@ -82,7 +83,7 @@ static void give_up(struct mysql_link *l)
 {
     l->tainted = true;
     if (l->base.session != NULL) {
-        session_kill(l->base.session, END_SERVER);
+        mysql_ends_unrestored(l->base.session);
     } else {
         mysql_link_close(l);
     }

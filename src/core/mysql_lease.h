@@ -130,6 +130,7 @@ uint32_t mysql_says_pins(const struct mysql_lease *lease, const struct mysql_lin
 enum mysql_ours {
     MYSQL_CLIENTS,
     MYSQL_OURS_SET,   /* to be in a session's state */
+    MYSQL_OURS_USE,   /* to be in its database, which may be gone: its command has to wait */
     MYSQL_OURS_TRACK, /* to have the trackers on, and to know the state that a login gives */
     MYSQL_OURS_ASK,   /* to know what they left open */
     MYSQL_OURS_LOOK,  /* to know the collation of results */

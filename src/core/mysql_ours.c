@@ -24,7 +24,8 @@ static bool say(struct mysql_link *l, const struct mysql_writer *w, int count, e
     }
     for (int i = 0; i < count; i++) {
         const unsigned char *head = w->data + at;
-        if (!mysql_link_fly(l, head[MYSQL_HEADER], kind)) {
+        bool use = head[MYSQL_HEADER] == MYSQL_COM_INIT_DB;
+        if (!mysql_link_fly(l, head[MYSQL_HEADER], use ? MYSQL_OURS_USE : kind)) {
             return false;
         }
         at += MYSQL_HEADER + (head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16);
@@ -115,7 +116,7 @@ bool mysql_ours_answered(struct mysql_link *l, enum mysql_ours kind)
     if (kind == MYSQL_OURS_RESET) {
         mysql_state_reset(state, 0);
         l->dirty = false;
-    } else if (kind == MYSQL_OURS_SET) {
+    } else if (kind == MYSQL_OURS_SET || kind == MYSQL_OURS_USE) {
         mysql_state_restored(state, &l->reply, l->mariadb);
     } else {
         mysql_state_reply(state, &l->reply, l->mariadb);

@@ -204,6 +204,24 @@ def test_a_statement_of_many_packets_moves(stage, come):
     assert first.value(f"SELECT LENGTH('{'x' * 17000000}')") == "17000000"
 
 
+@pytest.mark.sanitize
+def test_a_database_that_is_gone_is_no_reason_to_write_into_another(stage, come):
+    """A server that knows it no more says so before the statement is sent, and not behind it."""
+    sql = stage.server.sql
+    sql("CREATE DATABASE IF NOT EXISTS brief")
+    sql("GRANT ALL ON brief.* TO app")
+    rows = sql("SELECT COUNT(*) FROM test.t")
+    first, second = come(database="brief"), come()
+    third = move(come, first, second)
+    third.query("ROLLBACK")
+    second.query("SELECT 1")
+    sql("DROP DATABASE brief")
+    answer = first.ask("INSERT INTO t (v) VALUES (1)")
+    assert sql("SELECT COUNT(*) FROM test.t") == rows
+    assert answer.error and answer.error.code == 1927 and "state" in answer.error.words, answer
+    assert first.closed_by_peer()
+
+
 def held(stage):
     """Clients that wait with a command."""
     _, text = stage.router.http("/metrics")
