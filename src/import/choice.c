@@ -35,32 +35,33 @@ static const char *expression(struct source *s, const struct line *l)
     return whole;
 }
 
-/* Whether it could be different when HAProxy is started next. */
-static bool depends(const struct line *l, const char *whole)
+static bool has_variables(const struct line *l)
 {
     for (size_t i = 1; i < l->count; i++) {
         if (l->words[i].reference_count > 0) {
             return true;
         }
     }
-    return strstr(whole, "defined(") != NULL;
+    return false;
 }
 
 static int judge(struct choice_level *level, struct source *s, const struct environment *e,
                  struct line *l)
 {
     const char *whole = expression(s, l);
-    struct text what = {0};
-    int rc = predicate_judge(whole, e, &what);
+    const char *what;
+    const char *where;
+    int rc = predicate_judge(whole, e, &what, &where);
     if (rc < 0) {
-        source_error(s, l->place, "%s in '%s'", what.data != NULL ? what.data : "error",
+        /* What came of variables may be secret. */
+        source_error(s, l->place, "%s at '%.40s' in '%s'", what, has_variables(l) ? "..." : where,
                      l->words[0].text);
-        text_free(&what);
         return -ECANCELED;
     }
     level->state = rc > 0 ? CHOICE_TAKEN : CHOICE_OPEN;
     const char *words = rc > 0 ? "true" : "false";
-    if (depends(l, whole)) {
+    /* Whether it could be different when HAProxy is started next. */
+    if (has_variables(l) || strstr(whole, "defined(") != NULL) {
         line_mark(s, l, VERDICT_DIFFERENCE, "%s, decided now and for good", words);
     } else {
         line_mark(s, l, VERDICT_KEPT, "%s for HAProxy %s", words, ASSUMED_VERSION);

@@ -6,7 +6,7 @@
 
 #include "import/source.h"
 
-#define ENVIRONMENT_BUCKETS 256
+#define ENVIRONMENT_BUCKETS 2048
 
 enum variable_kind {
     VARIABLE_NONE,    /* there is none with this name */

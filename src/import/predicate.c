@@ -16,7 +16,7 @@
 struct judge {
     const char *at;
     const struct environment *environment;
-    struct text *what;
+    const char *what; /* what is wrong; NULL: nothing */
 };
 
 struct call {
@@ -30,7 +30,7 @@ struct version {
 
 static int fail(struct judge *j, const char *words)
 {
-    text_add(j->what, "%s at '%.40s'", words, j->at);
+    j->what = words;
     return -EINVAL;
 }
 
@@ -78,12 +78,12 @@ static bool among(const char *const *list, const char *name)
     return *list != NULL;
 }
 
-static int is_defined(const struct judge *j, const struct call *c)
+static int is_defined(struct judge *j, const struct call *c)
 {
     return environment_find(j->environment, c->arguments[0]).kind != VARIABLE_NONE;
 }
 
-static int has_feature(const struct judge *j, const struct call *c)
+static int has_feature(struct judge *j, const struct call *c)
 {
     (void)j;
     static const char *const there[] = {
@@ -95,7 +95,7 @@ static int has_feature(const struct judge *j, const struct call *c)
     return among(there, c->arguments[0]);
 }
 
-static int is_enabled(const struct judge *j, const struct call *c)
+static int is_enabled(struct judge *j, const struct call *c)
 {
     (void)j;
     static const char *const on[] = {"POLL",      "EPOLL",        "SPLICE", "GETADDRINFO",
@@ -103,67 +103,66 @@ static int is_enabled(const struct judge *j, const struct call *c)
     return among(on, c->arguments[0]);
 }
 
-static int is_equal(const struct judge *j, const struct call *c)
+static int is_equal(struct judge *j, const struct call *c)
 {
     (void)j;
     return strcmp(c->arguments[0], c->arguments[1]) == 0;
 }
 
-static int is_different(const struct judge *j, const struct call *c)
+static int is_different(struct judge *j, const struct call *c)
 {
     return !is_equal(j, c);
 }
 
-static int has_part(const struct judge *j, const struct call *c)
+static int has_part(struct judge *j, const struct call *c)
 {
     (void)j;
     return strstr(c->arguments[0], c->arguments[1]) != NULL;
 }
 
-static int is_atleast(const struct judge *j, const struct call *c)
+static int is_atleast(struct judge *j, const struct call *c)
 {
     (void)j;
     return version_compare(c->arguments[0], ASSUMED_VERSION) <= 0;
 }
 
-static int is_before(const struct judge *j, const struct call *c)
+static int is_before(struct judge *j, const struct call *c)
 {
     return !is_atleast(j, c);
 }
 
-static int openssl_atleast(const struct judge *j, const struct call *c)
+static int openssl_atleast(struct judge *j, const struct call *c)
 {
     char here[64];
     snprintf(here, sizeof here, "%d.%d.%d", OPENSSL_VERSION_MAJOR, OPENSSL_VERSION_MINOR,
              OPENSSL_VERSION_PATCH);
     struct version v;
     if (!version_read(c->arguments[0], &v)) {
-        text_add(j->what, "'%.40s' is no version", c->arguments[0]);
-        return -EINVAL;
+        return fail(j, "the argument is no version");
     }
     return version_compare(c->arguments[0], here) <= 0;
 }
 
-static int openssl_before(const struct judge *j, const struct call *c)
+static int openssl_before(struct judge *j, const struct call *c)
 {
     int rc = openssl_atleast(j, c);
     return rc < 0 ? rc : !rc;
 }
 
-static int library_starts(const struct judge *j, const struct call *c)
+static int library_starts(struct judge *j, const struct call *c)
 {
     (void)j;
     return strncmp("OpenSSL", c->arguments[0], strlen(c->arguments[0])) == 0;
 }
 
 /* There is no AWS-LC: HAProxy cannot tell its version either. */
-static int no_awslc(const struct judge *j, const struct call *c)
+static int no_awslc(struct judge *j, const struct call *c)
 {
-    text_add(j->what, "'%.40s': this is no AWS-LC", c->arguments[0]);
-    return -EINVAL;
+    (void)c;
+    return fail(j, "this is no AWS-LC");
 }
 
-static int never(const struct judge *j, const struct call *c)
+static int never(struct judge *j, const struct call *c)
 {
     (void)j;
     (void)c;
@@ -173,7 +172,7 @@ static int never(const struct judge *j, const struct call *c)
 static const struct predicate {
     const char *name;
     size_t arguments;
-    int (*judge)(const struct judge *j, const struct call *c);
+    int (*judge)(struct judge *j, const struct call *c);
 } predicates[] = {{"defined", 1, is_defined},
                   {"feature", 1, has_feature},
                   {"streq", 2, is_equal},
@@ -342,15 +341,18 @@ static int judge_any(struct judge *j, int depth)
     return any;
 }
 
-int predicate_judge(const char *expression, const struct environment *e, struct text *what)
+int predicate_judge(const char *expression, const struct environment *e, const char **what,
+                    const char **where)
 {
-    struct judge j = {.at = expression, .environment = e, .what = what};
+    struct judge j = {.at = expression, .environment = e};
     if (*expression == '\0') {
         return 0;
     }
     int rc = judge_any(&j, DEPTH_MAX);
     if (rc >= 0 && *j.at != '\0') {
-        return fail(&j, "unexpected end of conditional expression");
+        rc = fail(&j, "unexpected end of conditional expression");
     }
+    *what = j.what;
+    *where = j.at;
     return rc;
 }

@@ -9,7 +9,8 @@
 #define ASSUMED_VERSION "3.2.0"
 
 /* `expression` is the line's words behind the directive, with a space between each two. Returns 1,
- * 0, or -EINVAL if HAProxy could not read it: then `what` says so, to be shown. */
-int predicate_judge(const char *expression, const struct environment *e, struct text *what);
+ * 0, or -EINVAL if HAProxy could not read it: then *what says so, and *where is the place in it. */
+int predicate_judge(const char *expression, const struct environment *e, const char **what,
+                    const char **where);
 
 #endif

@@ -15,6 +15,14 @@ void source_free(struct source *s)
     arena_free(&s->arena);
 }
 
+/* A file's words stay on their line. */
+static void make_printable(char *words)
+{
+    for (; *words != '\0'; words++) {
+        *words = iscntrl((unsigned char)*words) ? '?' : *words;
+    }
+}
+
 void source_error(struct source *s, struct place at, const char *fmt, ...)
 {
     if (s->error_count++ >= SOURCE_ERRORS_MAX) {
@@ -25,6 +33,7 @@ void source_error(struct source *s, struct place at, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(words, sizeof words, fmt, args);
     va_end(args);
+    make_printable(words);
     if (at.number == 0) {
         text_add(s->errors, "%s: %s\n", at.file, words);
     } else {
@@ -40,6 +49,7 @@ void line_mark(struct source *s, struct line *l, enum verdict verdict, const cha
         va_start(args, fmt);
         vsnprintf(words, sizeof words, fmt, args);
         va_end(args);
+        make_printable(words);
     }
     l->verdict = verdict > l->verdict ? verdict : l->verdict;
     struct remark **end = &l->remarks;

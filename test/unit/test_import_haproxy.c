@@ -175,6 +175,8 @@ static const char *const files[] = {
     ".if 1\n.if 0\n.else\nfoo\n.endif\n.endif\n",
     ".if 0\n.if 1\nfoo\n.else\nfoo\n.endif\n.else\nfoo\n.endif\n",
     ".if 0\n.elif 1\nfoo\n.elif 1\nfoo\n.else\nfoo\n.endif\n",
+    ".if 1\n.elif 1\nfoo\n.elif 1\nfoo\n.endif\n",
+    ".if 0\n.if 0\n.elif 1\nfoo\n.endif\n.endif\n",
     ".if 0\n.elif foo\n.endif\n",
     ".if 1\n.elif foo\n.endif\n",
     ".if 0\n.if foo\n.endif\n.endif\n",

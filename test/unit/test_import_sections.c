@@ -271,7 +271,12 @@ static void mistakes_of_sections_are_named(void **state)
         {"backend b from a\n", "h.cfg:1: defaults section 'a' not found\n"},
         {"backend a/b\nbackend a'\x01'\n",
          "h.cfg:1: character '/' is not permitted in 'backend' name 'a/b'\n"
-         "h.cfg:2: character '?' is not permitted in 'backend' name 'a\x01'\n"},
+         "h.cfg:2: character '?' is not permitted in 'backend' name 'a?'\n"},
+        {"a\\nb\n", "h.cfg:1: unknown keyword 'a?b' out of section\n"},
+        {".if streq(a,b) x\n",
+         "h.cfg:1: unexpected end of conditional expression at 'x' in '.if'\n"},
+        /* What a variable holds is not shown. */
+        {".if \"$SPACED\"\n", "h.cfg:1: unparsable conditional expression at '...' in '.if'\n"},
         {"frontend f :80\n", "h.cfg:1: 'frontend' cannot handle unexpected argument ':80': "
                              "addresses belong to 'bind'\n"},
         {"global\n no maxconn 1\n no\n",
