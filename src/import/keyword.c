@@ -226,6 +226,7 @@ static void check_line(const struct finder *f, struct source *s, struct line *l)
     }
     l->keyword = k;
     l->keyword_words = words;
+    keyword_hide_secrets(l);
     if ((k->places & place) != 0) { /* else HAProxy looks no further */
         check_arguments(s, l);
     }

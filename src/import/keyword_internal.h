@@ -39,4 +39,7 @@ void keyword_check_names(struct source *s);
 /* Those that have one (keyword_verdict.c). */
 void keyword_mark_verdicts(struct source *s);
 
+/* Marks the words that nobody may see: hide.c. */
+void keyword_hide_secrets(struct line *l);
+
 #endif

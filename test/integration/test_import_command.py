@@ -1,0 +1,224 @@
+"""Promise: `router import` says of every line what became of it and ends as it says; `router -f`
+runs from HAProxy's file and reads it again; `--check` tells who else would be reached."""
+import json
+import os
+import signal
+import socket
+
+import pytest
+
+from lib.beside import Imported
+from lib.fake import echo, name_then_echo
+from lib.process import Process, free_port
+from lib.resp import Resp
+from lib.router import run
+from lib.sockets import local, read_line
+from lib.waiting import until
+
+pytestmark = pytest.mark.sanitize
+
+HEAD = """defaults
+    mode tcp
+    timeout connect 1s
+    timeout client 30s
+    timeout server 30s
+"""
+ROLE = """    option tcp-check
+    tcp-check send AUTH\\ s3cret-word\\r\\n
+    tcp-check expect string +OK
+    tcp-check send INFO\\ replication\\r\\n
+    tcp-check expect string role:master
+"""
+
+
+def cfg(home, text, name="haproxy.cfg"):
+    return home.file(name, text)
+
+
+def listen(port, *servers, more=""):
+    lines = "".join(f"    server {s.name} {s.text} check\n" for s in servers)
+    return f"listen hubs\n    bind 127.0.0.1:{port}\n    balance roundrobin\n{more}{lines}"
+
+
+PLAIN = HEAD + "listen web\n    bind :80\n    balance roundrobin\n    server a 10.0.0.1:80 check\n"
+
+
+@pytest.mark.parametrize("text, status, words", [
+    (PLAIN, 0, "0 lost"),
+    (PLAIN + "    tcp-request content lua.act\n", 3, "1 lost"),
+    (PLAIN + "    frobnicate\n", 1, "haproxy.cfg:10: unknown keyword \"frobnicate\""),
+    ("", 1, "there is no [frontend NAME]"),
+], ids=["kept", "lost", "refused", "empty"])
+def test_how_it_ends(home, text, status, words):
+    done = run("import", cfg(home, text))
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr
+    if status == 1 and text:
+        assert done.stdout == ""
+
+
+def test_a_file_that_is_not_there(home):
+    done = run("import", os.path.join(home.path, "nowhere.cfg"))
+    assert done.returncode == 1
+    assert "nowhere.cfg" in done.stderr and "No such file" in done.stderr
+
+
+def test_every_line_has_its_verdict_and_no_secret_is_told(home):
+    text = (HEAD + "userlist people\n    user me insecure-password s3cret-word\n"
+            "listen redis\n    bind :6379\n" + ROLE + "    tcp-request content lua.act\n"
+            "    server r0 10.0.0.2:6379 check\n    server r1 10.0.0.3:6379 check slowstart 3s\n"
+            "listen stats\n    bind :8404\n    mode http\n    stats enable\n"
+            "    stats auth me:s3cret-word\n")
+    path = cfg(home, text)
+    for report in ("text", "json"):
+        done = run("import", f"--report={report}", path)
+        assert done.returncode == 3
+        assert "s3cret-word" not in done.stderr
+        comments = [line.split(";", 1)[1] for line in done.stdout.splitlines() if ";" in line]
+        assert comments and not any("s3cret-word" in comment for comment in comments)
+        assert "probe_password = s3cret-word" in done.stdout
+        assert "admin_password = s3cret-word" in done.stdout
+    told = json.loads(done.stderr)
+    assert [line["line"] for line in told["lines"]] == list(range(1, text.count("\n") + 1))
+    verdicts = [line["verdict"] for line in told["lines"]]
+    assert told["lost"] == verdicts.count("lost") == 1
+    assert told["difference"] == verdicts.count("kept with a difference") == 1
+    assert told["kept"] + told["not_needed"] == len(verdicts) - 2
+    lost = next(line for line in told["lines"] if line["verdict"] == "lost")
+    assert lost["directive"] == "tcp-request content lua.act" and lost["section"] == "listen"
+    differs = next(line for line in told["lines"] if "difference" in line["verdict"])
+    assert differs["directive"].startswith("server r1") and "slowstart" in differs["words"][0]
+
+
+def test_variables_stay_variables(home):
+    path = cfg(home, HEAD + 'listen redis\n    bind "${WHERE}:6379"\n    option tcp-check\n'
+               '    tcp-check send "AUTH ${WORD}\\r\\n"\n'
+               '    tcp-check send INFO\\ replication\\r\\n'
+               '\n    tcp-check expect string role:master\n'
+               '    server r0 "${HOST}":6379 check\n')
+    env = {"WHERE": "127.0.0.1", "WORD": "s3cret-word", "HOST": "10.0.0.2"}
+    done = run("import", path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "s3cret-word" not in done.stdout + done.stderr
+    for line in ("bind = ${WHERE}:6379", "probe_password = ${WORD}", "server = r0 ${HOST}:6379"):
+        assert line in done.stdout
+
+
+# --- router -f ---
+
+
+def imported(home, path, admin):
+    return home.keep(Imported(home.directory("router"), path, admin))
+
+
+def admin_section(port):
+    return f"listen stats\n    mode http\n    bind 127.0.0.1:{port}\n    stats enable\n"
+
+
+def greeting(port):
+    with socket.create_connection(local(port), timeout=10) as client:
+        return read_line(client)
+
+
+def test_a_reload_reads_the_files_again(home):
+    one, two = (home.fake(name_then_echo, name) for name in ("one", "two"))
+    port, admin = free_port(), free_port()
+    path = cfg(home, HEAD + admin_section(admin) + listen(port, one))
+    router = imported(home, path, admin)
+    until(lambda: greeting(port) == "one", "the first server")
+    cfg(home, HEAD + admin_section(admin) + listen(port, two))
+    before = router.log.count("is in force")
+    router.process.signal(signal.SIGHUP)
+    until(lambda: router.log.count("is in force") > before, "the reload")
+    until(lambda: greeting(port) == "two", "the second server")
+    for bad, words in ((HEAD + "    frobnicate\n", "frobnicate"),
+                       (HEAD + admin_section(admin)
+                        + listen(port, one, more="    tcp-request content lua.act\n"), "lua.act")):
+        cfg(home, bad)
+        before = router.log.count("was not taken")
+        router.process.signal(signal.SIGHUP)
+        until(lambda count=before: router.log.count("was not taken") > count, "the refusal")
+        assert words in router.log
+        assert greeting(port) == "two"
+
+
+def test_what_is_lost_ends_the_start_unless_that_is_wanted(home):
+    server = home.fake(echo, "one")
+    path = cfg(home, HEAD + listen(free_port(), server, more="    tcp-request content lua.act\n"))
+    done = run("-f", path, "-t")
+    assert done.returncode == 3
+    assert f"{path}:9: lost: tcp-request content lua.act" in done.stderr
+    assert "--lenient" in done.stderr
+    done = run("-f", path, "--lenient", "-t")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run("-f", path, "--lenient", "--dump-config")
+    assert "[frontend hubs]" in done.stdout
+    for wrong in (("-c", path, "-f", path), ("-c", path, "--lenient"), ("--lenient",)):
+        assert run(*wrong).returncode == 1
+
+
+def test_several_files_are_one(home):
+    cfg(home, HEAD, "10-defaults.cfg")
+    cfg(home, "listen web\n    bind :80\n    balance first\n    server a 10.0.0.1:80 check\n",
+        "20-web.cfg")
+    cfg(home, "this is no configuration\n", "30-web.txt")
+    both = run("import", os.path.join(home.path, "10-defaults.cfg"),
+               os.path.join(home.path, "20-web.cfg"))
+    folder = run("import", home.path)
+    assert (both.returncode, folder.returncode) == (0, 0), folder.stderr
+    assert "20-web.cfg:2" in both.stdout
+    assert both.stdout == folder.stdout
+    assert run("-t", "-f", home.path).returncode == 0
+
+
+# --- --check ---
+
+
+def haproxy(home, path):
+    process = home.keep(Process(["haproxy", "-db", "-f", path], os.path.join(home.path, "log")))
+    process.close = process.kill
+    return process
+
+
+def lines_of(done):
+    table = done.stdout.split("\n\n")[-1].splitlines()
+    return {line.split()[2]: line for line in table[1:-1]}, table[-1]
+
+
+def test_it_tells_who_else_would_be_reached(home):
+    a, b = home.redis_group("a", "b", requirepass="s3cret-word")
+    port, socket_path = free_port(), os.path.join(home.path, "haproxy.sock")
+    path = cfg(home, f"global\n    stats socket {socket_path}\n" + HEAD
+               + "    timeout check 300ms\n    default-server inter 100ms fall 1 rise 1\n"
+               + listen(port, a, b, more=ROLE))
+    alone = run("import", "--check", path)
+    assert "HAProxy was not heard" in alone.stdout and alone.returncode == 0, alone.stdout
+    haproxy(home, path)
+
+    def port_met():
+        with Resp(local(port), 2) as client:
+            client.call("AUTH", "s3cret-word")
+            return int(client.call("CONFIG", "GET", "port")[1])
+
+    def only_a():
+        try:
+            return {port_met() for _ in range(4)} == {a.port}
+        except (OSError, EOFError):
+            return False
+
+    until(only_a, "HAProxy to know the primary")
+    same = run("import", "--check", path)
+    servers, verdict = lines_of(same)
+    assert (same.returncode, verdict) == (0, "the same servers serve"), same.stdout
+    assert servers["a"].split()[3:6] == ["yes", "yes", "primary"]
+    assert servers["b"].split()[3:6] == ["no", "no", "replica"]
+    b.promote()  # now both say role:master, and HAProxy writes to both of them
+
+    def both():
+        return {port_met() for _ in range(6)} == {a.port, b.port}
+
+    until(both, "HAProxy to use both")
+    other = run("import", "--check", path)
+    servers, verdict = lines_of(other)
+    assert (other.returncode, verdict) == (1, "clients would reach other servers"), other.stdout
+    assert "DIFFERS" in servers["a"] or "DIFFERS" in servers["b"]
