@@ -54,9 +54,8 @@ static void translate(struct import *i, const struct proxies *all)
 static int finish(struct import *i, int rc, struct import **out)
 {
     struct proxies *all = arena_take(&i->source.arena, sizeof *all);
-    if (rc == 0) {
-        keywords_check(&i->source);
-    }
+    /* Every mistake is told, as far as it was read. */
+    keywords_check(&i->source);
     if (rc == 0 && i->source.error_count == 0) {
         rc = proxies_make(&i->source, all);
     }

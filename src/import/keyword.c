@@ -241,6 +241,9 @@ void keywords_check(struct source *s)
             check_line(&f, s, s->sections[i]->lines[j]);
         }
     }
-    keyword_check_names(s);
+    /* HAProxy looks at what lines say of each other when each by itself is right. */
+    if (s->error_count == 0) {
+        keyword_check_names(s);
+    }
     keyword_mark_verdicts(s);
 }

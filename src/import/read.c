@@ -172,7 +172,7 @@ void reading_start(struct reading *r, struct source *s, struct text *errors)
 void reading_file(struct reading *r, const char *file, const char *data, size_t len)
 {
     struct source *s = r->source;
-    struct place at = {.file = arena_copy(&s->arena, file, strlen(file))};
+    struct place at = {.file = arena_copy(&s->arena, file, strlen(file)), .rank = s->file_count};
     r->choice = (struct choice){.depth = 0};
     r->section = NULL;
     s->file_count++;
@@ -273,11 +273,11 @@ static int content_read(struct content *c, int fd, size_t max)
 
 static void cannot(struct reading *r, const char *path, int rc)
 {
+    struct place at = {.file = path, .rank = r->source->file_count};
     if (rc == -EFBIG) {
-        source_error(r->source, (struct place){.file = path}, "more than %u bytes in all files",
-                     SOURCE_BYTES_MAX);
+        source_error(r->source, at, "more than %u bytes in all files", SOURCE_BYTES_MAX);
     } else {
-        source_error(r->source, (struct place){.file = path}, "cannot read: %s", strerror(-rc));
+        source_error(r->source, at, "cannot read: %s", strerror(-rc));
     }
     r->stopped = true;
 }
@@ -292,8 +292,8 @@ static void read_file(struct reading *r, const char *path)
         close(fd);
     }
     if (r->source->file_count == SOURCE_FILES_MAX) {
-        source_error(r->source, (struct place){.file = path}, "more than %d files",
-                     SOURCE_FILES_MAX);
+        source_error(r->source, (struct place){.file = path, .rank = SOURCE_FILES_MAX},
+                     "more than %d files", SOURCE_FILES_MAX);
         r->stopped = true;
     } else if (rc != 0) {
         cannot(r, path, rc);

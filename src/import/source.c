@@ -23,9 +23,28 @@ static void make_printable(char *words)
     }
 }
 
+/* Behind those that stand before it in the files, or in the same line. */
+static void tell(struct source *s, struct place at, const struct text *line)
+{
+    size_t i = s->error_count;
+    size_t behind = 0;
+    while (i > 0 && (s->told[i - 1].rank > at.rank ||
+                     (s->told[i - 1].rank == at.rank && s->told[i - 1].number > at.number))) {
+        s->told[i] = s->told[i - 1];
+        behind += s->told[i].len;
+        i--;
+    }
+    s->told[i] = (struct told){.rank = at.rank, .number = at.number, .len = line->len};
+    text_add_bytes(s->errors, line->data, line->len);
+    char *place = s->errors->data + s->errors->len - line->len - behind;
+    memmove(place + line->len, place, behind);
+    memcpy(place, line->data, line->len);
+}
+
 void source_error(struct source *s, struct place at, const char *fmt, ...)
 {
-    if (s->error_count++ >= SOURCE_ERRORS_MAX) {
+    if (s->error_count >= SOURCE_ERRORS_MAX) {
+        s->error_count++;
         return;
     }
     char words[WORDS_MAX];
@@ -34,11 +53,15 @@ void source_error(struct source *s, struct place at, const char *fmt, ...)
     vsnprintf(words, sizeof words, fmt, args);
     va_end(args);
     make_printable(words);
+    struct text line = {0};
     if (at.number == 0) {
-        text_add(s->errors, "%s: %s\n", at.file, words);
+        text_add(&line, "%s: %s\n", at.file, words);
     } else {
-        text_add(s->errors, "%s:%zu: %s\n", at.file, at.number, words);
+        text_add(&line, "%s:%zu: %s\n", at.file, at.number, words);
     }
+    tell(s, at, &line);
+    s->error_count++;
+    text_free(&line);
 }
 
 void line_mark(struct source *s, struct line *l, enum verdict verdict, const char *fmt, ...)

@@ -57,6 +57,14 @@ struct remark {
 struct place {
     const char *file; /* as named on the command line, or found in a directory */
     size_t number;    /* 1 = the first line */
+    size_t rank;      /* of the file among those that were read */
+};
+
+/* Where an error is, and how long its line is in the errors. */
+struct told {
+    size_t rank;
+    size_t number;
+    size_t len;
 };
 
 struct keyword; /* keyword.h */
@@ -104,7 +112,8 @@ struct source {
     size_t section_count;
     struct line **skipped; /* .if and its like, and what they leave out; they have no section */
     size_t skipped_count;
-    struct text *errors; /* borrowed: "FILE:LINE: words" each */
+    struct text *errors; /* borrowed: "FILE:LINE: words" each, in the order of the files */
+    struct told told[SOURCE_ERRORS_MAX];
     size_t error_count;
     size_t file_count;
 };

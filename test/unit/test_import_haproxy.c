@@ -3,6 +3,7 @@
 #include "haproxy_fixture.h"
 
 #include "base/macros.h"
+#include "import/import.h"
 
 /* Whole files. Behind each come sections that make it one that HAProxy takes. */
 #define REST                                                                                       \
@@ -181,6 +182,13 @@ static const char *const files[] = {
     ".if 1\n.elif foo\n.endif\n",
     ".if 0\n.if foo\n.endif\n.endif\n",
     ".if 0\nlog-tag \"a\n.endif\n",
+    "global\n log-tag \"${NONE-}\"\n",
+    "global\n log-tag \"${NONE}\" b c\n",
+    "global\n log-tag a\\\n b\n",
+    "global\n maxcon 3\nlisten a\n bind :1\n server \"x\n server b 127.0.0.1:1 chek\n"
+    "backend a\n foo\n",
+    "backend b\n foo\n.alert x\n bar\n",
+    "backend b\n.if 0\n foo\n.else\n bar\n.endif\n",
     "global\n setenv A 1\n.if defined(A)\n.alert x\n.endif\n",
     "global\n setenv A 1\n unsetenv A\n.if defined(A)\n.alert x\n.endif\n",
     "global\n resetenv PLAIN\n.if defined(EMPTY)\n.alert x\n.endif\n",
@@ -211,20 +219,20 @@ static void check_file(const char *text, size_t len)
     write_file(text, len);
     int rc;
     struct text said = haproxy_says(&rc);
-    struct source s;
+    struct import *import = NULL;
     struct text errors = {0};
-    int ours = source_read(&s, (const char *const[]){path}, 1, &errors);
+    int ours = import_read((const char *const[]){path}, 1, &import, &errors);
     text_add(&errors, "%s", "");
     bool same = (rc != 0) == (ours != 0);
     for (size_t i = 1; i <= count_lines(text) + 1; i++) {
-        bool theirs = names_line(&said, "arsing [%s:%zu]", i);
+        bool theirs = names_line(&said, "[%s:%zu]", i);
         same = same && (ours == 0 || theirs == names_line(&errors, "%s:%zu: ", i));
     }
     if (!same) {
         print_error("%s\nHAProxy: %d\n%s\nhere: %d\n%s\n", text, rc, said.data, ours, errors.data);
     }
     assert_true(same);
-    source_free(&s);
+    import_free(import);
     text_free(&errors);
     text_free(&said);
 }
@@ -286,6 +294,24 @@ static void check_long(const char *open, const char *close, size_t count)
     text_free(&t);
 }
 
+static void mistakes_are_told_in_the_order_of_lines(void **state)
+{
+    (void)state;
+    static const char text[] = "global\n foo\nbackend a\n server \"x\n bar\nbackend a\n quux\n";
+    struct import *import;
+    struct text errors = {0};
+    assert_true(import_read_bytes("h.cfg", text, strlen(text), &import, &errors) != 0);
+    const char *at = errors.data;
+    static const char *const places[] = {
+        "h.cfg:2: ", "h.cfg:4: ", "h.cfg:5: ", "h.cfg:6: ", "h.cfg:7: "};
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        assert_memory_equal(at, places[i], strlen(places[i]));
+        at = strchr(at, '\n') + 1;
+    }
+    assert_string_equal(at, "");
+    text_free(&errors);
+}
+
 static void depths_are_bounded_alike(void **state)
 {
     (void)state;
@@ -305,6 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mistakes_are_those_that_haproxy_names),
         cmocka_unit_test(the_end_of_a_file_and_nul_are_judged_alike),
+        cmocka_unit_test(mistakes_are_told_in_the_order_of_lines),
         cmocka_unit_test(depths_are_bounded_alike),
     };
     return cmocka_run_group_tests(tests, haproxy_setup, haproxy_teardown);
