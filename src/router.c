@@ -124,6 +124,7 @@ static int init_worker(struct router *r, unsigned index, const unsigned char *ti
         .clients = r->control.clients,
         .guard = r->control.guard,
         .threads = r->control.threads,
+        .shares = r->control.shares,
         .cancels = r->control.cancels,
         .control = &r->control.loop.mailbox,
         .tell = &control_inbox,

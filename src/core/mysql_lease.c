@@ -9,6 +9,7 @@
 #include "base/macros.h"
 #include "core/mysql_ends.h"
 #include "core/mysql_limits.h"
+#include "core/mysql_move.h"
 
 /* Nothing can be done for it. */
 void mysql_lease_tell(struct session *s, enum refusal why, const char *words)
@@ -41,6 +42,7 @@ static void leave_account(struct mysql_lease *lease)
         size_t server_id = a->server_id;
         uint64_t user_hash = a->user_hash;
         bool last = --a->sessions == 0;
+        atomic_fetch_sub(&a->shared->sessions, 1);
         lease->account = NULL;
         mysql_user_maybe_free(a);
         if (last) {
@@ -54,6 +56,9 @@ void mysql_lease_end(struct mysql_client *c)
     if (c->lease != NULL) {
         mysql_client_hold(c, false);
         list_remove(&c->lease->node);
+        if (c->lease->account != NULL) {
+            mysql_move_touch(c->lease->account);
+        }
         leave_account(c->lease);
     }
 }
@@ -78,13 +83,16 @@ bool mysql_lease_begin(struct session *s, struct mysql_link *l, const struct mys
                                         request->database.len, request->charset)) {
         return false;
     }
+    a->backend = l->backend;
     a->server = l->base.index;
     if (a != l->account) { /* the parked ones of the same account may have no other */
         mysql_lease_unbind(l);
         l->account = a;
         a->links++;
+        atomic_fetch_add(&a->shared->links, 1);
     }
     a->sessions++;
+    atomic_fetch_add(&a->shared->sessions, 1);
     a->user_hash = s->mysql->user_hash;
     lease->account = a;
     lease->kept = 0;
@@ -118,6 +126,7 @@ static bool part(struct session *s, struct mysql_link *l)
     list_remove(&l->base.node);
     deadline_disarm(&s->worker->tune, &l->base.tune);
     l->soft = false;
+    mysql_user_seen(l);
     l->dirty = false;
     l->base.session = NULL;
     s->server = NULL;
@@ -176,7 +185,8 @@ static bool is_wanted(const struct mysql_link *l)
 /* And may. */
 static bool is_due(const struct mysql_link *l)
 {
-    return !list_empty(&l->account->waiting) || (mysql_pool_wants(l) && mysql_lease_spares(l));
+    return !list_empty(&l->account->waiting) || (mysql_pool_wants(l) && mysql_lease_spares(l)) ||
+           mysql_move_is_due(l->account);
 }
 
 bool mysql_lease_gives_way(struct mysql_lease *lease, const struct mysql_link *l)
@@ -216,8 +226,10 @@ void mysql_lease_settle(struct session *s, struct mysql_link *l)
     if (!l->soft) {
         l->soft = true;
         list_append(&l->account->soft, &l->at);
+        mysql_user_seen(l);
     }
-    if (UNLIKELY(is_wanted(l))) {
+    mysql_move_touch(l->account); /* what was asked may have stood in the way */
+    if (UNLIKELY(is_wanted(l) || s->mysql->lease->yields)) {
         offer(s, l);
     }
 }
@@ -244,16 +256,27 @@ static struct mysql_link *find_soft(struct mysql_user *a)
     return found;
 }
 
+/* It can be brought into any state that a session had when it was parted from. */
+static bool is_known(const struct mysql_link *l)
+{
+    return !l->dirty && l->like.why == 0 && (l->like.doubts & ~MYSQL_DOUBT_RESULTS) == 0;
+}
+
+/* One that needs no cleaning first, if there is one. */
 static struct mysql_link *find_idle(const struct mysql_user *a)
 {
+    struct mysql_link *found = NULL;
     LIST_EACH(it, &a->worker->servers[a->server_id]->mysql_idle)
     {
         struct mysql_link *l = container_of(it, struct mysql_link, at);
-        if (l->account == a) {
-            return l;
+        if (l->account == a && (found == NULL || is_known(l))) {
+            found = l;
+        }
+        if (found != NULL && is_known(found)) {
+            break;
         }
     }
-    return NULL;
+    return found;
 }
 
 /* In its turn, if it waits already. */
@@ -265,32 +288,29 @@ static void wait_for_one(struct session *s)
     }
     list_remove(&lease->node);
     list_append(&lease->account->waiting, &lease->node);
+    lease->since_ms = loop_now_ms(&s->worker->loop);
+    mysql_move_touch(lease->account);
     mysql_client_hold(s->mysql, true);
     session_arm(s, &s->worker->backends[s->backend->index]->queue);
 }
 
-/* It can be brought into any state that a session had when it was parted from. */
-static bool is_known(const struct mysql_link *l)
-{
-    return !l->dirty && l->like.why == 0 && (l->like.doubts & ~MYSQL_DOUBT_RESULTS) == 0;
-}
-
-/* Its command is there, and maybe a connection. */
+/* Its command is there, and maybe a connection. One that another session leaves is there sooner
+ * than one that is to be cleaned. */
 void mysql_lease_find(struct session *s)
 {
     struct mysql_user *a = s->mysql->lease->account;
     struct mysql_link *idle = find_idle(a);
-    struct mysql_link *soft = idle == NULL ? find_soft(a) : NULL;
+    struct mysql_link *soft = find_soft(a);
     const struct topology_backend *t = &s->worker->topology->backends[s->backend->index];
     if (idle != NULL && is_known(idle) && t->servers[idle->base.index].access != ACCESS_PAUSE) {
         join(s, idle);
         return;
     }
     wait_for_one(s);
-    if (idle != NULL && idle->dirty) {
-        mysql_pool_clean(idle);
-    } else if (soft != NULL && !soft->asking) {
+    if (soft != NULL && !soft->asking && soft->base.session->ahead_len == 0) {
         offer(soft->base.session, soft);
+    } else if (idle != NULL && idle->dirty) {
+        mysql_pool_clean(idle);
     }
 }
 
@@ -311,7 +331,7 @@ void mysql_lease_parked_data(struct session *s)
         mysql_ends_disorder(s, NULL);
     } else if (s->mysql->command.code == MYSQL_COM_QUIT) {
         session_close(s, END_DONE);
-    } else if (lease->account->links == 0) {
+    } else if (mysql_user_is_lost(lease->account)) {
         mysql_lease_tell(s, REFUSED_CONNECT, MYSQL_LEASE_LOST);
     } else {
         mysql_lease_find(s);
@@ -358,6 +378,18 @@ struct mysql_link *mysql_lease_take_soft(struct worker *w, size_t server_id, uin
     return NULL;
 }
 
+void mysql_lease_loosen(struct mysql_user *a)
+{
+    struct mysql_link *idle = find_idle(a);
+    struct mysql_link *soft = idle == NULL ? find_soft(a) : NULL;
+    if (idle != NULL) {
+        list_remove(&idle->at);
+        mysql_pool_take(idle);
+    } else if (soft != NULL) {
+        offer(soft->base.session, soft);
+    }
+}
+
 void mysql_lease_spare(struct worker *w, size_t server_id)
 {
     LIST_EACH(it, &w->servers[server_id]->mysql_users)
@@ -371,10 +403,15 @@ void mysql_lease_spare(struct worker *w, size_t server_id)
     }
 }
 
+static bool is_last(const struct mysql_user *a)
+{
+    return (mysql_move_may(a) ? atomic_load(&a->shared->links) : a->links) < 2;
+}
+
 bool mysql_lease_survives(struct mysql_link *l)
 {
     struct session *s = l->base.session;
-    if (!l->soft || l->count > 0 || s->ahead_len > 0 || l->account->links < 2 ||
+    if (!l->soft || l->count > 0 || s->ahead_len > 0 || is_last(l->account) ||
         s->mysql->lease->state.doubts != 0) {
         return false;
     }
@@ -386,6 +423,7 @@ void mysql_lease_left(struct mysql_lease *lease, struct mysql_link *l)
     bool good = l->account != NULL && lease->session->mysql->pins == 0 && lease->state.doubts == 0;
     list_remove(&l->at);
     l->soft = false;
+    mysql_user_seen(l);
     l->dirty = !good;
     if (!mysql_state_copy(&l->like, &lease->state)) {
         l->tainted = true;
@@ -399,5 +437,6 @@ void mysql_lease_harden(struct mysql_link *l)
     if (l->soft) {
         l->soft = false;
         list_remove(&l->at);
+        mysql_user_seen(l);
     }
 }

@@ -17,6 +17,7 @@
 #include "core/mysql_client.h"
 #include "core/mysql_link.h"
 #include "core/mysql_seen.h"
+#include "model/account_shares.h"
 #include "proto/mysql_state.h"
 #include "proto/mysql_statement.h"
 
@@ -34,10 +35,13 @@ enum mysql_moved {
 };
 
 struct mysql_user {
-    struct list node; /* in worker_server.mysql_users */
+    struct list node;             /* in worker_server.mysql_users */
+    struct list touched;          /* in worker.mysql_touched */
+    struct account_share *shared; /* ref: the same of all workers */
     struct worker *worker;
     size_t server_id;
-    size_t server; /* its index in the backend */
+    size_t backend;
+    size_t server; /* its index there */
     uint64_t key;
     uint64_t user_hash;  /* as login_guard_user() calls it */
     struct list soft;    /* mysql_link.at: the one that is unused for longest first */
@@ -45,6 +49,8 @@ struct mysql_user {
     struct list waiting; /* the same, who came first first */
     unsigned links;      /* that are logged in as it */
     unsigned sessions;
+    unsigned free;     /* connections that are idle, or soft */
+    uint64_t shown_ms; /* others were told that the first who waits does so since then */
     size_t user_len;
     char user[]; /* with a NUL */
 };
@@ -53,6 +59,7 @@ struct mysql_lease {
     struct session *session;
     struct mysql_user *account; /* counted in its `sessions`; NULL: not logged in */
     struct list node;           /* in account.parked or .waiting */
+    uint64_t since_ms;          /* it is in .waiting */
     struct mysql_state state;
     struct mysql_statement statement; /* the one that is being sent */
     uint32_t kept;                    /* enum mysql_pin: until the session is reset */
@@ -73,6 +80,13 @@ struct mysql_user *mysql_user_get(struct worker *w, size_t server_id, uint64_t k
                                   struct mysql_text user);
 void mysql_user_maybe_free(struct mysql_user *a);
 void mysql_lease_reconsider(struct worker *w); /* a new topology */
+/* Whether this one is free may have changed. */
+void mysql_user_seen(struct mysql_link *l);
+/* It has no connection any more, and nobody can log in for its sessions. */
+bool mysql_user_is_lost(const struct mysql_user *a);
+/* Those that wait have what is free: as many as there are connections for. */
+void mysql_user_serve(struct mysql_user *a);
+void mysql_user_end_waiting(struct mysql_user *a); /* then those that wait are told */
 
 /* mysql_lease.c */
 /* It gets an answer to its command, and ends. */
@@ -98,6 +112,8 @@ bool mysql_lease_pass_on(struct mysql_link *l);
 /* May be lent to somebody else, or closed: its account can do without. */
 bool mysql_lease_spares(const struct mysql_link *l);
 bool mysql_lease_is_wanted(const struct mysql_link *l); /* its account has sessions */
+/* One that is free goes on, to who is next. */
+void mysql_lease_loosen(struct mysql_user *a);
 /* One whose session does nothing at the moment, for who logs in. NULL: there is none. */
 struct mysql_link *mysql_lease_take_soft(struct worker *w, size_t server_id, uint64_t key);
 /* Clients of other workers wait: one whose session does nothing goes to where it is due. */

@@ -68,11 +68,8 @@ static void forget_proof(struct mysql_link *l)
     }
 }
 
-void mysql_link_close(struct mysql_link *l)
+void mysql_link_leave(struct mysql_link *l)
 {
-    if (l->state == MYSQL_LINK_CLOSED) {
-        return;
-    }
     if (l->state == MYSQL_LINK_ABANDONED) {
         server_of(l)->mysql_abandoned--;
     }
@@ -84,11 +81,21 @@ void mysql_link_close(struct mysql_link *l)
     mysql_link_seen(l);
     l->soft = false;
     mysql_state_free(&l->like);
-    mysql_lease_unbind(l);
     forget_proof(l);
     mysql_inbox_free(&l->inbox);
     conn_close(&l->base.conn);
-    worker_release_place(l->worker, l->backend, l->base.index);
+}
+
+void mysql_link_close(struct mysql_link *l)
+{
+    if (l->state != MYSQL_LINK_CLOSED) {
+        mysql_link_leave(l);
+        mysql_lease_unbind(l);
+        if (l->gives) {
+            shared_release(&l->worker->shared->backends[l->backend]->giving);
+        }
+        worker_release_place(l->worker, l->backend, l->base.index);
+    }
 }
 
 /* Where others wait for its place, the server must not see both at once. */

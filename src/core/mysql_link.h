@@ -61,6 +61,9 @@ struct mysql_link {
     bool asking;                 /* what its trackers leave open is being asked */
     bool turn;                   /* who is next, see mysql_pool_take() */
     bool mariadb;
+    bool moved;            /* another worker opened it */
+    bool free;             /* it is counted in account.free */
+    bool gives;            /* ... in shared_backend.giving: its place is for who waits */
     bool exposed;          /* somebody may have read an answer to its greeting's nonce */
     bool odd;              /* a client changed what no login takes back */
     bool tainted;          /* it cannot be told what the server says: it is not lent again */
@@ -101,6 +104,7 @@ struct server_link *mysql_link_new(struct session *s);
 /* The server has taken the connect: goes on until the login may begin (mysql_proof_begin). */
 void mysql_link_connected(struct session *s);
 void mysql_link_close(struct mysql_link *l); /* it is nobody's */
+void mysql_link_leave(struct mysql_link *l); /* the same, but its account and its place stay */
 /* The same, in due form, while nothing is under way there: servers count, and log, those that end
  * without a word. */
 void mysql_link_quit(struct mysql_link *l);
@@ -133,15 +137,24 @@ bool mysql_pool_wants(const struct mysql_link *l);
 void mysql_pool_clean(struct mysql_link *l);
 /* One that is nobody's now: to who waits for one, or idle. */
 void mysql_pool_take(struct mysql_link *l);
+/* One that has come from another worker, for who waits. */
+void mysql_pool_arrived(struct mysql_link *l);
 /* Finds it a connection: an idle one, a new one, or the queue. */
 void mysql_pool_route(struct session *s);
 void mysql_pool_wait(struct session *s); /* it stands in the queue */
 void mysql_pool_unwait(struct session *s);
 void mysql_pool_on_clean(struct deadline *d);
 void mysql_pool_on_idle(struct deadline *d);
+void mysql_pool_on_give(struct deadline *d);
 /* It may be lent to somebody, some time. */
 bool mysql_pool_may_stay(const struct mysql_link *l);
-/* As pools_*() of core/pool.h. */
+/* Nobody new comes to this process, and those who are here do not need it. */
+bool mysql_pool_is_left_over(const struct mysql_link *l);
+/* The one that is idle for longest, if its account can do without; for others: if not as many are
+ * being closed as wait. False: there is none. */
+bool mysql_pool_close_one(struct worker_server *ws, bool for_others);
+
+/* mysql_pool_change.c: as pools_*() of core/pool.h. */
 void mysql_pool_reconsider(struct worker *w);
 void mysql_pool_adopt(struct worker *w);
 void mysql_pool_stop(struct worker *w);

@@ -8,6 +8,7 @@
 #include "core/mysql_lease.h"
 #include "core/mysql_limits.h"
 #include "core/mysql_link.h"
+#include "core/mysql_move.h"
 #include "core/mysql_seen.h"
 #include "core/pool.h"
 
@@ -72,6 +73,14 @@ static bool is_full(const struct worker *w, const struct server_config *s)
            atomic_load(&w->shared->servers[s->id]->connections) >= s->max_connections;
 }
 
+/* The cap was lowered. */
+static bool is_too_many(const struct mysql_link *l)
+{
+    unsigned most = l->base.config->max_connections;
+    return most > 0 &&
+           atomic_load(&l->worker->shared->servers[l->base.config->id]->connections) > most;
+}
+
 static bool lend_idle(struct session *s)
 {
     struct worker *w = s->worker;
@@ -97,12 +106,32 @@ static bool lend_idle(struct session *s)
     return l != NULL;
 }
 
-/* The one that is idle for longest, if its account can do without. False: there is none. */
-static bool close_one(struct worker_server *ws)
+static unsigned count_waiting(const struct mysql_link *l)
+{
+    return atomic_load(&l->worker->shared->backends[l->backend]->waiting[ROUTE_AUTO]);
+}
+
+/* Fewer are being closed for those who wait than there are of them. */
+static bool is_short(const struct mysql_link *l)
+{
+    return atomic_load(&l->worker->shared->backends[l->backend]->giving) < count_waiting(l);
+}
+
+/* It is to be closed for one of them. False: enough are. */
+static bool give_up(struct mysql_link *l)
+{
+    unsigned waiting = count_waiting(l);
+    l->gives =
+        l->gives ||
+        (waiting > 0 && shared_claim(&l->worker->shared->backends[l->backend]->giving, waiting));
+    return l->gives;
+}
+
+bool mysql_pool_close_one(struct worker_server *ws, bool for_others)
 {
     for (struct list *it = ws->mysql_idle.prev; it != &ws->mysql_idle; it = it->prev) {
         struct mysql_link *l = container_of(it, struct mysql_link, at);
-        if (mysql_lease_spares(l)) {
+        if (mysql_lease_spares(l) && (!for_others || give_up(l))) {
             mysql_link_quit(l);
             return true;
         }
@@ -115,7 +144,7 @@ static void make_room(struct worker *w, const struct backend_config *b)
 {
     for (size_t i = 0; i < b->servers.count; i++) {
         if (is_full(w, &b->servers.items[i])) {
-            close_one(w->servers[b->servers.items[i].id]);
+            mysql_pool_close_one(w->servers[b->servers.items[i].id], false);
         }
     }
 }
@@ -176,11 +205,6 @@ void mysql_pool_unwait(struct session *s)
     }
 }
 
-static unsigned count_waiting(const struct mysql_link *l)
-{
-    return atomic_load(&l->worker->shared->backends[l->backend]->waiting[ROUTE_AUTO]);
-}
-
 static bool wait_elsewhere(const struct mysql_link *l)
 {
     return count_waiting(l) > backend_of(l)->mysql_waiting_count;
@@ -223,18 +247,25 @@ static struct session *find_waiting(const struct mysql_link *l)
     return NULL;
 }
 
-/* Clients of other workers wait for its place, and this one has more than its share. */
+/* Who is logged in has it softly, or may soon want it, and nobody here waits for one. */
+static bool is_at_leisure(const struct mysql_link *l)
+{
+    return l->account != NULL && list_empty(&l->account->waiting) &&
+           backend_of(l)->mysql_waiting_count == 0;
+}
+
+/* Clients of other workers wait for its place, and this one has more than its share, or no need. */
 static bool is_due_elsewhere(const struct mysql_link *l)
 {
-    return is_full(l->worker, l->base.config) && wait_elsewhere(l) && is_over_share(l) &&
-           may_give(l);
+    return is_full(l->worker, l->base.config) && wait_elsewhere(l) &&
+           (is_at_leisure(l) || is_over_share(l)) && may_give(l) && is_short(l);
 }
 
 /* Here, and cannot speak as it does. */
 static bool others_wait(const struct mysql_link *l)
 {
     return backend_of(l)->mysql_waiting_count > 0 && find_waiting(l) == NULL &&
-           is_full(l->worker, l->base.config) && may_give(l);
+           is_full(l->worker, l->base.config) && may_give(l) && is_short(l);
 }
 
 bool mysql_pool_wants(const struct mysql_link *l)
@@ -290,10 +321,11 @@ static void make_idle(struct mysql_link *l)
 
 /* Nobody new comes to this process, and another one may want its place: those who are still here
  * need no more connections than there are of them. */
-static bool is_left_over(const struct mysql_link *l)
+bool mysql_pool_is_left_over(const struct mysql_link *l)
 {
     const struct mysql_user *a = l->account;
-    return l->worker->topology->draining && (a == NULL || a->links > a->sessions);
+    return l->worker->topology->draining &&
+           (a == NULL || (a->links > a->sessions && mysql_lease_spares(l)));
 }
 
 void mysql_pool_take(struct mysql_link *l)
@@ -305,15 +337,17 @@ void mysql_pool_take(struct mysql_link *l)
     s = spares ? s : NULL;
     bool unused = s == NULL && !mysql_lease_is_wanted(l);
     /* Others wait for its place: elsewhere, or here, and cannot speak as it does. */
-    bool due = (full && unused && count_waiting(l) > 0) || is_due_elsewhere(l) || others_wait(l);
+    bool due = spares && ((full && unused) || is_due_elsewhere(l) || others_wait(l)) && give_up(l);
     bool goes = l->odd || mysql_limits_forbids(l) ||
-                (!can_change(l) && !mysql_lease_is_wanted(l)) || (spares && (is_old(l) || due));
+                (!can_change(l) && !mysql_lease_is_wanted(l)) || due ||
+                (spares && (is_old(l) || is_too_many(l)));
     l->turn = !l->turn;
-    goes = goes || (s == NULL && is_left_over(l));
+    goes = goes || (s == NULL && mysql_pool_is_left_over(l));
     if (goes || l->worker->stopping || !mysql_pool_may_stay(l)) {
         server_of(l)->mysql_gave_ms = due ? l->used_ms : server_of(l)->mysql_gave_ms;
         mysql_link_quit(l);
-    } else if ((s == NULL || l->turn) && !stands_still(l) && mysql_lease_pass_on(l)) {
+    } else if ((s == NULL || l->turn) && !stands_still(l) &&
+               (mysql_move_pass_on(l) || mysql_lease_pass_on(l))) {
         return;
     } else if (s != NULL) {
         mysql_pool_unwait(s);
@@ -324,6 +358,15 @@ void mysql_pool_take(struct mysql_link *l)
         mysql_pool_clean(l);
     } else {
         make_idle(l);
+    }
+}
+
+void mysql_pool_arrived(struct mysql_link *l)
+{
+    if (!mysql_pool_may_stay(l)) {
+        mysql_link_close(l);
+    } else if (stands_still(l) || !mysql_lease_pass_on(l)) {
+        mysql_pool_take(l);
     }
 }
 
@@ -357,109 +400,5 @@ void mysql_pool_on_idle(struct deadline *d)
         mysql_link_arm(l, &backend_of(l)->mysql_idle);
     } else {
         mysql_link_quit(l);
-    }
-}
-
-/* What changes around them -------------------------------------------------------------------- */
-
-bool mysql_pool_may_stay(const struct mysql_link *l)
-{
-    return route_allows(l->worker->topology, l->backend, l->base.index,
-                        l->writes ? ROUTE_PRIMARY : ROUTE_ANY);
-}
-
-typedef bool (*link_test)(const struct mysql_link *l);
-
-static bool is_unused(const struct mysql_link *l)
-{
-    return l->state == MYSQL_LINK_IDLE || l->state == MYSQL_LINK_CLEAN ||
-           l->state == MYSQL_LINK_ASK;
-}
-
-static bool may_not_stay(const struct mysql_link *l)
-{
-    return is_unused(l) && (!mysql_pool_may_stay(l) || is_left_over(l));
-}
-
-static bool is_nobodys(const struct mysql_link *l)
-{
-    return l->base.session == NULL;
-}
-
-static void end(struct mysql_link *l)
-{
-    if (l->state == MYSQL_LINK_IDLE) {
-        mysql_link_quit(l);
-    } else {
-        mysql_link_close(l);
-    }
-}
-
-/* Closing one closes no other. */
-static void close_all(struct worker_server *ws, link_test which)
-{
-    struct list *next;
-    for (struct list *it = ws->mysql_links.next; it != &ws->mysql_links; it = next) {
-        struct mysql_link *l = container_of(it, struct mysql_link, node);
-        next = it->next;
-        if (which(l)) {
-            end(l);
-        }
-    }
-}
-
-void mysql_pool_reconsider(struct worker *w)
-{
-    for (size_t i = 0; i < w->server_count; i++) {
-        close_all(w->servers[i], may_not_stay);
-    }
-    mysql_client_greet_held(w);
-    mysql_lease_reconsider(w);
-}
-
-void mysql_pool_adopt(struct worker *w)
-{
-    for (size_t i = 0; i < w->server_count; i++) {
-        LIST_EACH(it, &w->servers[i]->mysql_links)
-        {
-            struct mysql_link *l = container_of(it, struct mysql_link, node);
-            l->base.config = &config_of(l)->servers.items[l->base.index];
-        }
-    }
-}
-
-void mysql_pool_stop(struct worker *w)
-{
-    for (size_t i = 0; i < w->server_count; i++) {
-        close_all(w->servers[i], is_nobodys);
-    }
-}
-
-void mysql_pool_spare(struct worker *w, size_t backend)
-{
-    const struct backend_config *b = &w->config->backends[backend];
-    for (size_t i = 0; i < b->servers.count; i++) {
-        size_t id = b->servers.items[i].id;
-        if (!close_one(w->servers[id])) {
-            mysql_lease_spare(w, id);
-        }
-    }
-}
-
-void mysql_pool_close_idle(struct worker *w, size_t server_id)
-{
-    close_all(w->servers[server_id], is_unused);
-}
-
-void mysql_pool_close_account(struct worker *w, size_t server_id, uint64_t account)
-{
-    struct list *head = &w->servers[server_id]->mysql_links;
-    struct list *next;
-    for (struct list *it = head->next; it != head; it = next) {
-        struct mysql_link *l = container_of(it, struct mysql_link, node);
-        next = it->next;
-        if (is_unused(l) && l->user_hash == account && mysql_lease_spares(l)) {
-            end(l);
-        }
     }
 }

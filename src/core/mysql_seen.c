@@ -1,6 +1,7 @@
 #include "core/mysql_seen.h"
 
 #include "base/macros.h"
+#include "core/mysql_lease.h"
 #include "core/pool_seen.h"
 
 #define UNSEEN 0 /* mysql_link.seen_as, else 1 + the gauge */
@@ -36,13 +37,14 @@ static const struct {
 void mysql_link_seen(struct mysql_link *l)
 {
     bool gone = l->state == MYSQL_LINK_CLOSED;
+    mysql_user_seen(l);
     uint16_t gauge = gone ? UNSEEN : (uint16_t)(words[l->state].gauge + 1);
     if (gauge == l->seen_as) {
         return;
     }
     if (l->seen_as != UNSEEN) {
         metric_sub(&server_of(l)[l->seen_as - 1], 1);
-    } else {
+    } else if (!l->moved) {
         metric_add(&l->worker->metrics.backends[l->backend]->at[BACKEND_POOL_OPENED], 1);
     }
     if (gauge != UNSEEN) {

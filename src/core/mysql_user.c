@@ -8,6 +8,7 @@
 
 #include "base/macros.h"
 #include "core/mysql_limits.h"
+#include "core/mysql_move.h"
 
 /* Accounts ------------------------------------------------------------------------------------ */
 
@@ -22,13 +23,20 @@ struct mysql_user *mysql_user_get(struct worker *w, size_t server_id, uint64_t k
             return a;
         }
     }
-    struct mysql_user *a = calloc(1, sizeof *a + user.len + 1);
+    struct account_share *shared =
+        account_share_get(w->shares, server_id, key, user.data, user.len);
+    struct mysql_user *a = shared != NULL ? calloc(1, sizeof *a + user.len + 1) : NULL;
+    if (a == NULL && shared != NULL) {
+        account_share_unref(shared);
+    }
     if (a != NULL) {
+        a->shared = shared;
         a->worker = w;
         a->server_id = server_id;
         a->key = key;
         a->user_len = user.len;
         memcpy(a->user, user.data, user.len);
+        list_init(&a->touched);
         list_init(&a->soft);
         list_init(&a->parked);
         list_init(&a->waiting);
@@ -40,14 +48,22 @@ struct mysql_user *mysql_user_get(struct worker *w, size_t server_id, uint64_t k
 void mysql_user_maybe_free(struct mysql_user *a)
 {
     if (a->links == 0 && a->sessions == 0) {
+        account_share_leave(a->shared, a->worker->index);
+        account_share_unref(a->shared);
+        list_remove(&a->touched);
         list_remove(&a->node);
         free(a);
     }
 }
 
-/* Nobody can log in for its sessions. Those that wait are told; those that say nothing may find
- * another connection there, of a client that logs in, when they do. */
-static void end_waiting(struct mysql_user *a)
+bool mysql_user_is_lost(const struct mysql_user *a)
+{
+    return a->links == 0 && (!mysql_move_may(a) || atomic_load(&a->shared->links) == 0);
+}
+
+/* Those that say nothing may find another connection there, of a client that logs in, when they
+ * do. */
+void mysql_user_end_waiting(struct mysql_user *a)
 {
     a->sessions++; /* it stays until all are told */
     while (!list_empty(&a->waiting)) {
@@ -64,10 +80,16 @@ void mysql_lease_unbind(struct mysql_link *l)
     if (a == NULL) {
         return;
     }
-    l->account = NULL;
+    a->free -= l->free;
     a->links--;
-    if (a->links == 0) {
-        end_waiting(a);
+    l->free = false;
+    l->account = NULL;
+    mysql_move_touch(a);
+    if (atomic_fetch_sub(&a->shared->links, 1) == 1) {
+        mysql_move_lost(a);
+    }
+    if (mysql_user_is_lost(a)) {
+        mysql_user_end_waiting(a);
     } else {
         mysql_user_maybe_free(a);
     }
@@ -88,8 +110,21 @@ void mysql_lease_log_in(struct mysql_link *l, struct mysql_text user)
     }
 }
 
-/* Others of its account that no session keeps for itself. */
-static bool has_another(const struct mysql_link *l)
+void mysql_user_seen(struct mysql_link *l)
+{
+    struct mysql_user *a = l->account;
+    bool is_free =
+        a != NULL && (l->state == MYSQL_LINK_IDLE || (l->state == MYSQL_LINK_LENT && l->soft));
+    if (is_free != l->free) {
+        a->free += is_free ? 1 : -1U;
+        l->free = is_free;
+        mysql_move_touch(a);
+    }
+}
+
+/* Others of its account that no session keeps for itself; of which there may be as many as there
+ * are sessions, unless those of other workers depend on this one. */
+static bool has_another(const struct mysql_link *l, bool for_others)
 {
     unsigned pinned = 0; /* sessions that have one to themselves, and need no other */
     LIST_EACH(it, &l->worker->servers[l->base.config->id]->mysql_links)
@@ -104,7 +139,7 @@ static bool has_another(const struct mysql_link *l)
         }
         pinned++;
     }
-    return pinned >= l->account->sessions;
+    return !for_others && pinned >= l->account->sessions;
 }
 
 /* Those who have one of their own need no other. */
@@ -115,14 +150,37 @@ static bool is_needed(const struct mysql_link *l)
            (l->base.session != NULL || !list_empty(&a->parked) || !list_empty(&a->waiting));
 }
 
+/* One is for all of its sessions, wherever they are. */
+static bool spares_for_all(const struct mysql_link *l)
+{
+    return has_another(l, true) || atomic_load(&l->account->shared->sessions) == 0;
+}
+
+/* As long as no worker keeps one for all, each keeps one for its own sessions, and one for those
+ * that have none. */
+static bool spares_for_own(const struct mysql_link *l)
+{
+    bool poor = account_share_is_poor(l->account->shared, l->worker->index);
+    return (!poor && !is_needed(l)) || has_another(l, poor);
+}
+
 bool mysql_lease_spares(const struct mysql_link *l)
 {
-    return l->account == NULL || !is_needed(l) || has_another(l);
+    const struct mysql_user *a = l->account;
+    unsigned own = l->worker->index;
+    if (a == NULL || !mysql_move_may(a)) {
+        return a == NULL || spares_for_own(l);
+    }
+    account_share_keep(a->shared, own);
+    if (account_share_is_kept(a->shared, own)) {
+        return true;
+    }
+    return account_share_keeps(a->shared, own) ? spares_for_all(l) : spares_for_own(l);
 }
 
 bool mysql_lease_is_wanted(const struct mysql_link *l)
 {
-    return l->account != NULL && l->account->sessions > 0;
+    return l->account != NULL && (l->account->sessions > 0 || !mysql_lease_spares(l));
 }
 
 /* A new topology ------------------------------------------------------------------------------ */
@@ -145,15 +203,17 @@ static void fence(const struct mysql_user *a, const struct list *leases)
     }
 }
 
-/* As many as there are connections for. */
-static void serve(struct mysql_user *a)
+void mysql_user_serve(struct mysql_user *a)
 {
     bool more = true;
+    a->sessions++; /* it stays until all are */
     while (more && !list_empty(&a->waiting)) {
         struct session *s = container_of(a->waiting.next, struct mysql_lease, node)->session;
         mysql_lease_find(s);
         more = s->state != SESSION_PARKED;
     }
+    a->sessions--;
+    mysql_user_maybe_free(a);
 }
 
 /* And one may be written to again that stood still. */
@@ -162,7 +222,8 @@ static void reconsider(struct mysql_user *a)
     a->sessions++; /* it stays until all are told */
     fence(a, &a->parked);
     fence(a, &a->waiting);
-    serve(a);
+    mysql_user_serve(a);
+    mysql_move_touch(a);
     a->sessions--;
     mysql_user_maybe_free(a);
 }

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "core/credential.h"
 #include "core/mysql_link.h"
+#include "core/mysql_move.h"
 #include "core/pool.h"
 #include "core/pooled.h"
 #include "core/session.h"
@@ -315,6 +316,7 @@ void pools_on_turn(struct loop *loop)
         pooled_write_all(w);
         link_flush_all(w);
     }
+    mysql_move_on_turn(w);
     pooled_bury_all(w);
     w->turn_timed = false;
 }

@@ -11,6 +11,7 @@
 #include "core/mysql_ends.h"
 #include "core/mysql_limits.h"
 #include "core/mysql_link.h"
+#include "core/mysql_move.h"
 #include "core/parts.h"
 #include "core/pool_seen.h"
 #include "core/pooled.h"
@@ -215,6 +216,8 @@ const struct worker_inbox worker_inbox = {
     .tls = on_tls,
     .password = on_password,
     .spare = on_spare,
+    .ask = mysql_move_asked,
+    .gift = mysql_move_given,
     .beat = on_beat,
     .kill = kill_sessions,
     .sessions = show_sessions,
@@ -232,6 +235,7 @@ static void init_deadlines(struct worker *w)
     deadline_list_init(&w->finish, &w->loop, FINISH_MS, finisher_on_late);
     deadline_list_init(&w->finish_soon, &w->loop, FINISH_SOON_MS, finisher_on_late);
     deadline_list_init(&w->cancel, &w->loop, CANCEL_MS, cancel_on_late);
+    deadline_list_init(&w->mysql_give, &w->loop, MYSQL_GIVE_MS, mysql_pool_on_give);
     deadline_list_init(&w->mysql_slow, &w->loop, MYSQL_SLOW_MS, mysql_client_on_slow);
     deadline_list_init(&w->mysql_abandoned, &w->loop, FINISH_MS, mysql_link_on_late);
     deadline_list_init(&w->mysql_rest, &w->loop, MYSQL_REST_MS, mysql_ends_on_rest);
@@ -239,6 +243,7 @@ static void init_deadlines(struct worker *w)
     deadline_list_init(&w->settle, &w->loop, SETTLE_MS, session_on_settle);
     deadline_list_init(&w->accept_rest, &w->loop, ACCEPT_REST_MS, listeners_on_again);
     deadline_list_init(&w->look, &w->loop, LOOK_MS, session_on_look);
+    deadline_init(&w->mysql_give_again);
     deadline_init(&w->accept_again);
     deadline_init(&w->look_again);
 }
@@ -261,6 +266,7 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
         .clients = setup->clients,
         .guard = setup->guard,
         .threads = setup->threads,
+        .shares = setup->shares,
         .cancels = setup->cancels,
         .control = setup->control,
         .tell = setup->tell,
@@ -276,6 +282,7 @@ int worker_init(struct worker *w, const struct worker_setup *setup)
     list_init(&w->touched);
     list_init(&w->pooled_gone);
     list_init(&w->credentials);
+    list_init(&w->mysql_touched);
     uv_random(NULL, NULL, w->credential_key, sizeof w->credential_key, 0, NULL);
     int rc = loop_init(&w->loop, w);
     if (rc != 0) {

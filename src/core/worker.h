@@ -17,6 +17,7 @@
 #include "net/tls.h"
 #include "net/tls_tickets.h"
 
+struct account_shares;
 struct login_guard;
 struct thread_table;
 
@@ -70,6 +71,7 @@ struct worker_server {
     struct list pool_links;        /* of struct pool_link.node */
     struct list mysql_links;       /* struct mysql_link.node: all */
     struct list mysql_idle;        /* struct mysql_link.at */
+    uint64_t mysql_killed_us;      /* all were closed by the operator for the last time */
     uint64_t mysql_gave_ms;        /* a place was left to another worker for the last time */
     unsigned mysql_abandoned;      /* of those, how many are in MYSQL_LINK_ABANDONED */
     struct list mysql_users;       /* struct mysql_user.node */
@@ -88,12 +90,13 @@ struct worker {
     uv_thread_t thread;
     unsigned index;
     unsigned worker_count;
-    const struct config *config; /* borrowed, like the next seven */
+    const struct config *config; /* borrowed, like the next eight */
     struct shared *shared;
-    struct client_table *clients; /* NULL if no frontend limits by address */
-    struct login_guard *guard;    /* never another one */
-    struct thread_table *threads; /* nor of this */
-    struct cancel_table *cancels; /* NULL if no protocol has requests to cancel */
+    struct client_table *clients;  /* NULL if no frontend limits by address */
+    struct login_guard *guard;     /* never another one */
+    struct thread_table *threads;  /* nor of this */
+    struct account_shares *shares; /* the same */
+    struct cancel_table *cancels;  /* NULL if no protocol has requests to cancel */
     struct mailbox *control;
     const struct control_inbox *tell;
     struct topology *topology;          /* ref */
@@ -118,14 +121,15 @@ struct worker {
     unsigned refusing_max;
     struct list cancelling; /* struct cancel.node */
     unsigned cancels_open;
-    struct list pool_dirty;  /* struct pool_link.dirty */
-    struct list touched;     /* struct pooled.touched */
-    struct list pooled_gone; /* struct pooled.held: freed at the end of the turn */
-    struct list credentials; /* struct credential.node */
-    size_t links;            /* struct pool_link, those too that are closing */
-    bool kicked;             /* some worker_backend is */
-    uint32_t turn_us;        /* of this turn of the loop, see pools_now_us() */
-    bool turn_timed;         /* that is known */
+    struct list pool_dirty;    /* struct pool_link.dirty */
+    struct list touched;       /* struct pooled.touched */
+    struct list pooled_gone;   /* struct pooled.held: freed at the end of the turn */
+    struct list credentials;   /* struct credential.node */
+    struct list mysql_touched; /* struct mysql_user.touched */
+    size_t links;              /* struct pool_link, those too that are closing */
+    bool kicked;               /* some worker_backend is */
+    uint32_t turn_us;          /* of this turn of the loop, see pools_now_us() */
+    bool turn_timed;           /* that is known */
     unsigned char credential_key[WORKER_KEY_BYTES];
     struct deadline_list tune;        /* server connections that turn out to last */
     struct deadline_list settle;      /* those of sessions that waited, until they are logged in */
@@ -133,7 +137,9 @@ struct worker {
     struct deadline_list finish;      /* logins that clients left behind */
     struct deadline_list finish_soon; /* the same, when the router is to end */
     struct deadline_list cancel;      /* requests to cancel */
-    struct deadline_list mysql_slow;  /* logins from where others have failed */
+    struct deadline_list mysql_give;  /* others wait for what may be spared later */
+    struct deadline mysql_give_again;
+    struct deadline_list mysql_slow;      /* logins from where others have failed */
     struct deadline_list mysql_abandoned; /* logins of pooled clients that have gone */
     struct deadline_list mysql_rest;  /* sessions in transaction mode, when the router is to end */
     struct deadline_list accept_rest; /* a listener without descriptors tries again */
@@ -160,6 +166,7 @@ struct worker_setup {
     struct client_table *clients;
     struct login_guard *guard;
     struct thread_table *threads;
+    struct account_shares *shares;
     struct cancel_table *cancels;
     struct mailbox *control;
     const struct control_inbox *tell;

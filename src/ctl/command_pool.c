@@ -66,12 +66,13 @@ const struct command command_pool[] = {
      "protocol; whether it is shared, lent to a client, idle or opening; why that client has it, "
      "how many commands it was sent, how many of them it has not answered, and the session. "
      "Of MySQL: logins on connections opened for them (fresh), on those that were there (changed), "
-     "and sessions that went on elsewhere (resumed); logins denied and slowed; clients that had to "
-     "wait for a connection (queued); connections that were kept when their client left "
-     "(returned) or closed (ended), and cleaned; how long logins take; of each connection the "
-     "server's number of it, which SHOW PROCESSLIST has, and how many clients it was lent to; of "
-     "each account how many connections are logged in as it; and the ten addresses from which most "
-     "logins fail, by why: the client left in its midst, was late, was denied, or broke the "
+     "and sessions that went on elsewhere (resumed); connections that changed workers (moved); "
+     "logins denied and slowed; clients that had to wait for a connection (queued); connections "
+     "that were kept when their client left (returned) or closed (ended), and cleaned; how long "
+     "logins take; of each connection the server's number of it, which SHOW PROCESSLIST has, and "
+     "how many clients it was lent to; of each account how many connections are logged in as it; "
+     "and the ten addresses from which most logins fail, by why: the client left in its midst, was "
+     "late, was denied, or broke the "
      "protocol. Connections, accounts and addresses are listed to operators only.",
      run_pool},
     {"show slow", "[json] [<count>]", CONTROL_OPERATOR, false,

@@ -12,6 +12,8 @@
 #include "ctl/names.h"
 #include "ctl/predecessor.h"
 #include "ctl/reporter.h"
+#include "model/account_shares.h"
+#include "model/account_shares.h"
 #include "model/cancel_table.h"
 #include "model/client_table.h"
 #include "model/login_guard.h"
@@ -88,6 +90,33 @@ static void on_spare(struct message *m, void *control)
     free(spare);
 }
 
+static void on_ask(struct message *m, void *control)
+{
+    struct control *c = control;
+    struct message_ask *asked = container_of(m, struct message_ask, message);
+    if (c->stopping) {
+        account_share_unref(asked->account);
+        free(asked);
+    } else {
+        asked->message.run = c->tell->ask;
+        mailbox_post(c->workers[asked->worker].mailbox, &asked->message);
+    }
+}
+
+static void on_gift(struct message *m, void *control)
+{
+    struct control *c = control;
+    struct message_gift *gift = container_of(m, struct message_gift, message);
+    if (c->stopping) {
+        size_t server = gift->server;
+        gift->drop(gift);
+        shared_release(&c->shared->servers[server]->connections);
+    } else {
+        gift->message.run = c->tell->gift;
+        mailbox_post(c->workers[gift->worker].mailbox, &gift->message);
+    }
+}
+
 static void on_wait(struct message *m, void *control)
 {
     struct control *c = control;
@@ -148,6 +177,8 @@ const struct control_inbox control_inbox = {
     .doubt = on_doubt,
     .freed = on_freed,
     .spare = on_spare,
+    .ask = on_ask,
+    .gift = on_gift,
     .wait = on_wait,
     .cancel = on_cancel,
     .written = on_written,
@@ -232,6 +263,7 @@ static void open_tables(struct control *c, const struct control_setup *setup)
 {
     c->guard = login_guard_new();
     c->threads = thread_table_new();
+    c->shares = account_shares_new(setup->worker_count);
     if (config_limits_by_address(c->config)) {
         c->clients = client_table_new(client_table_size(setup->sized.max_sessions));
     }
@@ -319,6 +351,7 @@ void control_release(struct control *c)
     client_table_free(c->clients);
     login_guard_free(c->guard);
     thread_table_free(c->threads);
+    account_shares_free(c->shares);
     cancel_table_free(c->cancels);
     shared_free(c->shared);
     sockets_release(&c->bound);

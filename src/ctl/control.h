@@ -163,12 +163,13 @@ struct control {
     const struct config *started;     /* borrowed: the one that the process was started with */
     struct list leaving;              /* struct leaving, see apply.c */
     unsigned leaving_count;
-    bool reload_due;              /* a signal has asked for it */
-    struct shared *shared;        /* owned */
-    struct client_table *clients; /* owned; NULL if no frontend limits by address */
-    struct login_guard *guard;    /* owned */
-    struct thread_table *threads; /* owned */
-    struct cancel_table *cancels; /* owned; NULL if no protocol has requests to cancel */
+    bool reload_due;               /* a signal has asked for it */
+    struct shared *shared;         /* owned */
+    struct client_table *clients;  /* owned; NULL if no frontend limits by address */
+    struct login_guard *guard;     /* owned */
+    struct thread_table *threads;  /* owned */
+    struct account_shares *shares; /* owned */
+    struct cancel_table *cancels;  /* owned; NULL if no protocol has requests to cancel */
     struct sockets bound;
     unsigned refusing_max;
     unsigned char ticket_seed[TICKET_SEED_BYTES]; /* for workers that begin with tickets now */

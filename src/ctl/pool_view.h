@@ -33,6 +33,7 @@ enum pool_count { /* from the left to the right */
                   POOLED_FRESH,
                   POOLED_CHANGED,
                   POOLED_RESUMED,
+                  POOLED_MOVED,
                   POOLED_DENIED,
                   POOLED_SLOWED,
                   POOLED_QUEUED,

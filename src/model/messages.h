@@ -12,6 +12,8 @@
 struct cancel_table;
 struct client_table;
 struct mailbox;
+struct account_share;
+struct mysql_link;
 struct tls_context;
 
 #define TICKET_SEED_BYTES 32
@@ -23,6 +25,8 @@ struct worker_inbox {
     void (*tls)(struct message *m, void *worker);      /* struct message_tls */
     void (*password)(struct message *m, void *worker); /* struct message_password */
     void (*spare)(struct message *m, void *worker);    /* struct message_spare */
+    void (*ask)(struct message *m, void *worker);      /* struct message_ask */
+    void (*gift)(struct message *m, void *worker);     /* struct message_gift */
     void (*kill)(struct message *m, void *worker);     /* struct message_kill */
     void (*beat)(struct message *m, void *worker);     /* struct message_beat */
     void (*sessions)(struct message *m, void *worker); /* struct message_sessions */
@@ -39,6 +43,8 @@ struct control_inbox {
     void (*cancel)(struct message *m, void *control);  /* struct waiter, by .cancel */
     void (*written)(struct message *m, void *control); /* struct message_written */
     void (*spare)(struct message *m, void *control);   /* struct message_spare */
+    void (*ask)(struct message *m, void *control);     /* struct message_ask */
+    void (*gift)(struct message *m, void *control);    /* struct message_gift */
     void (*stopped)(struct message *m, void *control); /* struct message_stop, come back */
 };
 
@@ -256,6 +262,28 @@ struct message_spare {
     bool of_account;
     size_t server; /* server_config.id */
     uint64_t account;
+};
+
+/* worker -> control -> another worker: sessions of this account wait for a connection, which may be
+ * free there (core/mysql_move.h). */
+struct message_ask {
+    struct message message;
+    unsigned worker;               /* who is asked */
+    struct account_share *account; /* ref */
+};
+
+/* worker -> control -> another worker: one goes there, with its place. */
+struct message_gift {
+    struct message message;
+    unsigned worker;               /* who gets it */
+    size_t server;                 /* server_config.id */
+    int fd;                        /* owned */
+    struct mysql_link *link;       /* owned: what is known of it */
+    struct account_share *account; /* ref */
+    uint64_t given_us;             /* uv_hrtime() */
+    /* Closes it, and frees the message, in place of a worker that is to end; its place at the
+     * server is left to who calls. */
+    void (*drop)(struct message_gift *gift);
 };
 
 /* worker -> control: a client's bytes went to the new primary (shared_backend.write_awaited). */

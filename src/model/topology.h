@@ -73,6 +73,7 @@ struct shared_backend {
     _Alignas(CACHE_LINE) atomic_uint waiting[ROUTE_COUNT]; /* clients in the queue, by route;
                                                             * at ROUTE_AUTO all of them */
     atomic_uint waiting_peak;
+    atomic_uint giving;   /* connections of pools of MySQL that are being closed for who waits */
     atomic_uint sessions; /* those that came for its servers, with one or not */
     atomic_uint sessions_peak;
     atomic_uint users;   /* whoever keeps the backend's index: sessions, requests to cancel */
