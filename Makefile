@@ -58,6 +58,8 @@ UNIT := $(UNIT_SOURCES:test/unit/%.c=$(BUILD)/unit/%)
 FUZZ_SOURCES := $(sort $(wildcard test/fuzz/fuzz_*.c))
 FUZZ := $(FUZZ_SOURCES:test/fuzz/%.c=$(BUILD)/%)
 FUZZ_RUNS := $(FUZZ:$(BUILD)/%=run-%)
+# What a target begins with, beside test/fuzz/seeds/TARGET.
+SEEDS_haproxy_import := test/integration/haproxy
 
 C_FILES := $(sort $(wildcard src/*.[ch] src/*/*.[ch] include/*.h test/unit/*.[ch] test/fuzz/*.[ch] \
     bench/*.[ch] man/*.c))
@@ -241,7 +243,7 @@ $(FUZZ_RUNS): run-fuzz_%: $(FUZZ)
 	@echo "fuzz: $* for $$(($(SECONDS) / $(FUZZ_ROUNDS))) s"
 	@$(BUILD)/fuzz_$* -max_total_time=$$(($(SECONDS) / $(FUZZ_ROUNDS))) -timeout=10 \
 	    -artifact_prefix=$(BUILD)/findings/$*- $(BUILD)/corpus/$* \
-	    $(wildcard test/fuzz/seeds/$*) >$(BUILD)/$*.log 2>&1 \
+	    $(wildcard test/fuzz/seeds/$*) $(SEEDS_$*) >$(BUILD)/$*.log 2>&1 \
 	    || { tail -n 60 $(BUILD)/$*.log; exit 1; }
 	@tail -n 1 $(BUILD)/$*.log | sed 's/^/fuzz: $*: /'
 
