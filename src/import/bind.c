@@ -306,9 +306,8 @@ unsigned bind_kind(struct source *s, const struct line *l)
 {
     struct parameters words;
     parameters_read(s, l, 1, &words);
-    unsigned tls = parameters_find(&words, "ssl") != NULL;
-    unsigned proxied = parameters_find(&words, "accept-proxy") != NULL;
-    return tls + 2 * proxied;
+    return (parameters_find(&words, "ssl") != NULL ? BIND_TLS : 0) |
+           (parameters_find(&words, "accept-proxy") != NULL ? BIND_PROXIED : 0);
 }
 
 void bind_write(struct plan *plan, struct plan_section *section, const struct front *front,

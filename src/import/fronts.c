@@ -21,26 +21,34 @@ static struct part *asks_for(const struct parts *parts, const struct proxy *p, c
     return own ? parts_of(parts, p) : parts_find(parts, arena_copy(&s->arena, t->argument, len));
 }
 
-/* Whether nothing but that is asked. The Sentinels among those who are asked watch `target`. */
+/* Whether nothing but that is asked in these tests. The Sentinels among those who are asked watch
+ * `target`. */
+static bool asks_only(struct parts *parts, const struct proxy *p, const struct conjunction *tests,
+                      struct part *target, bool *sentinels)
+{
+    for (size_t i = 0; i < tests->count; i++) {
+        struct part *asked = asks_for(parts, p, &tests->tests[i]);
+        if (asked == NULL) {
+            return false;
+        }
+        bool sentinel = asked->check.kind == CHECK_SENTINEL;
+        *sentinels = *sentinels || sentinel;
+        if (sentinel && target != NULL) {
+            parts_watch(parts, target, asked);
+        }
+    }
+    return true;
+}
+
 static bool asks_servers_only(struct parts *parts, const struct proxy *p, const struct condition *c,
                               struct part *target, bool *sentinels)
 {
+    bool only = c->understood && c->count > 0;
     *sentinels = false;
-    for (size_t i = 0; i < c->count; i++) {
-        for (size_t k = 0; c->understood && k < c->items[i].count; k++) {
-            struct part *asked = asks_for(parts, p, &c->items[i].tests[k]);
-            if (asked == NULL) {
-                return false;
-            }
-            if (asked->check.kind == CHECK_SENTINEL) {
-                *sentinels = true;
-                if (target != NULL) {
-                    parts_watch(parts, target, asked);
-                }
-            }
-        }
+    for (size_t i = 0; only && i < c->count; i++) {
+        only = asks_only(parts, p, &c->items[i], target, sentinels);
     }
-    return c->understood && c->count > 0;
+    return only;
 }
 
 /* Sentinels say who is written to, whatever the servers' own check is. */
@@ -120,10 +128,12 @@ static void read_default(struct parts *parts, struct front *f)
     struct line *l = proxy_find(f->proxy, "default_backend");
     struct part *own = parts_of(parts, f->proxy);
     struct part *target = own;
-    if (l != NULL && line_argument(l, 0) != NULL) {
-        target = parts_find(parts, line_argument(l, 0)->text);
-        target = target != NULL ? target : own;
+    const char *name = f->sni.otherwise;
+    if (name == NULL && l != NULL && line_argument(l, 0) != NULL) {
+        name = line_argument(l, 0)->text;
     }
+    struct part *named = name != NULL ? parts_find(parts, name) : NULL;
+    target = named != NULL ? named : own;
     if (target == NULL) {
         return;
     }
@@ -138,6 +148,18 @@ static void read_default(struct parts *parts, struct front *f)
     target->used = true;
     if (l != NULL) {
         line_mark(parts->plan->source, l, VERDICT_KEPT, NULL);
+    }
+}
+
+/* Backends that are chosen by the name in the TLS hello. */
+static void read_names(struct parts *parts, struct front *f)
+{
+    sni_read(f->proxy, &f->sni);
+    for (size_t i = 0; i < f->sni.count; i++) {
+        struct part *part = parts_find(parts, f->sni.entries[i].backend);
+        if (part != NULL) {
+            part->used = true;
+        }
     }
 }
 
@@ -157,6 +179,8 @@ void fronts_make(const struct proxies *all, struct parts *parts, struct fronts *
         }
         struct front *f = &out->items[out->count++];
         *f = (struct front){.proxy = p};
+        read_names(parts, f);
+        access_read(p, f->sni.count > 0, &f->access);
         at = 0;
         for (struct line *l; (l = proxy_next(p, "use_backend", &at)) != NULL;) {
             read_rule(parts, f, l);
@@ -240,20 +264,65 @@ static void write_route(struct plan *plan, const struct front *f)
     }
 }
 
-/* One frontend of router's: TLS and PROXY headers are matters of all its addresses. */
-static void write_section(struct plan *plan, struct front *f, unsigned bind_kind)
+static void write_names(struct plan *plan, const struct front *f, const struct parts *parts)
 {
+    for (size_t i = 0; i < f->sni.count; i++) {
+        const struct sni_entry *e = &f->sni.entries[i];
+        const struct part *part = parts_find(parts, e->backend);
+        if (part == NULL || part->section == NULL) {
+            line_mark(plan->source, e->line, VERDICT_LOST, "%s: it has no server", e->backend);
+            continue;
+        }
+        struct word name = word_of(plan->source, part->section->name);
+        plan_add(plan, f->section, "sni", word_join(plan->source, &e->host, " ", &name), e->line);
+    }
+    if (f->sni.count > 0 && f->sni.handshake_ms > 0) {
+        plan_set_duration(plan, f->section, "handshake_timeout", f->sni.handshake_ms,
+                          f->sni.handshake_line);
+    }
+}
+
+/* With PROXY headers allow is about who sends them: rules on connections are, others are not. */
+static void write_access(struct plan *plan, const struct front *f, bool proxied)
+{
+    const struct access *a = &f->access;
+    for (size_t i = 0; i < a->count; i++) {
+        const struct access_entry *e = &a->entries[i];
+        if (proxied && e->allow && !line_says(e->line, 0, "connection")) {
+            line_mark(plan->source, e->line, VERDICT_LOST,
+                      "with accept_proxy allow is about who sends the headers");
+        } else {
+            plan_add(plan, f->section, e->allow ? "allow" : "deny", e->range, e->line);
+        }
+    }
+    if (a->session_rate_per_ip > 0) {
+        plan_set_number(plan, f->section, "session_rate_per_ip", a->session_rate_per_ip,
+                        a->session_rate_line);
+    }
+    if (a->max_sessions_per_ip > 0) {
+        plan_set_number(plan, f->section, "max_sessions_per_ip", a->max_sessions_per_ip,
+                        a->max_sessions_line);
+    }
+}
+
+/* One frontend of router's: TLS and PROXY headers are matters of all its addresses. */
+static void write_section(struct parts *parts, struct front *f, unsigned kind)
+{
+    struct plan *plan = parts->plan;
     f->section = plan_add_section(plan, PLAN_FRONTEND, f->proxy->section->name);
     plan_add_source(plan, f->section, f->proxy->section);
-    bind_write(plan, f->section, f, bind_kind);
+    write_access(plan, f, (kind & BIND_PROXIED) != 0);
+    bind_write(plan, f->section, f, kind);
     plan_set_text(plan, f->section, "backend", f->part->section->name, NULL);
     write_route(plan, f);
+    write_names(plan, f, parts);
     write_maxconn(plan, f);
     write_idle(plan, f);
 }
 
-static void write_front(struct plan *plan, struct front *f)
+static void write_front(struct parts *parts, struct front *f)
 {
+    struct plan *plan = parts->plan;
     struct plan_section *first = NULL;
     unsigned written = 0; /* a bit for each kind */
     size_t at = 0;
@@ -261,7 +330,7 @@ static void write_front(struct plan *plan, struct front *f)
     for (struct line *l; (l = proxy_next(f->proxy, "bind", &at)) != NULL;) {
         unsigned kind = bind_kind(plan->source, l);
         if ((written & (1u << kind)) == 0) {
-            write_section(plan, f, kind);
+            write_section(parts, f, kind);
             first = first != NULL ? first : f->section;
             written |= 1u << kind;
         }
@@ -274,7 +343,7 @@ void fronts_write(struct fronts *all, struct parts *parts)
     for (size_t i = 0; i < all->count; i++) {
         struct front *f = &all->items[i];
         if (f->part != NULL && f->part->section != NULL) {
-            write_front(parts->plan, f);
+            write_front(parts, f);
         } else {
             line_mark(parts->plan->source, f->proxy->section->header, VERDICT_LOST,
                       "no backend is left that serves its clients");

@@ -2,7 +2,9 @@
 #ifndef ROUTER_IMPORT_FRONTS_H
 #define ROUTER_IMPORT_FRONTS_H
 
+#include "import/access.h"
 #include "import/parts.h"
+#include "import/sni.h"
 
 /* For each frontend and listen that leads somewhere: what it uses is noted in the parts, which are
  * joined and watched as its rules say. Before parts_write(). */
@@ -11,7 +13,8 @@ struct front {
     struct plan_section *section;
     struct part *part;    /* who serves its clients; NULL: nobody that is known */
     const char *fallback; /* of a replica route: "primary", "none"; NULL: nothing is said */
-    const char *route;    /* what rules say beyond the part's own; NULL: nothing */
+    struct sni sni;
+    struct access access;
 };
 
 struct fronts {
@@ -26,7 +29,9 @@ void fronts_write(struct fronts *all, struct parts *parts);
 /* bind.c */
 /* Lines of different kinds (with TLS or without, with PROXY headers or without) need frontends of
  * their own: 0 to BIND_KINDS - 1. */
-#define BIND_KINDS 4
+#define BIND_KINDS   4
+#define BIND_TLS     1u
+#define BIND_PROXIED 2u
 unsigned bind_kind(struct source *s, const struct line *l);
 void bind_write(struct plan *plan, struct plan_section *section, const struct front *front,
                 unsigned kind);
