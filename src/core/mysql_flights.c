@@ -124,15 +124,34 @@ static bool answered(struct mysql_link *l, bool last)
 }
 
 /* What the client may see of a packet that has been looked at. */
-static size_t veil(const struct mysql_link *l, uint32_t oks, char *data, size_t len)
+static size_t veil(struct mysql_link *l, uint32_t oks, char *data, size_t len)
 {
     const struct session *s = l->base.session;
-    bool strip = s != NULL && s->mysql->veiled && l->reply.oks != oks && data != NULL;
-    return strip ? mysql_veil_strip(data, len) : len;
+    bool over = l->reply.oks != oks;                   /* it was an OK or an EOF */
+    bool begins = l->veil->left > 0 && l->reply.keeps; /* it will be */
+    if (s == NULL || !s->mysql->veiled || (!over && !begins)) {
+        return len;
+    }
+    size_t now = mysql_veil_strip(data, len);
+    l->veil->drops = begins && now != len;
+    return now;
 }
 
-/* One step; `packet` is `data` if that is a whole one, which may be changed. `behind`: more has
- * come. False: that is all. */
+/* How much of what has been looked at is for the client. */
+static size_t shown(struct mysql_link *l, uint32_t oks, char *packet, size_t len)
+{
+    if (packet != NULL) {
+        return veil(l, oks, packet, len);
+    }
+    bool drops = l->veil != NULL && l->veil->drops;
+    if (drops && l->veil->left == 0) {
+        l->veil->drops = false;
+    }
+    return drops ? 0 : len;
+}
+
+/* One step; `packet` is `data` if that is one from its beginning, which may be changed. `behind`:
+ * more has come. False: that is all. */
 static bool look(struct mysql_link *l, const char **data, size_t *len, char *packet, bool behind)
 {
     bool ours = l->count > 0 && kind_at(l, 0) != MYSQL_CLIENTS;
@@ -149,7 +168,7 @@ static bool look(struct mysql_link *l, const char **data, size_t *len, char *pac
         }
         return pass(l, *data, *len) && behind;
     }
-    if (!ours && !pass(l, *data, packet != NULL ? veil(l, oks, packet, used) : used)) {
+    if (!ours && !pass(l, *data, shown(l, oks, packet, used))) {
         return false;
     }
     *data += used;
@@ -166,20 +185,20 @@ static void look_veiled(struct mysql_link *l, char *data, size_t len)
 {
     bool more = true;
     while (len > 0 && more) {
-        char *piece;
-        size_t piece_len;
-        bool whole = l->veil->left == 0;
-        size_t used = mysql_veil_take(l->veil, data, len, &piece, &piece_len);
+        char *piece = data;
+        size_t piece_len = mysql_veil_run(l->veil, data, len);
+        bool begins = piece_len == 0 && l->veil->left == 0;
+        size_t used =
+            piece_len > 0 ? piece_len : mysql_veil_take(l->veil, data, len, &piece, &piece_len);
         data += used;
         len -= used;
         if (piece == NULL) {
             l->tainted = l->tainted || l->count == 0; /* nobody has asked for anything */
             return;
         }
-        whole = whole && l->veil->left == 0;
         const char *at = piece;
         while (piece_len > 0 && more) {
-            more = look(l, &at, &piece_len, whole ? piece : NULL, len > 0);
+            more = look(l, &at, &piece_len, begins ? piece : NULL, len > 0);
         }
     }
 }

@@ -4,11 +4,32 @@
 
 #include "proto/mysql_reply.h"
 
-#define EOF_LEN 5 /* its header, warnings, status */
+#define EOF_LEN 5                  /* its header, warnings, status */
+#define HEAD    (MYSQL_HEADER + 1) /* a packet's header and its first byte */
 
 static size_t payload_of(const unsigned char *head)
 {
     return head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16;
+}
+
+static bool may_tell(unsigned char first)
+{
+    return first == MYSQL_OK || first == MYSQL_EOF;
+}
+
+size_t mysql_veil_run(const struct mysql_veil *v, const char *data, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)data;
+    size_t at = 0;
+    while (v->left == 0 && v->have == 0 && len - at > MYSQL_HEADER) {
+        size_t size = MYSQL_HEADER + payload_of(p + at);
+        bool plain = size > MYSQL_HEADER && !may_tell(p[at + MYSQL_HEADER]);
+        if (!plain || size > len - at) {
+            break;
+        }
+        at += size;
+    }
+    return at;
 }
 
 static size_t pass_long(struct mysql_veil *v, char *data, size_t len, char **piece,
@@ -31,6 +52,15 @@ static size_t fill(struct mysql_veil *v, const char *data, size_t len, size_t si
     return part;
 }
 
+/* How much of a packet is taken at first, its first byte being there. */
+static size_t first_of(const struct mysql_veil *v, size_t size)
+{
+    if (size <= sizeof v->packet) {
+        return size;
+    }
+    return may_tell(v->packet[MYSQL_HEADER]) ? sizeof v->packet : v->have;
+}
+
 size_t mysql_veil_take(struct mysql_veil *v, char *data, size_t len, char **piece,
                        size_t *piece_len)
 {
@@ -38,21 +68,24 @@ size_t mysql_veil_take(struct mysql_veil *v, char *data, size_t len, char **piec
     if (v->left > 0) {
         return pass_long(v, data, len, piece, piece_len);
     }
+    v->drops = false;
     size_t used = fill(v, data, len, MYSQL_HEADER);
     if (v->have < MYSQL_HEADER) {
         return used;
     }
     size_t size = MYSQL_HEADER + payload_of(v->packet);
-    if (size > sizeof v->packet) {
-        v->left = (uint32_t)(size - MYSQL_HEADER);
-    } else {
-        used += fill(v, data + used, len - used, size);
-        if (v->have < size) {
-            return used;
-        }
+    used += fill(v, data + used, len - used, size < HEAD ? size : HEAD);
+    if (v->have < size && v->have < HEAD) {
+        return used;
+    }
+    size_t wanted = first_of(v, size);
+    used += fill(v, data + used, len - used, wanted);
+    if (v->have < wanted) {
+        return used;
     }
     *piece = (char *)v->packet;
     *piece_len = v->have;
+    v->left = (uint32_t)(size - v->have);
     v->have = 0;
     return used;
 }
@@ -80,5 +113,6 @@ size_t mysql_veil_strip(char *packet, size_t len)
     size_t now = (size_t)(end - payload);
     packet[0] = (char)now;
     packet[1] = (char)(now >> 8);
+    packet[2] = 0;
     return MYSQL_HEADER + now;
 }
