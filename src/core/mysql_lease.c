@@ -209,8 +209,8 @@ static void offer(struct session *s, struct mysql_link *l)
     }
     if (part(s, l)) {
         mysql_pool_take(l);
-        if (yields) {
-            s->mysql->lease->yields = false;
+        s->mysql->lease->yields = false;
+        if (yields && s->ahead_len > 0) {
             mysql_lease_parked_data(s);
         }
     }

@@ -138,8 +138,12 @@ static enum mysql_verdict judge_text(struct session *s, struct mysql_link *l, co
     struct mysql_lease *lease = s->mysql->lease;
     const struct mysql_command *c = &s->mysql->command;
     bool query = c->code == MYSQL_COM_QUERY;
+    size_t size = MYSQL_HEADER + (size_t)c->length;
+    if (lease->moved != 0 && len < size && size < SESSION_AHEAD_MAX) {
+        return MYSQL_WAIT; /* it may ask about another one */
+    }
     mysql_statement_begin(&lease->statement, query ? l->capabilities : 0, lease->state.text);
-    lease->scanning = c->continues || len < MYSQL_HEADER + (size_t)c->length;
+    lease->scanning = c->continues || len < size;
     lease->said = 0;
     if (lease->scanning) {
         lease->skip = HEAD;
