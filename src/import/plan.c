@@ -98,7 +98,9 @@ static size_t option_find(const struct plan_section *section, const char *key)
 
 bool plan_is_default(const struct plan_section *section, const struct setting *setting)
 {
-    return strcmp(options[option_find(section, setting->key)].value, setting->value.text) == 0;
+    /* What the environment says may be something else at the next start. */
+    return setting->value.reference_count == 0 &&
+           strcmp(options[option_find(section, setting->key)].value, setting->value.text) == 0;
 }
 
 const struct setting *plan_find(const struct plan_section *section, const char *key)

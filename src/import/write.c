@@ -13,12 +13,13 @@
 static const struct {
     enum plan_kind kind;
     const char *key;
+    bool shared; /* it is told among those of the key before it: their order counts */
 } order[] = {
 #define ROUTER                           PLAN_ROUTER
 #define FRONTEND                         PLAN_FRONTEND
 #define BACKEND                          PLAN_BACKEND
-#define OPTION(section, key, ...)        {section, key},
-#define OPTION_SHARED(section, key, ...) {section, key},
+#define OPTION(section, key, ...)        {section, key, false},
+#define OPTION_SHARED(section, key, ...) {section, key, true},
 #include "model/options.def"
 #undef ROUTER
 #undef FRONTEND
@@ -88,13 +89,21 @@ static void write_setting(const struct plan *p, const struct setting *setting, s
     text_add(out, "\n");
 }
 
+/* Whether it is told at this place of the order. */
+static bool stands_at(const struct setting *setting, size_t o)
+{
+    bool next = o + 1 < ARRAY_LEN(order) && order[o + 1].shared &&
+                strcmp(setting->key, order[o + 1].key) == 0;
+    return next || (!order[o].shared && strcmp(setting->key, order[o].key) == 0);
+}
+
 static void write_settings(const struct plan *p, const struct plan_section *section,
                            struct text *out)
 {
     for (size_t o = 0; o < ARRAY_LEN(order); o++) {
         for (size_t i = 0; order[o].kind == section->kind && i < section->count; i++) {
             const struct setting *setting = &section->settings[i];
-            if (strcmp(setting->key, order[o].key) == 0 && !plan_is_default(section, setting)) {
+            if (stands_at(setting, o) && !plan_is_default(section, setting)) {
                 write_setting(p, setting, out);
             }
         }
