@@ -333,8 +333,6 @@ static void join_lists(struct access_reader *r, struct list *lists, const struct
             lose_list(rules, i, NOT_ADDRESSES);
         } else if (chooses && open != NULL) {
             lose_list(rules, i, "a second list of who may come: " LET_IN);
-        } else if (chooses && r->proxied && i != LAYER_CONNECTION) {
-            lose_list(rules, i, "with accept_proxy, allow is about who speaks for others: " LET_IN);
         } else if (chooses) {
             open = &lists[i];
         } else {
@@ -420,26 +418,12 @@ static void read_line(struct access_reader *r, struct rules *rules, struct line 
     rules->items[rules->count++] = rule;
 }
 
-static bool has_proxy_bind(const struct proxy *p)
-{
-    for (size_t i = 0; i < p->count; i++) {
-        const struct line *l = p->lines[i];
-        for (size_t k = 2; word_is(&l->words[0], "bind") && k < l->count; k++) {
-            if (word_is(&l->words[k], "accept-proxy")) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 void access_read(const struct proxy *p, bool sni, struct access *out)
 {
     struct access_reader r = {.p = p, .s = p->source, .out = out, .sni = sni};
     struct rules rules = {0};
     struct list lists[LAYERS] = {0};
     *out = (struct access){0};
-    r.proxied = has_proxy_bind(p);
     for (size_t i = 0; i < p->count; i++) {
         read_line(&r, &rules, p->lines[i]);
     }

@@ -51,7 +51,6 @@ struct access_reader {
     struct source *s;
     struct access *out;
     bool sni;
-    bool proxied; /* a bind has accept-proxy */
     struct track tracks[3];
     size_t limits; /* how many were looked at */
 };

@@ -122,6 +122,19 @@ static void read_use_server(struct parts *parts, struct part *part)
     }
 }
 
+/* Who names no host, or one that no rule knows, must be served by somebody. */
+static void choose_default(struct parts *parts, struct front *f)
+{
+    for (size_t i = 0; f->part == NULL && i < f->sni.count; i++) {
+        f->part = parts_find(parts, f->sni.entries[i].backend);
+    }
+    if (f->part != NULL) {
+        line_mark(parts->plan->source, f->proxy->section->header, VERDICT_DIFFERENCE,
+                  "clients of other names are served by %s, not refused",
+                  f->part->proxy->section->name);
+    }
+}
+
 /* The backend for all whom no rule is about; behind rules, who is served when they do not hold. */
 static void read_default(struct parts *parts, struct front *f)
 {
@@ -134,6 +147,9 @@ static void read_default(struct parts *parts, struct front *f)
     }
     struct part *named = name != NULL ? parts_find(parts, name) : NULL;
     target = named != NULL ? named : own;
+    if (target == NULL && f->part == NULL) {
+        choose_default(parts, f);
+    }
     if (target == NULL) {
         return;
     }
@@ -174,6 +190,7 @@ void fronts_make(const struct proxies *all, struct parts *parts, struct fronts *
     for (size_t i = 0; i < all->count; i++) {
         struct proxy *p = &all->items[i];
         size_t at = 0;
+        conditions_settle(p);
         if (!p->front || proxy_next(p, "bind", &at) == NULL || stats_only(p, parts)) {
             continue;
         }
@@ -288,7 +305,7 @@ static void write_access(struct plan *plan, const struct front *f, bool proxied)
     const struct access *a = &f->access;
     for (size_t i = 0; i < a->count; i++) {
         const struct access_entry *e = &a->entries[i];
-        if (proxied && e->allow && !line_says(e->line, 0, "connection")) {
+        if (proxied && e->allow && !word_is(&e->line->words[1], "connection")) {
             line_mark(plan->source, e->line, VERDICT_LOST,
                       "with accept_proxy allow is about who sends the headers");
         } else {

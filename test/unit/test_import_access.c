@@ -334,19 +334,6 @@ static void what_only_counts_is_not_needed(void **state)
     import_end(&file);
 }
 
-static void allow_has_another_meaning_behind_proxy_headers(void **state)
-{
-    (void)state;
-    read_front("bind :2 accept-proxy\n" CONN "reject if !" A "\n", false);
-    assert_int_equal(line_at(&file, 4)->verdict, VERDICT_KEPT);
-    assert_int_equal(who.count, 1);
-    import_end(&file);
-    read_front("bind :2 accept-proxy\n" CONTENT "reject if !" A "\n", false);
-    assert_int_equal(line_at(&file, 4)->verdict, VERDICT_LOST);
-    assert_int_equal(who.count, 0);
-    import_end(&file);
-}
-
 static void a_backend_refuses_nobody(void **state)
 {
     (void)state;
@@ -423,7 +410,6 @@ int main(void)
         cmocka_unit_test(tls_is_asked_for_where_names_choose),
         cmocka_unit_test(limits_of_an_address_are_kept),
         cmocka_unit_test(what_only_counts_is_not_needed),
-        cmocka_unit_test(allow_has_another_meaning_behind_proxy_headers),
         cmocka_unit_test(a_backend_refuses_nobody),
         cmocka_unit_test(addresses_are_written_as_router_takes_them),
         cmocka_unit_test(more_than_a_list_may_have_is_lost),

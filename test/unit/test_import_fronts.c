@@ -57,6 +57,18 @@ static void allow_and_deny_stay_in_order(void **state)
                  "deny = 10.1.0.0/16\nallow = 10.0.0.0/8\n");
 }
 
+/* With PROXY headers allow is about who sends them: rules on connections are, others are not. */
+static void allow_has_another_meaning_behind_proxy_headers(void **state)
+{
+    (void)state;
+    assert_holds(DEFAULTS "listen f\nbind :1 accept-proxy\nserver s 10.0.0.1:80\n"
+                          "tcp-request connection reject if !{ src 10.0.0.0/8 }\n",
+                 "allow = 10.0.0.0/8\naccept_proxy = yes\n");
+    assert_holds(DEFAULTS "listen f\nbind :1 accept-proxy\nserver s 10.0.0.1:80\n"
+                          "tcp-request content reject if !{ src 10.0.0.0/8 }\n",
+                 "allow = 0.0.0.0/0\nallow = ::/0\naccept_proxy = yes\n");
+}
+
 static void names_lead_to_their_backends(void **state)
 {
     (void)state;
@@ -103,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(allow_and_deny_stay_in_order),
+        cmocka_unit_test(allow_has_another_meaning_behind_proxy_headers),
         cmocka_unit_test(names_lead_to_their_backends),
         cmocka_unit_test(somebody_serves_all_other_names),
         cmocka_unit_test(limits_stand_in_the_frontend),
