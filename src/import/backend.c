@@ -18,6 +18,12 @@ static void write_duration(struct plan *plan, struct plan_section *section, cons
 
 static void write_retries(struct plan *plan, struct plan_section *section, const struct proxy *p)
 {
+    size_t at = 0;
+    for (struct line *l; (l = proxy_next(p, "option redispatch", &at)) != NULL;) {
+        if (l->negated) {
+            line_mark(plan->source, l, VERDICT_DIFFERENCE, "another server is tried all the same");
+        }
+    }
     struct line *l = proxy_find(p, "retries");
     const struct word *w = l != NULL ? line_argument(l, 0) : NULL;
     long long n = w != NULL ? word_number(w, 0, 1000000) : -1;
@@ -162,8 +168,12 @@ static void write_verification(struct plan *plan, struct plan_section *section,
 {
     struct line *l;
     const struct parameter *verify = server_says(&part->servers, server, "verify", &l);
-    if (verify != NULL && word_is(&verify->arguments[0], "none")) {
+    bool none = verify != NULL && word_is(&verify->arguments[0], "none");
+    if (none && plan_find(section, "tls_ca") == NULL) {
         plan_set_text(plan, section, "tls_verify", "no", l);
+    } else if (none || plan_find(section, "tls_verify") != NULL) {
+        line_mark(plan->source, server->line, VERDICT_DIFFERENCE,
+                  "verify: all servers of a backend are verified, or none");
     } else {
         write_tls_file(plan, section, part, server, "ca-file", "tls_ca");
     }
@@ -245,6 +255,31 @@ static void write_keepalive(struct plan *plan, struct plan_section *section,
     }
 }
 
+/* What router does to all servers of a backend, or to none. */
+static void check_alike(struct plan *plan, const struct part *part, const char *name)
+{
+    size_t with = 0;
+    size_t without = 0;
+    struct line *first = NULL;
+    for (size_t i = 0; i < part->servers.count; i++) {
+        const struct server_part *server = &part->servers.items[i];
+        struct line *l;
+        if (server->lost) {
+            continue;
+        }
+        if (server_says(&part->servers, server, name, &l) != NULL) {
+            first = first != NULL ? first : l;
+            with++;
+        } else {
+            without++;
+        }
+    }
+    if (with > 0 && without > 0) {
+        line_mark(plan->source, first, VERDICT_LOST,
+                  "%s: not of all servers; router does it to all of a backend or to none", name);
+    }
+}
+
 void backend_write(struct plan *plan, struct plan_section *section, struct part *part)
 {
     const struct proxy *p = part->proxy;
@@ -255,8 +290,13 @@ void backend_write(struct plan *plan, struct plan_section *section, struct part 
     write_retries(plan, section, p);
     backend_write_probe(plan, section, part);
     for (size_t i = 0; i < part->servers.count; i++) {
-        write_server_tls(plan, section, part, &part->servers.items[i]);
-        write_send_proxy(plan, section, part, &part->servers.items[i]);
+        if (!part->servers.items[i].lost) {
+            write_server_tls(plan, section, part, &part->servers.items[i]);
+            write_send_proxy(plan, section, part, &part->servers.items[i]);
+        }
     }
+    check_alike(plan, part, "ssl");
+    check_alike(plan, part, "send-proxy");
+    check_alike(plan, part, "send-proxy-v2");
     write_keepalive(plan, section, part);
 }

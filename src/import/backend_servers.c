@@ -195,11 +195,12 @@ static struct word legal_name(struct plan *plan, const struct server_part *serve
 }
 
 static void write_server(struct plan *plan, struct plan_section *section, const struct part *part,
-                         const struct server_part *server, bool own_maxconn)
+                         struct server_part *server, bool own_maxconn)
 {
     struct source *s = plan->source;
     struct word place;
     if (!read_place(plan, part, server, &place)) {
+        server->lost = true;
         return;
     }
     if (is_there(section, &place)) {

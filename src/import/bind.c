@@ -52,7 +52,7 @@ static void write_address(struct plan *plan, struct plan_section *section, struc
     }
     for (unsigned port = at.first; port <= at.last; port++) {
         unsigned written = at.first == at.last ? 0 : port;
-        plan_add(plan, section, "bind", bind_place(s, &at, written, six_only), l);
+        plan_add_once(plan, section, "bind", bind_place(s, &at, written, six_only), l);
     }
 }
 

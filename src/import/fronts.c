@@ -322,37 +322,44 @@ static void write_access(struct plan *plan, const struct front *f, bool proxied)
     }
 }
 
-/* One frontend of router's: TLS and PROXY headers are matters of all its addresses. */
-static void write_section(struct parts *parts, struct front *f, unsigned kind)
+/* One frontend of router's: TLS and PROXY headers are matters of all its addresses. NULL: none of
+ * them is left. */
+static struct plan_section *write_section(struct parts *parts, struct front *f, unsigned kind)
 {
     struct plan *plan = parts->plan;
     f->section = plan_add_section(plan, PLAN_FRONTEND, f->proxy->section->name);
     plan_add_source(plan, f->section, f->proxy->section);
     write_access(plan, f, (kind & BIND_PROXIED) != 0);
     bind_write(plan, f->section, f, kind);
+    if (plan_find(f->section, "bind") == NULL) {
+        plan_drop_section(plan, f->section);
+        return NULL;
+    }
     plan_set_text(plan, f->section, "backend", f->part->section->name, NULL);
     write_route(plan, f);
     write_names(plan, f, parts);
     write_maxconn(plan, f);
     write_idle(plan, f);
+    return f->section;
 }
 
 static void write_front(struct parts *parts, struct front *f)
 {
-    struct plan *plan = parts->plan;
     struct plan_section *first = NULL;
-    unsigned written = 0; /* a bit for each kind */
+    unsigned tried = 0; /* a bit for each kind */
     size_t at = 0;
-    line_mark(plan->source, f->proxy->section->header, VERDICT_KEPT, NULL);
     for (struct line *l; (l = proxy_next(f->proxy, "bind", &at)) != NULL;) {
-        unsigned kind = bind_kind(plan->source, l);
-        if ((written & (1u << kind)) == 0) {
-            write_section(parts, f, kind);
-            first = first != NULL ? first : f->section;
-            written |= 1u << kind;
+        unsigned kind = bind_kind(parts->plan->source, l);
+        if ((tried & (1u << kind)) == 0) {
+            struct plan_section *section = write_section(parts, f, kind);
+            first = first != NULL ? first : section;
+            tried |= 1u << kind;
         }
     }
     f->section = first;
+    line_mark(parts->plan->source, f->proxy->section->header,
+              first != NULL ? VERDICT_KEPT : VERDICT_LOST, "%s",
+              first != NULL ? "" : "it has no address left to listen at");
 }
 
 void fronts_write(struct fronts *all, struct parts *parts)

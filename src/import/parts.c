@@ -252,20 +252,41 @@ static bool group_used(const struct parts *all, struct part *group)
     return false;
 }
 
+/* A backend needs a server: one that is lost, or only a comment, is none. */
+static bool has_server(const struct plan_section *section)
+{
+    for (size_t i = 0; i < section->count; i++) {
+        const struct setting *setting = &section->settings[i];
+        bool server = strcmp(setting->key, "server") == 0 || strcmp(setting->key, "discover") == 0;
+        if (server && !setting->off) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void write_group(struct parts *all, struct part *group)
 {
     struct plan_section *section =
         plan_add_section(all->plan, PLAN_BACKEND, group_name(all, group));
     plan_set_text(all->plan, section, "protocol", group->protocol, group->check.line);
-    for (size_t i = 0; i < all->count; i++) {
-        struct part *part = &all->items[i];
-        if (group_of(part) == group) {
-            part->section = section;
-            plan_add_source(all->plan, section, part->proxy->section);
-            backend_write(all->plan, section, part);
-        }
-    }
+    struct part *part = group;
+    do {
+        part->section = section;
+        plan_add_source(all->plan, section, part->proxy->section);
+        backend_write(all->plan, section, part);
+        part = part->next;
+    } while (part != group);
     backend_write_sentinels(all->plan, section, group);
+    if (!has_server(section)) {
+        plan_drop_section(all->plan, section);
+        do {
+            part->section = NULL;
+            line_mark(all->plan->source, part->proxy->section->header, VERDICT_LOST,
+                      "no server is left in it");
+            part = part->next;
+        } while (part != group);
+    }
 }
 
 void parts_write(struct parts *all)

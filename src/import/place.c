@@ -17,9 +17,9 @@ static struct word rest_of(struct source *s, const struct word *w, size_t at)
 static void read_family(struct source *s, struct word *w, struct address_word *out)
 {
     static const char *const ours[] = {"ipv4@", "ipv6@", "tcp4@", "tcp6@", "tcp@", "unix@"};
-    static const char *const others[] = {"abns@",   "abnsz@",  "fd@",    "sockpair@", "udp@",
-                                         "udp4@",   "udp6@",   "quic4@", "quic6@",    "mptcp@",
-                                         "mptcp4@", "mptcp6@", "rhttp@", "ring@",     "stdout"};
+    static const char *const others[] = {
+        "abns@",  "abnsz@", "fd@",     "sockpair@", "udp@",   "udp4@", "udp6@",    "quic4@",
+        "quic6@", "mptcp@", "mptcp4@", "mptcp6@",   "rhttp@", "ring@", "backend@", "stdout"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (starts(w, others[i])) {
             out->other = others[i];

@@ -75,6 +75,18 @@ struct plan_section *plan_add_section(struct plan *p, enum plan_kind kind, const
     return section;
 }
 
+void plan_drop_section(struct plan *p, struct plan_section *section)
+{
+    bool front = section->kind == PLAN_FRONTEND;
+    struct plan_section **all = front ? p->frontends : p->backends;
+    size_t *count = front ? &p->frontend_count : &p->backend_count;
+    assert(all[*count - 1] == section);
+    (*count)--;
+    for (size_t i = 0; i < section->source_count; i++) {
+        section->sources[i]->told = false;
+    }
+}
+
 void plan_add_source(struct plan *p, struct plan_section *section, struct section *source)
 {
     if (source->told) {

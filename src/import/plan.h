@@ -39,6 +39,8 @@ void plan_make(struct source *s, struct plan *out);
 const char *plan_legal_name(struct plan *p, const char *name);
 /* `name` is made legal and unique among those of its kind. */
 struct plan_section *plan_add_section(struct plan *p, enum plan_kind kind, const char *name);
+/* Takes back the section that was added last: nothing can be said in it. */
+void plan_drop_section(struct plan *p, struct plan_section *section);
 void plan_add_source(struct plan *p, struct plan_section *section, struct section *source);
 
 /* A key that stands once: the first value counts, and a line that says another one is marked as a

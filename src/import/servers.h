@@ -12,6 +12,7 @@ struct server_part {
     struct address_word at;
     const char *place; /* the address as router.ini has it; by it servers are the same */
     struct parameters own;
+    bool lost;     /* router cannot connect there */
     bool template; /* `server-template`: the name's addresses are the servers */
 };
 

@@ -20,14 +20,22 @@ static bool concerns(const struct line *l, const struct proxy *p)
     return (l->keyword->places & (1u << p->section->kind)) != 0;
 }
 
+/* A backend to which no frontend leads. */
+static bool is_unused(const struct proxy *p, const struct parts *parts)
+{
+    const struct part *part = parts_of(parts, p);
+    return !p->front && (part == NULL || part->section == NULL);
+}
+
 /* A line of defaults: whether there is a proxy for which it would count. */
-static bool counts_for_heirs(const struct line *l, const struct proxies *all, bool *inherited)
+static bool counts_for_heirs(const struct line *l, const struct proxies *all,
+                             const struct parts *parts, bool *inherited)
 {
     *inherited = false;
     bool counts = false;
     for (size_t i = 0; i < all->count; i++) {
         const struct proxy *p = &all->items[i];
-        if (inherits(p->section, l->section) && concerns(l, p)) {
+        if (inherits(p->section, l->section) && concerns(l, p) && !is_unused(p, parts)) {
             *inherited = true;
             counts = counts || proxy_find(p, l->keyword->name) == l;
         }
@@ -55,7 +63,7 @@ static const char *excuse(const struct line *l, const struct proxies *all,
         return "switched off";
     }
     if (section->kind == SECTION_DEFAULTS) {
-        bool counts = counts_for_heirs(l, all, &inherited);
+        bool counts = counts_for_heirs(l, all, parts, &inherited);
         return counts ? NULL : inherited ? "who inherits it has its own" : "nobody inherits it";
     }
     const struct proxy *p = proxy_of(all, section);
@@ -93,9 +101,8 @@ static void settle_header(struct source *s, struct section *section, const struc
                           const struct parts *parts)
 {
     const struct proxy *p = proxy_of(all, section);
-    const struct part *part = p != NULL ? parts_of(parts, p) : NULL;
     if (section->header->verdict == VERDICT_NONE) {
-        bool unused = p != NULL && !p->front && (part == NULL || part->section == NULL);
+        bool unused = p != NULL && is_unused(p, parts);
         line_mark(s, section->header, unused ? VERDICT_NOT_NEEDED : VERDICT_KEPT, "%s",
                   unused ? "no frontend leads to this backend" : "");
     }
