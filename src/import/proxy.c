@@ -6,6 +6,11 @@
 
 #include "import/keyword.h"
 
+static bool has_keyword(const struct line *l, const char *keyword)
+{
+    return l->keyword != NULL && strcmp(l->keyword->name, keyword) == 0;
+}
+
 static void add_line(struct proxy *p, struct line *l)
 {
     p->lines = arena_grow(&p->source->arena, p->lines, p->count, sizeof *p->lines);
@@ -94,9 +99,27 @@ static void gather_bound(struct source *s, struct proxies *out)
     }
 }
 
+/* Router's backends have an end as well; *all counts over the file. */
+static int check_servers(struct source *s, const struct section *section, size_t *all)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < section->count; i++) {
+        struct line *l = section->lines[i];
+        count += has_keyword(l, "server");
+        if (count > PROXY_SERVERS_MAX || *all + count > SOURCE_SERVERS_MAX) {
+            source_error(s, l->place, "router takes %d servers in a backend, %d in all",
+                         PROXY_SERVERS_MAX, SOURCE_SERVERS_MAX);
+            return -EINVAL;
+        }
+    }
+    *all += count;
+    return 0;
+}
+
 int proxies_make(struct source *s, struct proxies *out)
 {
     size_t weight = 0;
+    size_t servers = 0;
     *out = (struct proxies){0};
     out->items = arena_take(&s->arena, (s->section_count + 1) * sizeof *out->items);
     for (size_t i = 0; i < s->section_count; i++) {
@@ -108,6 +131,9 @@ int proxies_make(struct source *s, struct proxies *out)
             source_error(s, s->sections[i]->header->place,
                          "too much is inherited from defaults: more than %d lines in all",
                          PROXY_LINES_MAX);
+            return -EINVAL;
+        }
+        if (check_servers(s, s->sections[i], &servers) != 0) {
             return -EINVAL;
         }
         make(s, s->sections[i], &out->items[out->count++]);
@@ -145,11 +171,6 @@ struct proxy *proxies_find(const struct proxies *all, const char *name, bool bac
         }
     }
     return NULL;
-}
-
-static bool has_keyword(const struct line *l, const char *keyword)
-{
-    return l->keyword != NULL && strcmp(l->keyword->name, keyword) == 0;
 }
 
 struct line *proxy_find(const struct proxy *p, const char *keyword)

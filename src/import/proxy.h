@@ -24,7 +24,8 @@ struct proxy {
     size_t acl_count;
 };
 
-#define PROXY_LINES_MAX 500000 /* of all of them, with what they inherit */
+#define PROXY_SERVERS_MAX 1024   /* as many as a list of router.ini may have */
+#define PROXY_LINES_MAX   500000 /* of all of them, with what they inherit */
 
 /* Each frontend, backend and listen, in the order of the file. */
 struct proxies {

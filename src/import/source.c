@@ -18,8 +18,10 @@ void source_free(struct source *s)
 /* A file's words stay on their line. */
 static void make_printable(char *words)
 {
-    for (; *words != '\0'; words++) {
-        *words = iscntrl((unsigned char)*words) ? '?' : *words;
+    while (*words != '\0') {
+        size_t len = iscntrl((unsigned char)*words) ? 0 : text_utf8_sequence(words);
+        *words = len == 0 ? '?' : *words;
+        words += len == 0 ? 1 : len;
     }
 }
 
