@@ -138,41 +138,6 @@ static void refuse(struct session *s, const char *why)
     session_refuse(s, REFUSED_LOGIN, why);
 }
 
-static void route(struct session *s)
-{
-    s->mysql->step = MYSQL_STEP_ROUTE;
-    session_arm(s, NULL);
-    mysql_pool_route(s);
-}
-
-static void slow_down(struct session *s)
-{
-    struct mysql_client *c = s->mysql;
-    uint64_t now_ms = loop_now_ms(&s->worker->loop);
-    uint64_t delay_ms =
-        login_guard_delay(s->worker->guard, &s->admission.key, c->user_hash, now_ms);
-    if (delay_ms == 0) {
-        route(s);
-        return;
-    }
-    if (c->step != MYSQL_STEP_SLOW) {
-        metric_add(&s->worker->metrics.backends[s->backend->index]->at[BACKEND_LOGINS_SLOWED], 1);
-        c->slow_until_ms = now_ms + delay_ms;
-    }
-    c->step = MYSQL_STEP_SLOW;
-    session_arm(s, &s->worker->mysql_slow);
-}
-
-void mysql_client_on_slow(struct deadline *d)
-{
-    struct session *s = container_of(d, struct session, deadline);
-    if (loop_now_ms(&s->worker->loop) >= s->mysql->slow_until_ms) {
-        route(s);
-    } else {
-        session_arm(s, &s->worker->mysql_slow);
-    }
-}
-
 bool mysql_client_is_at_fault(struct session *s, const struct mysql_request *r)
 {
     const char *words;
@@ -204,7 +169,7 @@ static void logs_in(struct session *s, struct mysql_proof *p, unsigned char sequ
         c->veiled = (c->key & MYSQL_CAP_SESSION_TRACK) != 0;
     }
     c->user_hash = login_guard_user(s->worker->guard, p->request.user.data, p->request.user.len);
-    slow_down(s);
+    mysql_slow_begin(s);
 }
 
 static void wants_tls(struct session *s)
@@ -301,6 +266,7 @@ static bool may_be_kept(const struct session *s)
 
 void mysql_client_leave(struct session *s)
 {
+    mysql_slow_over(s);
     mysql_lease_end(s->mysql);
 }
 

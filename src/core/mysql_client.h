@@ -51,6 +51,8 @@ struct mysql_client {
     uint32_t offered;          /* in its greeting */
     uint32_t offered_extended;
     uint64_t slow_until_ms;
+    uint64_t
+        turn_until_ms;  /* it waits for logins of its address to be over: refused then; 0 = no */
     uint64_t user_hash; /* for the guard */
     uint32_t capabilities;
     uint32_t pins;      /* enum mysql_pin; by mysql_client_pin() only */
@@ -61,6 +63,7 @@ struct mysql_client {
     char refusal_state[6];
     uint8_t step;              /* enum mysql_step */
     uint8_t sequence;          /* of our next packet to it, until it is logged in */
+    bool counted;              /* among the unfinished logins of its address */
     bool said;                 /* it was refused in the words of its server */
     bool anew;                 /* it is to log in on a connection of its own making */
     bool veiled;               /* it has not asked for SESSION_TRACK, and its connection has it */
@@ -83,7 +86,6 @@ void mysql_client_leave(struct session *s); /* it ends */
 void mysql_client_drop(struct session *s, struct server_link *link, bool reset);
 void mysql_client_secured(struct session *s); /* TLS has begun: its login follows */
 void mysql_client_late(struct session *s);    /* it, or the server, did not go on with the login */
-void mysql_client_on_slow(struct deadline *d);
 /* A new topology: who waits for a greeting may have one now. */
 void mysql_client_failed(struct session *s, enum login_failure how);
 void mysql_client_greet_held(struct worker *w);
@@ -92,6 +94,12 @@ size_t mysql_client_refusal(const struct session *s, enum refusal why, const cha
                             size_t size);
 /* Refused in the words of a server. `text` is borrowed. */
 void mysql_client_deny(struct session *s, enum refusal why, const struct mysql_error *error);
+
+/* mysql_slow.c. */
+/* Its login is there: it is routed, at once or when it may be. */
+void mysql_slow_begin(struct session *s);
+void mysql_slow_over(struct session *s); /* it is logged in, or has failed */
+void mysql_slow_on_tick(struct deadline *d);
 
 /* mysql_proof.c. */
 /* The connection is there: begins, or begins anew. */

@@ -106,6 +106,7 @@ static void logged_in(struct session *s, struct mysql_link *l)
     mysql_login_seen(s, l, c->proof->began_us);
     login_guard_succeeded(s->worker->guard, &s->admission.key, c->user_hash,
                           loop_now_ms(&s->worker->loop));
+    mysql_slow_over(s);
     if (!note_user(l, c->proof->request.user)) {
         mysql_proof_free(c);
         session_kill(s, END_MEMORY);

@@ -236,7 +236,7 @@ static void init_deadlines(struct worker *w)
     deadline_list_init(&w->finish_soon, &w->loop, FINISH_SOON_MS, finisher_on_late);
     deadline_list_init(&w->cancel, &w->loop, CANCEL_MS, cancel_on_late);
     deadline_list_init(&w->mysql_give, &w->loop, MYSQL_GIVE_MS, mysql_pool_on_give);
-    deadline_list_init(&w->mysql_slow, &w->loop, MYSQL_SLOW_MS, mysql_client_on_slow);
+    deadline_list_init(&w->mysql_slow, &w->loop, MYSQL_SLOW_MS, mysql_slow_on_tick);
     deadline_list_init(&w->mysql_abandoned, &w->loop, FINISH_MS, mysql_link_on_late);
     deadline_list_init(&w->mysql_rest, &w->loop, MYSQL_REST_MS, mysql_ends_on_rest);
     deadline_list_init(&w->tune, &w->loop, TUNE_MS, session_on_tune);

@@ -139,7 +139,8 @@ struct worker {
     struct deadline_list cancel;      /* requests to cancel */
     struct deadline_list mysql_give;  /* others wait for what may be spared later */
     struct deadline mysql_give_again;
-    struct deadline_list mysql_slow;      /* logins from where others have failed */
+    struct deadline_list mysql_slow; /* logins from where others have failed */
+    bool mysql_waking;               /* core/mysql_slow.c: of those, some are being looked at */
     struct deadline_list mysql_abandoned; /* logins of pooled clients that have gone */
     struct deadline_list mysql_rest;  /* sessions in transaction mode, when the router is to end */
     struct deadline_list accept_rest; /* a listener without descriptors tries again */

@@ -23,6 +23,11 @@
 #define FULL_MS    (60 * FAILURE_MS)
 #define STEEPNESS  4 /* a failure beyond the burst makes the next login wait so many times less */
 
+/* Unfinished logins of an address: at most so many, and a part of the places. */
+#define UNFINISHED_MAX  8
+#define UNFINISHED_PART 4
+#define LATE_WEIGHT     8 /* about as many seconds as it is waited for, see mysql_watch.c */
+
 struct user {
     uint64_t hash;
     uint64_t good_ms;  /* its last success; meaningless if it is not known */
@@ -36,6 +41,7 @@ struct entry {
     uint64_t failures[LOGIN_FAILURES];
     uint64_t slowed;
     uint64_t failed_ms; /* the last one */
+    unsigned unfinished;
     struct user users[USERS];
     uint32_t bucket;
     uint32_t chain; /* next in its bucket */
@@ -165,9 +171,9 @@ static uint64_t delay_of(uint64_t empty_ms, uint64_t now_ms)
     return delay < LOGIN_GUARD_DELAY_MAX_MS ? delay : LOGIN_GUARD_DELAY_MAX_MS;
 }
 
-static void fill(uint64_t *empty_ms, uint64_t now_ms)
+static void fill(uint64_t *empty_ms, uint64_t now_ms, unsigned failures)
 {
-    uint64_t have = level(*empty_ms, now_ms) + FAILURE_MS;
+    uint64_t have = level(*empty_ms, now_ms) + failures * FAILURE_MS;
     *empty_ms = now_ms + (have < FULL_MS ? have : FULL_MS);
 }
 
@@ -217,6 +223,42 @@ uint64_t login_guard_delay(struct login_guard *g, const struct client_key *key, 
     return delay;
 }
 
+static unsigned most_unfinished(const struct entry *e, unsigned places, uint64_t now_ms)
+{
+    uint64_t have = level(e->empty_ms, now_ms);
+    unsigned part = places > 0 ? places / UNFINISHED_PART : UNFINISHED_MAX;
+    unsigned most = part < UNFINISHED_MAX ? part : UNFINISHED_MAX;
+    most = have > BURST_MS ? 1 : have > 0 ? most / 4 : most;
+    return most > 0 ? most : 1;
+}
+
+enum login_turn login_guard_enter(struct login_guard *g, const struct client_key *key,
+                                  uint64_t user, unsigned places, uint64_t now_ms, bool again)
+{
+    enum login_turn turn = LOGIN_TURN_FREE;
+    pthread_mutex_lock(&g->mutex);
+    struct entry *e = use(g, key);
+    if (find_user(e, user, now_ms) == NULL) {
+        turn = e->unfinished < most_unfinished(e, places, now_ms) ? LOGIN_TURN_COUNTED
+                                                                  : LOGIN_TURN_WAITS;
+        e->unfinished += turn == LOGIN_TURN_COUNTED;
+        e->slowed += turn == LOGIN_TURN_WAITS && !again;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    return turn;
+}
+
+/* The address may have made room for another one meanwhile. */
+void login_guard_leave(struct login_guard *g, const struct client_key *key)
+{
+    pthread_mutex_lock(&g->mutex);
+    struct entry *e = find(g, key);
+    if (e != NULL && e->unfinished > 0) {
+        e->unfinished--;
+    }
+    pthread_mutex_unlock(&g->mutex);
+}
+
 bool login_guard_has_failed(struct login_guard *g, const struct client_key *key, uint64_t user,
                             uint64_t now_ms)
 {
@@ -239,7 +281,12 @@ void login_guard_failed(struct login_guard *g, const struct client_key *key, uin
     struct user *u = find_user(e, user, now_ms);
     e->failures[kind]++;
     e->failed_ms = now_ms;
-    fill(u != NULL ? &u->empty_ms : &e->empty_ms, now_ms);
+    if (u != NULL) { /* an account of many clients, of which one stalls */
+        fill(&u->empty_ms, now_ms, 1);
+    } else {
+        bool held = kind == LOGIN_FAILED_LATE && user != LOGIN_GUARD_NOBODY; /* a connection */
+        fill(&e->empty_ms, now_ms, held ? LATE_WEIGHT : 1);
+    }
     pthread_mutex_unlock(&g->mutex);
 }
 

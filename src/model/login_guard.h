@@ -5,7 +5,11 @@
  *
  * An address has a bucket that its failures fill and time empties. All clients of a sidecar have
  * the same address: so a user that logged in from there lately has a bucket of its own, and only
- * its own failures fill it; each success takes one of them back. */
+ * its own failures fill it; each success takes one of them back.
+ *
+ * A login that its client does not finish holds a server connection meanwhile. So of those users
+ * that did not log in from there lately only a few may be at it at once, the fewer the more failed;
+ * and who does not go on in time has failed as often as seconds went by, if it held one. */
 #ifndef ROUTER_MODEL_LOGIN_GUARD_H
 #define ROUTER_MODEL_LOGIN_GUARD_H
 
@@ -28,6 +32,12 @@ enum login_failure {
     LOGIN_FAILURES,
 };
 
+enum login_turn {
+    LOGIN_TURN_FREE,    /* it may go to a server: its user is known there */
+    LOGIN_TURN_COUNTED, /* the same, and login_guard_leave() is to follow */
+    LOGIN_TURN_WAITS,   /* others from there have to end first */
+};
+
 struct login_guard *login_guard_new(void);    /* never NULL: made at the start */
 void login_guard_free(struct login_guard *g); /* NULL is fine */
 
@@ -36,6 +46,11 @@ uint64_t login_guard_user(const struct login_guard *g, const void *name, size_t 
 /* How many milliseconds the login of this user is to wait; 0: none. Counts those that are. */
 uint64_t login_guard_delay(struct login_guard *g, const struct client_key *key, uint64_t user,
                            uint64_t now_ms);
+/* Its login is to go to a server, where all clients together have `places` (0: any number).
+ * `again`: it has waited; those that wait are counted once. */
+enum login_turn login_guard_enter(struct login_guard *g, const struct client_key *key,
+                                  uint64_t user, unsigned places, uint64_t now_ms, bool again);
+void login_guard_leave(struct login_guard *g, const struct client_key *key);
 /* Its last login, or one of the last ones, has failed: the next one may as well. */
 bool login_guard_has_failed(struct login_guard *g, const struct client_key *key, uint64_t user,
                             uint64_t now_ms);

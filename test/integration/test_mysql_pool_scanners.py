@@ -1,5 +1,6 @@
 """Promise: who connects to a MySQL pool and never logs in, or fails again and again, is counted and
 slowed by address; servers see nothing of the former and do not lock the router out for either."""
+import json
 import threading
 
 import pytest
@@ -9,9 +10,10 @@ from lib.fake import reset
 from lib.ini import FAST_PROBES, frontend, section, servers
 from lib.mysql_client import MySQLClient
 from lib.mysql_said import SaidNo, change_user
-from lib.mysql_stage import MySQLStage
+from lib.mysql_stage import MySQLStage, refusal
 from lib.mysql_wire import packet
 from lib.process import free_port
+from lib.runtime import control_of
 from lib.sockets import local
 from lib.strict import USER, StrictMariaDB, StrictMySQL, Stranger
 from lib.waiting import SLOW, Clock, until
@@ -112,6 +114,63 @@ def test_those_who_are_slowed_take_nobodys_place(stage):
         assert seconds_of(stage) < 0.1 * SLOW
     after = stage.liar.count("login", "user0") + stage.liar.count("change", "user0")
     assert SLOW > 1 or after == before, "not slowed"
+
+
+def stall(stage, times, source=BAD):
+    """They say who they are, and then nothing more."""
+    clients = [stage.raw(f"nobody{n}", source=source).greet() for n in range(times)]
+    for client in clients:
+        client.say_login()
+    return clients
+
+
+def unfinished(stage):
+    """Connections to the server on which somebody is at it who stalls."""
+    return sum(link.user.startswith("nobody") for link in stage.liar.clients_links() if link.user)
+
+
+@pytest.mark.sanitize
+def test_those_who_do_not_go_on_hold_few_connections(stage):
+    """Neither of strangers, nor of who is known at their address; not even at first."""
+    assert seconds_of(stage, "user1", BAD) < 1 * SLOW
+    stall(stage, 40)
+    until(lambda: unfinished(stage) == 1, "the first one to be asked")
+    for _ in range(20):
+        assert seconds_of(stage, "user1", BAD) < 0.5 * SLOW
+        assert seconds_of(stage, "user2", GOOD) < 0.5 * SLOW
+        assert unfinished(stage) <= 1
+    assert stage.router.stats().backend("b")["logins_slowed"] >= 39
+    stage.leave()
+    stage.wait_left()
+
+
+@pytest.mark.sanitize
+def test_who_does_not_go_on_is_told_and_who_waits_behind_it_too(home):
+    control, run = control_of(home)
+    stage = MySQLStage(home, pool_size=6, queue_timeout="3s", router=control)
+    clients = stall(stage, 1)
+    clients[0].asked()
+    clients += stall(stage, 3)
+    said = [refusal(client) for client in clients]
+    assert {one.code for one in said} == {1043, 1040}, said
+    assert "unfinished" in next(one.words for one in said if one.code == 1040)
+    guard, = json.loads(run("show pool json b"))[0]["failures"]
+    assert (guard["address"], guard["late"], guard["slowed"]) == (BAD, 1, 3), guard
+
+
+@pytest.mark.sanitize
+def test_a_fleet_of_one_address_does_not_wait_for_itself(stage):
+    """At first nobody of it is known there."""
+    clock, clients = Clock(), []
+    for number in range(48):
+        clients.append(stage.raw(f"user{number % 8}", source=GOOD).greet())
+    for client in clients:
+        client.say_login()
+    for client in clients:
+        client.finish()
+        client.quit()
+    assert clock.seconds() < 2 * SLOW, clock.seconds()
+    stage.wait_left()
 
 
 @pytest.mark.sanitize

@@ -115,6 +115,8 @@ def test_who_waits_too_long_is_told(pool):
 def test_who_waits_is_next(pool):
     """The one place is taken, given back, and taken, whichever worker has the clients."""
     stage = pool(pool_size=1, queue_timeout="20s")
+    for account in (PLAIN, SECOND):  # of strangers a few may wait there at once
+        log_in(stage, account).quit()
     clock, order = Clock(), []
 
     def come(number):

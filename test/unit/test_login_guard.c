@@ -77,6 +77,77 @@ static void time_forgives(void **state)
     login_guard_free(g);
 }
 
+static enum login_turn enter(struct login_guard *g, uint64_t user, unsigned places, uint64_t now)
+{
+    return login_guard_enter(g, &home, user, places, now, false);
+}
+
+/* Of many who begin at once: how many may go on. */
+static unsigned enter_all(struct login_guard *g, unsigned places, uint64_t now)
+{
+    unsigned count = 0;
+    while (enter(g, BERT, places, now) == LOGIN_TURN_COUNTED) {
+        count++;
+        assert_true(count < 100);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        login_guard_leave(g, &home);
+    }
+    login_guard_leave(g, &home); /* one too many does no harm */
+    return count;
+}
+
+static void a_few_of_an_address_may_be_unfinished(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    assert_int_equal(enter_all(g, 0, START), 8);
+    assert_int_equal(enter_all(g, 100, START), 8);
+    assert_int_equal(enter_all(g, 16, START), 4);
+    assert_int_equal(enter_all(g, 1, START), 1);
+    assert_int_equal(login_guard_enter(g, &elsewhere, BERT, 1, START, false), LOGIN_TURN_COUNTED);
+    fails(g, BERT, 1, START);
+    assert_int_equal(enter_all(g, 0, START), 2);
+    assert_int_equal(enter_all(g, 16, START), 1);
+    assert_int_equal(enter_all(g, 0, START + 1000), 8);
+    fails(g, BERT, 100, START);
+    assert_int_equal(enter_all(g, 0, START), 1);
+    login_guard_free(g);
+}
+
+/* Whatever others do there. */
+static void who_is_known_there_need_not_wait_for_the_unfinished(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    login_guard_succeeded(g, &home, ANNA, START);
+    fails(g, BERT, 100, START);
+    assert_int_equal(enter(g, BERT, 1, START), LOGIN_TURN_COUNTED);
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(enter(g, ANNA, 1, START), LOGIN_TURN_FREE);
+    }
+    assert_int_equal(enter(g, BERT, 1, START), LOGIN_TURN_WAITS);
+    login_guard_leave(g, &home);
+    assert_int_equal(enter(g, BERT, 1, START), LOGIN_TURN_COUNTED);
+    login_guard_free(g);
+}
+
+static void who_is_late_has_failed_as_often_as_seconds_went_by(void **state)
+{
+    (void)state;
+    struct login_guard *g = login_guard_new();
+    login_guard_succeeded(g, &home, ANNA, START);
+    login_guard_failed(g, &home, BERT, START, LOGIN_FAILED_LATE);
+    assert_int_equal(delay(g, BERT, START), 0);
+    login_guard_failed(g, &home, BERT, START, LOGIN_FAILED_LATE);
+    assert_int_equal(delay(g, BERT, START), 1500);
+    for (int i = 0; i < BURST; i++) { /* an account of many clients, of which some stall */
+        login_guard_failed(g, &home, ANNA, START, LOGIN_FAILED_LATE);
+    }
+    assert_int_equal(delay(g, ANNA, START), 0);
+    login_guard_free(g);
+}
+
 static void who_logged_in_does_not_wait_for_others(void **state)
 {
     (void)state;
@@ -261,6 +332,9 @@ int main(void)
         cmocka_unit_test(who_was_never_seen_does_not_wait),
         cmocka_unit_test(a_burst_is_free_and_more_waits_longer_up_to_a_bound),
         cmocka_unit_test(time_forgives),
+        cmocka_unit_test(a_few_of_an_address_may_be_unfinished),
+        cmocka_unit_test(who_is_known_there_need_not_wait_for_the_unfinished),
+        cmocka_unit_test(who_is_late_has_failed_as_often_as_seconds_went_by),
         cmocka_unit_test(who_logged_in_does_not_wait_for_others),
         cmocka_unit_test(who_logged_in_waits_for_its_own_failures),
         cmocka_unit_test(a_success_pays_for_no_other_user),
