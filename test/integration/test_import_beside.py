@@ -1,17 +1,20 @@
 """Promise: a router that runs from HAProxy's own file does for the same clients, with the same
 servers, what HAProxy does beside it: before a failover and behind it."""
 import os
+import ssl
 
 import pytest
 
 from lib import families
 from lib.beside import Beside
+from lib.certificates import Authority
 from lib.crowd import Crowd, addresses
 from lib.mariadb import NOBODY, PROBER
 from lib.postgres import PROBER as PG_PROBER
 from lib.relays import HOST, Relays
 from lib.resp import Resp
 from lib.sentinel import MASTER
+from lib.ws_hub import WsHub
 
 CLIENTS = addresses(40)
 
@@ -196,3 +199,42 @@ backend hubs
         now, before = homes(side.address("wss")), first[side.name]
         stayed = [client for client in CLIENTS if before[client] != gone.name]
         assert all(now[client] == before[client] for client in stayed), side.name
+
+
+def test_hosts_by_their_names(home):
+    authority = Authority(home.directory("ca"), "Hub CA")
+    leaf = authority.leaf(names=["*.example.com", "*.chat.example.com"])
+    hubs = {name: home.keep(WsHub(home.directory(name), name, tls=(leaf.cert, leaf.key)))
+            for name in ("hubs", "chat", "cache")}
+    both = Beside(home, """frontend tls
+    bind 127.0.0.1:@tls@
+    tcp-request inspect-delay 5s
+    tcp-request content accept if { req.ssl_hello_type 1 }
+    acl is_cache req.ssl_sni -i cache.example.com
+    use_backend cache if is_cache
+    use_backend chat if { req.ssl_sni -m end -i .chat.example.com }
+    default_backend hubs
+""" + "".join(f"backend {name}\n    timeout queue 300ms\n{lines([hub])}"
+               for name, hub in hubs.items()))
+    trusting = ssl.create_default_context(cafile=authority.ca)
+
+    def hub_of(host):
+        def ask(address):
+            crowd = Crowd(address, tls=trusting, host=host)
+            try:
+                return set(crowd.visit(CLIENTS[:1]).values())
+            except AssertionError:
+                return "nobody"
+            finally:
+                crowd.close()
+        return ask
+
+    hosts = {"cache.example.com": "cache", "a.chat.example.com": "chat",
+             "CACHE.example.com": "cache", "www.example.com": "hubs"}
+    for host, name in hosts.items():
+        both.see("tls", hub_of(host), {name}, f"{host} at its hub")
+    hubs["cache"].process.kill()
+    both.see("tls", hub_of("cache.example.com"), "nobody", "a host without a hub")
+    for host, name in hosts.items():
+        if name != "cache":
+            both.see("tls", hub_of(host), {name}, f"{host} at its hub still")

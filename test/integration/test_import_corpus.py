@@ -1,5 +1,6 @@
-"""Promise: the files that people have are what HAProxy takes, and what one writes by hand instead
-of them is what the router takes."""
+"""Promise: `router import` of the files that people have writes what one would have written by
+hand, and says of each line what became of it."""
+import json
 import re
 
 import pytest
@@ -8,6 +9,8 @@ from lib import corpus
 from lib.corpus import Corpus
 
 NAMES = corpus.names()
+VERDICTS = {"lost": "lost", "difference": "kept with a difference"}
+SECTIONS = ("defaults", "listen", "frontend", "backend")
 
 # What 41 real configurations had, and once was enough.
 USED = r"""
@@ -64,3 +67,84 @@ def test_a_real_haproxy_takes_it(here, name):
 def test_what_is_written_by_hand_is_taken(here, name):
     done = here.router("-t", "-c", here.by_hand(name))
     assert done.returncode == 0, done.stderr
+
+
+# --- the import ---
+
+
+def imported(here, name, *more):
+    """(how it ended, its router.ini as a file); made once."""
+    done = here.router("import", *more, here.path(name))
+    path = here.by_hand(name) + ".imported"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(done.stdout)
+    return done, path
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("name", NAMES)
+def test_the_import_is_what_one_writes_by_hand(here, name):
+    done, path = imported(here, name)
+    said = done.stderr + corpus.numbered(done.stdout)
+    lost = "lost" in here.marks(name).values()
+    assert done.returncode == (3 if lost else 0), said
+    checked = here.router("-t", "-c", path)
+    assert checked.returncode == 0, checked.stderr + said
+    assert here.dump("-c", path) == here.dump("-c", here.by_hand(name)), said
+    assert here.secrets(path) == here.secrets(here.by_hand(name)), said
+    count = {p: sum(map(len, corpus.sections(corpus.text(p)).values()))
+             for p in (path, here.by_hand(name))}
+    assert count[path] <= count[here.by_hand(name)], said  # no defaults
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_imported_is_what_runs_from_the_file(here, name):
+    done, path = imported(here, name)
+    checked = here.router("-t", "-f", here.path(name))
+    assert checked.returncode == done.returncode, checked.stderr
+    assert here.dump("--lenient", "-f", here.path(name)) == here.dump("-c", path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_each_line_it_is_said_what_became_of_it(here, name):
+    done, _ = imported(here, name, "--report=json")
+    found = {(line["file"], line["line"]): line for line in json.loads(done.stderr)["lines"]}
+    written = {(path, number) for path in here.files(name)
+               for number, line in enumerate(corpus.text(path).split("\n"), 1)
+               if line.strip() and not line.strip().startswith("#")}
+    assert set(found) == written
+    expected = here.marks(name)
+    wrong = [(place[1], expected.get(place), line) for place, line in found.items()
+             if not as_marked(line, expected.get(place))]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def as_marked(line, mark):
+    """Of a section's first line a difference may be told that none of its lines is about."""
+    if mark:
+        return line["verdict"] == VERDICTS[mark]
+    others = [VERDICTS["difference"]] if line["directive"].startswith(SECTIONS) else []
+    return line["verdict"] in ["kept", "not needed"] + others
+
+
+@pytest.mark.parametrize("name", ["redis-doc", "patroni-doc"])
+def test_the_examples_of_the_manuals_are_short(here, name):
+    done, _ = imported(here, name)
+    assert done.stdout.count("\n") < 30, done.stdout
+
+
+def passwords(here, path):
+    """As they are written, and in hexadecimal digits."""
+    found = {line.split(" = ")[1] for lines in here.secrets(path).values() for line in lines}
+    plain = {word for word in found if "${" not in word} | {"Xw93kLmP"}  # of a userlist
+    return plain | {word.encode().hex() for word in plain} | set(corpus.ENVIRONMENT[name] for name
+                                                                 in corpus.SECRET_VARIABLES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_password_is_shown(here, name):
+    text, path = imported(here, name)
+    report, _ = imported(here, name, "--report=json")
+    for password in passwords(here, path):
+        assert password not in text.stderr + report.stderr
+        assert not any(password in comment for comment in re.findall(r";.*", text.stdout))

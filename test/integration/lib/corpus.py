@@ -18,6 +18,7 @@ FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "haproxy"
 ENVIRONMENT = {"REDIS_PASSWORD": "redis-secret", "AUTH": "auth-secret",
                "SENTINELAUTH": "sentinel-secret", "PRIMARY_REGION": "ams", "SITE": "ams",
                "WEB_PORT": "8001", "WEB_HOST": "10.0.0.6"}
+SECRET_VARIABLES = ("REDIS_PASSWORD", "AUTH", "SENTINELAUTH")
 CERTIFICATES = ("redis", "hub", "many/a", "many/b")
 MARK = re.compile(r"#= (lost|difference)$")
 OPTION = re.compile(r"^([a-z_]+) = (.*?)(?:\s+;.*)?$")
@@ -105,15 +106,15 @@ class Corpus:
     def router(self, *args):
         return run(*args, env=ENVIRONMENT)
 
-    def dump(self, path):
-        """{section: lines} in effect, without comments."""
-        done = self.router("--dump-config", "-c", path)
-        assert done.returncode == 0, done.stderr + numbered(text(path))
+    def dump(self, *config):
+        """{section: lines} in effect, without comments; of a router.ini, or ("-f", ...)."""
+        done = self.router("--dump-config", *config)
+        assert done.returncode == 0, done.stderr
         return sections(done.stdout)
 
     def secrets(self, path):
         """Those a dump does not show, as they are written."""
-        return {title: [line for line in lines if line.split(" = ")[0] in SECRETS]
+        return {title: sorted(line for line in lines if line.split(" = ")[0] in SECRETS)
                 for title, lines in sections(text(path)).items()}
 
 
