@@ -237,7 +237,9 @@ void keywords_check(struct source *s)
     struct finder f;
     make_finder(&f);
     for (size_t i = 0; i < s->section_count; i++) {
-        for (size_t j = 0; j < s->sections[i]->count; j++) {
+        size_t count = s->sections[i]->count;
+        /* HAProxy, too, gives up then. */
+        for (size_t j = 0; j < count && s->error_count < SOURCE_ERRORS_MAX; j++) {
             check_line(&f, s, s->sections[i]->lines[j]);
         }
     }

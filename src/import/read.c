@@ -16,7 +16,7 @@
 #include "import/reading.h"
 #include "import/words.h"
 
-#define LINES_MAX    131072               /* empty ones left out */
+#define LINES_MAX    65536                /* empty ones left out */
 #define MEMORY_MAX   (256u * 1024 * 1024) /* of the arena */
 #define PIPE_WAIT_MS 5000                 /* for all that comes out of it */
 #define FIRST_BYTES  65536

@@ -14,6 +14,7 @@ struct reading {
     struct section *defaults; /* the last ones of all files, NULL = none */
     size_t bytes;             /* of all files */
     size_t lines;             /* the same, without empty ones */
+    size_t servers;           /* the same */
     size_t spent;             /* of WORDS_EXPANDED_MAX */
     bool stopped;             /* HAProxy would read no further, or this is too much */
 };

@@ -274,6 +274,10 @@ void sections_line(struct reading *r, struct line *l)
     l->section = section;
     section->lines = arena_grow(&s->arena, section->lines, section->count, sizeof *section->lines);
     section->lines[section->count++] = l;
+    if (word_is(&l->words[0], "server") && ++r->servers > SOURCE_SERVERS_MAX) {
+        source_error(s, l->place, "more than %d servers", SOURCE_SERVERS_MAX);
+        r->stopped = true;
+    }
     if (section->kind == SECTION_GLOBAL) {
         environment_line(&r->environment, l);
     }

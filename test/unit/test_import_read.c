@@ -228,7 +228,7 @@ static void a_line_may_be_very_long_but_not_a_file(void **state)
     text_free(&t);
 }
 
-static void files_lines_and_sections_are_bounded(void **state)
+static void whatever_there_may_be_many_of_is_bounded(void **state)
 {
     (void)state;
     make_folder("many");
@@ -250,13 +250,22 @@ static void files_lines_and_sections_are_bounded(void **state)
     text_add(&t, "backend one-more\n x\n");
     assert_refused(t.data, "h.cfg:1025: more than 1024 sections\n");
     text_free(&t);
+    text_add(&t, "backend b\n");
+    for (size_t i = 0; i < SOURCE_SERVERS_MAX; i++) {
+        text_add(&t, " server s%zu 10.0.0.1:1\n", i);
+    }
+    s = read_good(t.data);
+    source_free(&s);
+    text_add(&t, " server one-more 10.0.0.1:1\n x\n");
+    assert_refused(t.data, "h.cfg:4098: more than 4096 servers\n");
+    text_free(&t);
     text_add(&t, "global\n");
-    for (size_t i = 0; i < 131072; i++) {
+    for (size_t i = 0; i < 65536; i++) {
         text_add(&t, " x y z\n");
     }
     char *errors;
     read_bytes(&s, t.data, t.len, &errors);
-    assert_string_equal(errors, "h.cfg:131073: too large, it is not read further\n");
+    assert_string_equal(errors, "h.cfg:65537: too large, it is not read further\n");
     assert_true(s.arena.bytes < 300u * 1024 * 1024);
     source_free(&s);
     free(errors);
@@ -287,7 +296,7 @@ int main(void)
         cmocka_unit_test(a_pipe_is_waited_for_but_not_for_ever),
         cmocka_unit_test(junk_ends_with_an_error),
         cmocka_unit_test(a_line_may_be_very_long_but_not_a_file),
-        cmocka_unit_test(files_lines_and_sections_are_bounded),
+        cmocka_unit_test(whatever_there_may_be_many_of_is_bounded),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
