@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/macros.h"
@@ -185,29 +186,36 @@ static void take_over(struct mysql_link *to, struct mysql_link *from)
     from->like = (struct mysql_state){0};
 }
 
-static struct message_gift *wrap(const struct mysql_link *l)
+/* fcntl(F_DUPFD) would do, but ThreadSanitizer does not see it, and takes whoever had the number
+ * before for a race. */
+static int duplicate(int fd)
+{
+    int number = eventfd(0, EFD_CLOEXEC);
+    if (number >= 0 && dup3(fd, number, O_CLOEXEC) < 0) {
+        close(number);
+        return -1;
+    }
+    return number;
+}
+
+/* NULL: it stays what it was. */
+static struct message_gift *wrap(const struct mysql_link *l, unsigned worker)
 {
     struct message_gift *gift = malloc(sizeof *gift);
     struct mysql_link *to = malloc(sizeof *to);
-    int fd = gift != NULL && to != NULL ? fcntl(l->base.conn.fd, F_DUPFD_CLOEXEC, 0) : -1;
-    if (fd < 0) { /* it stays what it was */
+    int fd = gift != NULL && to != NULL ? duplicate(l->base.conn.fd) : -1;
+    if (fd < 0) {
         free(gift);
         free(to);
         return NULL;
     }
     *gift = (struct message_gift){.message.run = l->worker->tell->gift,
+                                  .worker = worker,
                                   .server = l->base.config->id,
                                   .fd = fd,
                                   .link = to,
                                   .drop = drop};
     return gift;
-}
-
-static void unwrap(struct message_gift *gift)
-{
-    close(gift->fd);
-    free(gift->link);
-    free(gift);
 }
 
 /* Its account goes on here without it. */
@@ -233,31 +241,37 @@ static bool is_quiet(const struct mysql_link *l)
 }
 
 /* From now on nobody else gives one to who waits there first. False: nobody waits any more. */
-static bool claim(const struct mysql_user *a, unsigned *worker)
+static bool claim(const struct mysql_user *a, unsigned *worker, uint64_t *since_ms)
 {
-    uint64_t since_ms;
     while (mysql_move_is_due(a) &&
-           account_share_first(a->shared, a->worker->index, worker, &since_ms)) {
-        if (atomic_compare_exchange_strong(&a->shared->at[*worker].since_ms, &since_ms, 0)) {
+           account_share_first(a->shared, a->worker->index, worker, since_ms)) {
+        uint64_t expected = *since_ms;
+        if (atomic_compare_exchange_strong(&a->shared->at[*worker].since_ms, &expected, 0)) {
             return true;
         }
     }
     return false;
 }
 
+/* Unless somebody waits there anew, and has said so. */
+static void unclaim(const struct mysql_user *a, unsigned worker, uint64_t since_ms)
+{
+    uint64_t expected = 0;
+    atomic_compare_exchange_strong(&a->shared->at[worker].since_ms, &expected, since_ms);
+}
+
 bool mysql_move_pass_on(struct mysql_link *l)
 {
     const struct mysql_user *a = l->account;
-    if (a == NULL || l->worker->stopping || !mysql_move_may(a) || !mysql_move_is_due(a) ||
-        !is_quiet(l)) {
+    unsigned worker;
+    uint64_t since_ms;
+    if (a == NULL || l->worker->stopping || !mysql_move_may(a) || !is_quiet(l) ||
+        !claim(a, &worker, &since_ms)) {
         return false;
     }
-    struct message_gift *gift = wrap(l);
+    struct message_gift *gift = wrap(l, worker);
     if (gift == NULL) {
-        return false;
-    }
-    if (!claim(a, &gift->worker)) {
-        unwrap(gift);
+        unclaim(a, worker, since_ms);
         return false;
     }
     send_away(l, gift);
