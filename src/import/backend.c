@@ -18,12 +18,6 @@ static void write_duration(struct plan *plan, struct plan_section *section, cons
 
 static void write_retries(struct plan *plan, struct plan_section *section, const struct proxy *p)
 {
-    size_t at = 0;
-    for (struct line *l; (l = proxy_next(p, "option redispatch", &at)) != NULL;) {
-        if (l->negated) {
-            line_mark(plan->source, l, VERDICT_DIFFERENCE, "another server is tried all the same");
-        }
-    }
     struct line *l = proxy_find(p, "retries");
     const struct word *w = l != NULL ? line_argument(l, 0) : NULL;
     long long n = w != NULL ? word_number(w, 0, 1000000) : -1;

@@ -66,6 +66,22 @@ static unsigned check_port(const struct part *part, struct line **l)
     return port != part->servers.items[0].at.first ? port : 0;
 }
 
+/* All servers of a backend are asked at one port. */
+static void check_ports(struct plan *plan, const struct part *part)
+{
+    const struct word *first = NULL;
+    for (size_t i = 0; part->check.port == 0 && i < part->servers.count; i++) {
+        struct line *l;
+        const struct parameter *said =
+            server_says(&part->servers, &part->servers.items[i], "port", &l);
+        if (said != NULL && first != NULL && !word_is(&said->arguments[0], first->text)) {
+            line_mark(plan->source, l, VERDICT_LOST,
+                      "port: all servers of a backend are asked at one port");
+        }
+        first = said != NULL && first == NULL ? &said->arguments[0] : first;
+    }
+}
+
 static void write_port(struct plan *plan, struct plan_section *section, const struct part *part,
                        const char *key)
 {
@@ -255,6 +271,7 @@ void backend_write_probe(struct plan *plan, struct plan_section *section, struct
     case CHECK_SENTINEL:
         break;
     }
+    check_ports(plan, part);
     write_pace(plan, section, part);
     write_tls(plan, section, part);
 }

@@ -129,9 +129,9 @@ static bool read_place(struct plan *plan, const struct part *part, const struct 
     return true;
 }
 
-/* Whether one of the section's servers is this address already: parts of one group have the same.
- */
-static bool is_there(const struct plan_section *section, const struct word *place)
+/* Which of the section's servers has this address already: parts of one group have the same. What
+ * is said of it behind the address; NULL: none has. */
+static const char *find_place(const struct plan_section *section, const struct word *place)
 {
     for (size_t i = 0; i < section->count; i++) {
         const struct setting *setting = &section->settings[i];
@@ -139,6 +139,19 @@ static bool is_there(const struct plan_section *section, const struct word *plac
         bool server = strcmp(setting->key, "server") == 0 && behind != NULL;
         if (server && strncmp(behind + 1, place->text, place->len) == 0 &&
             strchr(" ", behind[1 + place->len]) != NULL) {
+            return behind + 1 + place->len;
+        }
+    }
+    return NULL;
+}
+
+static bool name_is_taken(const struct plan_section *section, const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < section->count; i++) {
+        const char *value = section->settings[i].value.text;
+        bool server = strcmp(section->settings[i].key, "server") == 0;
+        if (server && strncmp(value, name, len) == 0 && value[len] == ' ') {
             return true;
         }
     }
@@ -181,17 +194,23 @@ static struct word with_words(struct plan *plan, const struct part *part,
     return value;
 }
 
-/* HAProxy's names may have ":", those that come from the environment are left as they are. */
-static struct word legal_name(struct plan *plan, const struct server_part *server)
+/* HAProxy's names may have ":", and be those of other backends' servers; names that come from the
+ * environment are left as they are. */
+static struct word legal_name(struct plan *plan, const struct plan_section *section,
+                              const struct server_part *server)
 {
-    const char *legal = plan_legal_name(plan, server->name.text);
     if (server->name.reference_count > 0) {
         return server->name;
     }
-    if (strcmp(legal, server->name.text) != 0) {
-        line_mark(plan->source, server->line, VERDICT_DIFFERENCE, "its name is %s here", legal);
+    const char *legal = plan_legal_name(plan, server->name.text);
+    const char *name = legal;
+    for (unsigned n = 2; name_is_taken(section, name); n++) {
+        name = arena_print(&plan->source->arena, "%s-%u", legal, n);
     }
-    return word_of(plan->source, legal);
+    if (strcmp(name, server->name.text) != 0) {
+        line_mark(plan->source, server->line, VERDICT_DIFFERENCE, "its name is %s here", name);
+    }
+    return word_of(plan->source, name);
 }
 
 static void write_server(struct plan *plan, struct plan_section *section, const struct part *part,
@@ -203,11 +222,17 @@ static void write_server(struct plan *plan, struct plan_section *section, const 
         server->lost = true;
         return;
     }
-    if (is_there(section, &place)) {
-        line_mark(s, server->line, VERDICT_KEPT, NULL);
+    const char *said = find_place(section, &place);
+    if (said != NULL) {
+        struct word none = word_of(s, "");
+        struct word words = with_words(plan, part, server, none, own_maxconn);
+        bool same = word_is(&words, said);
+        line_mark(s, server->line, same ? VERDICT_KEPT : VERDICT_DIFFERENCE, "%s%s",
+                  same ? "" : "the same server stands above without these words, or with:",
+                  same ? "" : said);
         return;
     }
-    struct word name = legal_name(plan, server);
+    struct word name = legal_name(plan, section, server);
     struct word value = server->template ? place : word_join(s, &name, " ", &place);
     value = with_words(plan, part, server, value, own_maxconn);
     struct setting *setting =

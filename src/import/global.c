@@ -42,21 +42,24 @@ static const char *log_target(struct plan *plan, const struct word *w)
     if (word_is(w, "stdout") || word_is(w, "stderr") || strncmp(w->text, "fd@", 3) == 0) {
         return "stderr";
     }
-    address_word_read(plan->source, w, &at);
+    size_t prefix = strncmp(w->text, "udp@", 4) == 0                                         ? 4
+                    : strncmp(w->text, "udp4@", 5) == 0 || strncmp(w->text, "udp6@", 5) == 0 ? 5
+                                                                                             : 0;
+    struct word plain = word_slice(plan->source, w, prefix, w->len - prefix);
+    address_word_read(plan->source, &plain, &at);
     if (at.other != NULL) {
-        return strncmp(at.other, "udp", 3) == 0
-                   ? log_target(plan,
-                                &(struct word){
-                                    .text = strchr(w->text, '@') + 1,
-                                    .len = strlen(strchr(w->text, '@') + 1),
-                                })
-                   : NULL;
+        return NULL;
     }
     if (at.path.len > 0) {
         return word_is(&at.path, "/dev/log") ? "syslog"
                                              : arena_print(a, "syslog:unix:%s", at.path.text);
     }
-    return arena_print(a, "syslog:%s:%u", at.host.text, at.first > 0 ? at.first : 514);
+    if (word_is(&at.host, "localhost")) {
+        at.host = word_of(plan->source, "127.0.0.1");
+    }
+    bool number = at.six || at.host.text[strspn(at.host.text, "0123456789.")] == '\0';
+    struct word place = address_word_write(plan->source, &at, at.first > 0 ? at.first : 514);
+    return number ? arena_print(a, "syslog:%s", place.text) : NULL;
 }
 
 static void write_log(struct plan *plan, struct line *l)
@@ -66,7 +69,8 @@ static void write_log(struct plan *plan, struct line *l)
     if (w == NULL || line_says(l, 0, "global")) {
         line_mark(plan->source, l, VERDICT_KEPT, NULL);
     } else if (target == NULL) {
-        line_mark(plan->source, l, VERDICT_LOST, "router logs to stderr, a file or syslog");
+        line_mark(plan->source, l, VERDICT_LOST,
+                  "router logs to stderr, a file, or syslog at a numeric address");
     } else {
         plan_set_text(plan, &plan->router, "log", target, l);
         if (strcmp(target, "stderr") == 0 && strncmp(w->text, "stdout", 6) == 0) {

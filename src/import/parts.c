@@ -236,7 +236,8 @@ static const char *group_name(struct parts *all, struct part *group)
             len = common_words(name, all->items[i].proxy->section->name, len);
         }
     }
-    return len >= 2 ? arena_copy(&all->plan->source->arena, name, len) : family_name(group);
+    return len >= 2 || group->next == group ? arena_copy(&all->plan->source->arena, name, len)
+                                            : family_name(group);
 }
 
 /* Backends ----------------------------------------------------------------------------------------

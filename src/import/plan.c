@@ -162,9 +162,10 @@ void plan_set(struct plan *p, struct plan_section *section, const char *key, str
     } else if (word_is(&value, there->value.text)) {
         line_mark(p->source, l, VERDICT_KEPT, NULL);
     } else {
-        line_mark(p->source, l, VERDICT_DIFFERENCE, "%s = %s counts for all of [%s %s]", key,
-                  there->value.secret ? "***" : there->value.text,
-                  section->kind == PLAN_FRONTEND ? "frontend" : "backend", section->name);
+        static const char *const kinds[] = {"", "frontend ", "backend "};
+        line_mark(p->source, l, VERDICT_DIFFERENCE, "%s = %s counts for all of [%s%s]", key,
+                  there->value.secret ? "***" : there->value.text, kinds[section->kind],
+                  section->name);
     }
 }
 

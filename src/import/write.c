@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "base/mem.h"
 #include "import/keyword.h"
 #include "import/plan.h"
 
@@ -175,13 +176,19 @@ static void write_section(const struct plan *p, const struct plan_section *secti
                           struct text *out)
 {
     static const char *const kinds[] = {[PLAN_FRONTEND] = "frontend ", [PLAN_BACKEND] = "backend "};
-    if (section->kind == PLAN_ROUTER) {
-        text_add(out, "\n[router]\n");
-    } else {
+    struct text body = {0};
+    write_settings(p, section, &body);
+    write_lines(p, section->sources, section->source_count, &body);
+    if (section->kind != PLAN_ROUTER) {
         text_add(out, "\n[%s%s]\n", kinds[section->kind], section->name);
+    } else if (body.len > 0) {
+        text_add(out, "\n[router]\n");
     }
-    write_settings(p, section, out);
-    write_lines(p, section->sources, section->source_count, out);
+    if (body.len > 0) {
+        text_add_bytes(out, body.data, body.len);
+        wipe(body.data, body.capacity); /* passwords are in it */
+    }
+    text_free(&body);
 }
 
 void plan_write(const struct plan *p, struct text *out)
