@@ -45,10 +45,8 @@ static int write_out(const struct import *i, bool json)
     import_report(i, json, &report);
     fputs(report.data, stderr);
     text_free(&report);
-    if (!is_accepted(i)) {
-        return STATUS_BAD;
-    }
-    return import_lost(i) ? STATUS_LOST : 0;
+    bool accepted = is_accepted(i);
+    return import_lost(i) ? STATUS_LOST : accepted ? 0 : STATUS_BAD;
 }
 
 static int probe_and_compare(const struct import *i)

@@ -99,27 +99,24 @@ static void gather_bound(struct source *s, struct proxies *out)
     }
 }
 
-/* Router's backends have an end as well; *all counts over the file. */
-static int check_servers(struct source *s, const struct section *section, size_t *all)
+/* A backend of router's has an end as well. */
+static int check_servers(struct source *s, const struct section *section)
 {
     size_t count = 0;
     for (size_t i = 0; i < section->count; i++) {
         struct line *l = section->lines[i];
         count += has_keyword(l, "server");
-        if (count > PROXY_SERVERS_MAX || *all + count > SOURCE_SERVERS_MAX) {
-            source_error(s, l->place, "router takes %d servers in a backend, %d in all",
-                         PROXY_SERVERS_MAX, SOURCE_SERVERS_MAX);
+        if (count > PROXY_SERVERS_MAX) {
+            source_error(s, l->place, "more than %d servers in a backend", PROXY_SERVERS_MAX);
             return -EINVAL;
         }
     }
-    *all += count;
     return 0;
 }
 
 int proxies_make(struct source *s, struct proxies *out)
 {
     size_t weight = 0;
-    size_t servers = 0;
     *out = (struct proxies){0};
     out->items = arena_take(&s->arena, (s->section_count + 1) * sizeof *out->items);
     for (size_t i = 0; i < s->section_count; i++) {
@@ -133,7 +130,7 @@ int proxies_make(struct source *s, struct proxies *out)
                          PROXY_LINES_MAX);
             return -EINVAL;
         }
-        if (check_servers(s, s->sections[i], &servers) != 0) {
+        if (check_servers(s, s->sections[i]) != 0) {
             return -EINVAL;
         }
         make(s, s->sections[i], &out->items[out->count++]);
