@@ -3,11 +3,13 @@ of its connection: files, prepared statements, attributes, many results, what it
 hear; and who reads slowly keeps nobody else."""
 import re
 import struct
+import types
 
 import pytest
 
 from lib import clusters
 from lib import mysql_speaker as my
+from lib.chopper import Chopper
 from lib.mysql_swap import company, swap, thread
 from lib.mysql_people import ALL, PLAIN, SECOND
 from lib.mysql_pooled import TRANSACTION, PooledMySQL, settings
@@ -220,15 +222,25 @@ SETTINGS = ("SET SESSION sql_mode = @@sql_mode, optimizer_switch = @@optimizer_s
             " time_zone = @@time_zone, collation_connection = @@collation_connection")
 
 
+@pytest.fixture(name="chopped", scope="module")
+def a_server_that_speaks_in_pieces(stage, shared_home):
+    server = shared_home.keep(Chopper(stage.server, 7))
+    people = types.SimpleNamespace(server=server, authority=stage.people.authority)
+    return PooledMySQL(shared_home, people, TRANSACTION, of_router={"workers": 1}, pool_size=2)
+
+
 @pytest.mark.parametrize("capabilities", [USUAL, USUAL | my.DEPRECATE_EOF], ids=["eof", "ok"])
+@pytest.mark.parametrize("where", ["stage", "chopped"])
 @pytest.mark.sanitize
-def test_who_did_not_ask_for_its_state_is_not_told(stage, capabilities):
-    """Byte by byte, also where the server's OK is longer than most and rows look like one."""
+def test_who_did_not_ask_for_its_state_is_not_told(request, stage, where, capabilities):
+    """Byte by byte, however they come, also where the server's OK is longer than most and rows look
+    like one."""
     texts = [SETTINGS, "UPDATE moved SET v = v WHERE id < 0", "SELECT '', REPEAT('x', 5000)",
              "SELECT '' FROM information_schema.collations LIMIT 150",
              f"{SETTINGS}; SELECT 1; {SETTINGS}"]
-    texts.append("SET SESSION " + ", ".join(f"{name} = @@{name}" for name in TOLD))
-    with company(stage, capabilities) as come, Speaker(
+    longest = "SET SESSION " + ", ".join(f"{name} = @@{name}" for name in TOLD)
+    texts += [longest, "SELECT 1", f"SELECT 1; {longest}; SELECT 2", "SELECT 3"]
+    with company(request.getfixturevalue(where), capabilities) as come, Speaker(
             stage.server.address, *PLAIN, database="test", capabilities=capabilities) as direct:
         first, second = come(), come()
         swap(come, first, second)
@@ -236,7 +248,7 @@ def test_who_did_not_ask_for_its_state_is_not_told(stage, capabilities):
             assert first.query(text).packets == direct.query(text).packets, text
     with Speaker(stage.server.address, *PLAIN, database="test") as tracked:
         tracked.query("SET SESSION session_track_system_variables = '*'")
-        state = tracked.query(texts[-1]).ok.state
+        state = tracked.query(longest).ok.state
     assert len(state) > 2048
 
 
