@@ -80,18 +80,24 @@ static void make_finder(struct finder *f)
     }
 }
 
+/* Whether the word is the first `len` bytes of `name`, or is that with a bracket behind it, where
+ * those are the last ones: "set-var(check.x)". */
+static bool is_part(const struct word *w, const char *name, size_t len)
+{
+    bool bracket = name[len] == '\0' && w->len > len && w->text[len] == '(';
+    return (w->len == len || bracket) && memcmp(w->text, name, len) == 0;
+}
+
 /* How many words the keyword has, if the line begins with it; else 0. */
 static size_t begins_with(const struct line *l, const char *name)
 {
-    size_t n = 0;
-    while (n < l->count) {
+    for (size_t n = 0; n < l->count; n++) {
         size_t len = strcspn(name, " ");
-        if (l->words[n].len != len || memcmp(l->words[n].text, name, len) != 0) {
+        if (!is_part(&l->words[n], name, len)) {
             return 0;
         }
-        n++;
         if (name[len] == '\0') {
-            return n;
+            return n + 1;
         }
         name += len + 1;
     }

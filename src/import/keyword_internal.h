@@ -32,10 +32,19 @@ extern const size_t parameter_count;
 
 /* What HAProxy refuses in the arguments of some keywords beyond their shape (keyword_values.c). */
 void keyword_check_values(struct source *s, struct line *l);
+/* Addresses of `bind` and `server` (keyword_address.c). */
+void address_check(struct source *s, struct line *l);
+/* The action of a rule, or the test of an acl (keyword_rules.c). */
+void rule_check(struct source *s, struct line *l);
+/* What a test looks at, "src", "hdr(host),lower" (fetch.c). */
+bool fetch_is_known(const char *name, size_t len);
+bool fetch_check(struct source *s, const struct line *l, const struct word *w);
 /* The words of `server`, `bind` and their like (parameters.c). */
 void parameters_check(struct source *s, struct line *l);
 /* Lines that speak of others (keyword_names.c). */
 void keyword_check_names(struct source *s);
+/* The conditions of the section's rules (keyword_conditions.c). */
+void conditions_check(struct source *s, const struct section *section);
 /* Those that have one (keyword_verdict.c). */
 void keyword_mark_verdicts(struct source *s);
 

@@ -18,30 +18,27 @@ static bool is_http(const struct section *section)
     return false;
 }
 
-static bool inherits(const struct section *section, const struct section *from)
+/* For each section whether its lines have to do with HTTP: those of defaults if they have where
+ * they are inherited. */
+static bool *find_http(struct source *s)
 {
-    for (section = section->from; section != NULL; section = section->from) {
-        if (section == from) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Whether a line of this section has to do with HTTP: of defaults, whether those that inherit it
- * have. */
-static bool means_http(const struct source *s, const struct section *section)
-{
-    if (section->kind != SECTION_DEFAULTS) {
-        return is_http(section);
-    }
+    bool *http = arena_take(&s->arena, s->section_count + 1);
     for (size_t i = 0; i < s->section_count; i++) {
-        const struct section *other = s->sections[i];
-        if (other->kind != SECTION_DEFAULTS && inherits(other, section) && is_http(other)) {
-            return true;
+        const struct section *section = s->sections[i];
+        bool proxy = (keyword_place(section) & IN_PROXIES & ~IN_DEFAULTS) != 0;
+        if (!proxy || !is_http(section)) {
+            continue;
+        }
+        http[i] = true;
+        const struct section *from = section->from;
+        for (size_t k = i; from != NULL && k > 0; k--) {
+            if (s->sections[k - 1] == from) {
+                http[k - 1] = true;
+                from = from->from;
+            }
         }
     }
-    return false;
+    return http;
 }
 
 /* TLS ------------------------------------------------------------------------------------------ */
@@ -114,13 +111,13 @@ static void mark_header(struct source *s, struct section *section)
 void keyword_mark_verdicts(struct source *s)
 {
     bool tls = uses_tls(s);
+    const bool *http = find_http(s);
     for (size_t i = 0; i < s->section_count; i++) {
         struct section *section = s->sections[i];
-        bool http = (keyword_place(section) & IN_PROXIES) != 0 && means_http(s, section);
         mark_header(s, section);
         for (size_t j = 0; j < section->count; j++) {
             if (section->lines[j]->keyword != NULL) {
-                mark(s, section->lines[j], http, tls);
+                mark(s, section->lines[j], http[i], tls);
             }
         }
     }

@@ -50,7 +50,7 @@ static const struct parameter_row *find_row(const struct word *w, unsigned kind,
     for (size_t i = 0; i < parameter_count; i++) {
         const struct parameter_row *row = &parameter_table[i];
         size_t name_len = strlen(row->name);
-        if ((row->where & kind) == 0) {
+        if ((row->where & kind) == 0 || (w->text[0] != row->name[0] && w->text[0] != 'n')) {
             continue;
         }
         if (len == name_len && memcmp(w->text, row->name, len) == 0 &&

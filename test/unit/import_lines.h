@@ -1,11 +1,11 @@
-/* A configuration of HAProxy in a test: its text through source_read() and keywords_check(). */
+/* A configuration of HAProxy in a test: its text through source_read_bytes() and keywords_check().
+ */
 #ifndef IMPORT_LINES_H
 #define IMPORT_LINES_H
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "import/keyword.h"
 #include "import/source.h"
@@ -30,20 +30,12 @@ static inline void cut_file(struct text *errors, const char *file)
 
 static inline void lines_read(struct lines *lines, const char *text)
 {
-    char path[] = "/tmp/import_lines_XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    close(fd);
-    const char *const paths[] = {path};
     *lines = (struct lines){0};
-    int rc = source_read(&lines->source, paths, 1, &lines->errors);
-    unlink(path);
-    if (rc == 0) {
+    if (source_read_bytes(&lines->source, "x", text, strlen(text), &lines->errors) == 0) {
         keywords_check(&lines->source);
     }
     text_add(&lines->errors, "%s", "");
-    cut_file(&lines->errors, path);
+    cut_file(&lines->errors, "x");
 }
 
 static inline void lines_free(struct lines *lines)
