@@ -248,6 +248,7 @@ void keywords_check(struct source *s)
         for (size_t j = 0; j < count && s->error_count < SOURCE_ERRORS_MAX; j++) {
             check_line(&f, s, s->sections[i]->lines[j]);
         }
+        conditions_check(s, s->sections[i]);
     }
     /* HAProxy looks at what lines say of each other when each by itself is right. */
     if (s->error_count == 0) {

@@ -194,7 +194,6 @@ void keyword_check_names(struct source *s)
         if (is_proxy(section)) {
             check_servers(s, section);
             check_backends(s, section, &backends, told);
-            conditions_check(s, section);
         }
     }
 }
