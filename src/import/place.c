@@ -40,13 +40,12 @@ static void read_family(struct source *s, struct word *w, struct address_word *o
     }
 }
 
-/* Where the port begins: behind the last colon that is not inside of an IPv6 address. */
-static size_t port_at(const struct word *w)
+/* The last colon that is not inside of an IPv6 address: the port stands behind it. NULL: none. */
+static const char *port_colon(const struct word *w)
 {
     const char *bracket = strrchr(w->text, ']');
     const char *colon = strrchr(w->text, ':');
-    return colon == NULL || (bracket != NULL && colon < bracket) ? w->len
-                                                                 : (size_t)(colon - w->text) + 1;
+    return colon != NULL && bracket != NULL && colon < bracket ? NULL : colon;
 }
 
 static void read_port(struct source *s, const struct word *w, size_t at, struct address_word *out)
@@ -87,10 +86,11 @@ void address_word_read(struct source *s, const struct word *whole, struct addres
     if (out->other != NULL || out->path.len > 0) {
         return;
     }
-    size_t at = port_at(&w);
-    out->host = word_slice(s, &w, 0, at == w.len ? w.len : at - 1);
-    if (at < w.len || (at > 0 && w.text[at - 1] == ':')) {
-        read_port(s, &w, at, out);
+    const char *colon = port_colon(&w);
+    size_t host = colon != NULL ? (size_t)(colon - w.text) : w.len;
+    out->host = word_slice(s, &w, 0, host);
+    if (colon != NULL) {
+        read_port(s, &w, host + 1, out);
     }
     bool bare = out->host.text[0] != '[' && strchr(out->host.text, ':') != NULL;
     out->six = out->six || bare || out->host.text[0] == '[';
