@@ -17,13 +17,6 @@
 #define FAILURES_SHOWN 10 /* addresses, the worst ones */
 #define ACCOUNTS_SHOWN 64 /* those that came first */
 
-static const char *const failure_words[LOGIN_FAILURES] = {
-    [LOGIN_FAILED_LEFT] = "left",
-    [LOGIN_FAILED_LATE] = "late",
-    [LOGIN_FAILED_DENIED] = "denied",
-    [LOGIN_FAILED_BROKEN] = "broken",
-};
-
 /* A user, and what the connections are used for that are logged in as it. */
 struct pool_account {
     char user[POOL_USER_MAX];
@@ -233,7 +226,7 @@ static void add_failure(const struct backend_config *b, const struct login_guard
     char from[ADDRESS_TEXT_MAX];
     text_add(out, "%s: failures from=%s", b->name, client_key_print(&r->key, from));
     for (size_t i = 0; i < LOGIN_FAILURES; i++) {
-        text_add(out, " %s=%" PRIu64, failure_words[i], r->failures[i]);
+        text_add(out, " %s=%" PRIu64, login_failure_words[i], r->failures[i]);
     }
     text_add(out, " slowed=%" PRIu64 " delay=%" PRIu64 "ms ago=", r->slowed, r->delay_ms);
     text_add_duration(out, r->ago_ms);
@@ -245,7 +238,7 @@ static void add_json_failure(const struct login_guard_row *r, struct text *out)
     char from[ADDRESS_TEXT_MAX];
     text_add(out, "{\"address\":\"%s\"", client_key_print(&r->key, from));
     for (size_t i = 0; i < LOGIN_FAILURES; i++) {
-        text_add(out, ",\"%s\":%" PRIu64, failure_words[i], r->failures[i]);
+        text_add(out, ",\"%s\":%" PRIu64, login_failure_words[i], r->failures[i]);
     }
     text_add(out, ",\"slowed\":%" PRIu64 ",\"delay_ms\":%" PRIu64 ",\"ago_ms\":%" PRIu64 "}",
              r->slowed, r->delay_ms, r->ago_ms);

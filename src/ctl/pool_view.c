@@ -116,6 +116,9 @@ struct pool_view view_pool(const struct control *c, size_t backend)
         v.pins[i] =
             tally_backend_metric(c, backend, (enum backend_metric)(BACKEND_PINS_TRANSACTION + i));
     }
+    if (v.mysql) {
+        login_guard_total(c->guard, &v.failed, loop_now_ms(&c->loop));
+    }
     v.pooled = config_pools_backend(c->config, backend);
     for (int i = POOLED_CLIENTS; i <= POOLED_OPENING; i++) {
         v.pooled = v.pooled || v.counts[i] > 0;
@@ -146,6 +149,12 @@ void pool_json(const struct pool_view *v, struct text *out)
         text_add(out, ",\"reuse_percent\":%d", pool_reuse(v));
     } else {
         text_add(out, ",\"reuse_percent\":null");
+    }
+    if (v->mysql) {
+        text_add(out, ",\"failing_addresses\":%u", v->failed.addresses);
+        for (int i = 0; i < LOGIN_FAILURES; i++) {
+            text_add(out, ",\"failed_%s\":%" PRIu64, login_failure_words[i], v->failed.failures[i]);
+        }
     }
     text_add(out, ",\"pins\":{");
     for (unsigned i = 0; i < POOL_PINS; i++) {

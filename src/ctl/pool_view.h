@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/text.h"
+#include "model/login_guard.h"
 #include "model/messages.h"
 
 struct control;
@@ -51,6 +52,7 @@ struct pool_view {
     const char *mode; /* "session", "transaction" or "both"; "none": its clients are still there */
     uint64_t counts[POOLED_COUNTS];
     uint64_t pins[POOL_PINS];
+    struct login_guard_total failed; /* MySQL: logins of the whole router, whose they were */
 };
 
 const char *pool_count_word(enum pool_count count);

@@ -7,6 +7,7 @@
 #include "ctl/sentinel.h"
 #include "ctl/stats_prometheus.h"
 #include "ctl/stats_view.h"
+#include "model/login_guard.h"
 
 /* Frontends --------------------------------------------------------------------------------- */
 
@@ -363,6 +364,28 @@ static void add_sentinels(const struct control *c, struct text *out)
     }
 }
 
+/* Logins ------------------------------------------------------------------------------------ */
+
+/* Of the clients of all pools of MySQL: who fails there is known by address only. */
+static void add_logins(const struct control *c, struct text *out)
+{
+    const char *name = "router_login_failures_total";
+    struct login_guard_total total;
+    login_guard_total(c->guard, &total, loop_now_ms(&c->loop));
+    prometheus_family(
+        out, name, "counter",
+        "Logins of pooled clients that failed, by how: the server said no, the client "
+        "left, was late, or broke the protocol.");
+    for (int i = 0; i < LOGIN_FAILURES; i++) {
+        text_add(out, "%s{how=\"%s\"} ", name, login_failure_words[i]);
+        prometheus_number(out, (int64_t)total.failures[i]);
+    }
+    name = "router_login_failing_addresses";
+    prometheus_family(out, name, "gauge", "Addresses from which a login failed within a minute.");
+    text_add(out, "%s ", name);
+    prometheus_number(out, total.addresses);
+}
+
 void prometheus_add_router(const struct control *c, struct text *out)
 {
     add_frontends(c, out);
@@ -370,4 +393,5 @@ void prometheus_add_router(const struct control *c, struct text *out)
     add_backends(c, out);
     add_servers(c, out);
     add_sentinels(c, out);
+    add_logins(c, out);
 }

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/macros.h"
 #include "base/mem.h"
@@ -52,6 +53,7 @@ struct entry {
 struct login_guard {
     pthread_mutex_t mutex;
     uint64_t seed[2];
+    uint64_t failures[LOGIN_FAILURES];
     uint32_t used; /* entries that were ever taken: the first ones */
     uint32_t oldest;
     uint32_t newest;
@@ -280,6 +282,7 @@ void login_guard_failed(struct login_guard *g, const struct client_key *key, uin
     struct entry *e = use(g, key);
     struct user *u = find_user(e, user, now_ms);
     e->failures[kind]++;
+    g->failures[kind]++;
     e->failed_ms = now_ms;
     if (u != NULL) { /* an account of many clients, of which one stalls */
         fill(&u->empty_ms, now_ms, 1);
@@ -305,6 +308,13 @@ void login_guard_succeeded(struct login_guard *g, const struct client_key *key, 
 }
 
 /* For people -------------------------------------------------------------------------------- */
+
+const char *const login_failure_words[LOGIN_FAILURES] = {
+    [LOGIN_FAILED_LEFT] = "left",
+    [LOGIN_FAILED_LATE] = "late",
+    [LOGIN_FAILED_DENIED] = "denied",
+    [LOGIN_FAILED_BROKEN] = "broken",
+};
 
 static uint64_t total(const uint64_t failures[LOGIN_FAILURES])
 {
@@ -361,4 +371,19 @@ size_t login_guard_list(struct login_guard *g, struct login_guard_row *rows, siz
     }
     pthread_mutex_unlock(&g->mutex);
     return count;
+}
+
+void login_guard_total(struct login_guard *g, struct login_guard_total *out, uint64_t now_ms)
+{
+    *out = (struct login_guard_total){0};
+    if (g == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&g->mutex);
+    memcpy(out->failures, g->failures, sizeof out->failures);
+    for (uint32_t i = 0; i < g->used; i++) {
+        const struct entry *e = &g->entries[i];
+        out->addresses += total(e->failures) > 0 && now_ms < e->failed_ms + FULL_MS;
+    }
+    pthread_mutex_unlock(&g->mutex);
 }

@@ -68,6 +68,15 @@ struct login_guard_row {
     uint64_t delay_ms; /* of the next login of a user that is not known there */
 };
 
+/* Of all addresses, without telling which. */
+struct login_guard_total {
+    uint64_t failures[LOGIN_FAILURES];
+    unsigned addresses; /* from where logins failed within a minute */
+};
+
+extern const char *const login_failure_words[LOGIN_FAILURES]; /* "left" ... */
+/* NULL: nobody has. */
+void login_guard_total(struct login_guard *g, struct login_guard_total *total, uint64_t now_ms);
 /* The addresses with the most failures, the worst first: at most `max`. Returns how many. */
 size_t login_guard_list(struct login_guard *g, struct login_guard_row *rows, size_t max,
                         uint64_t now_ms);

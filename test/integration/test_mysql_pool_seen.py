@@ -285,7 +285,14 @@ def test_who_fails_is_told_and_slowed_and_others_are_not(world):
     began = time.monotonic()
     world.denied(("stranger", ""))
     assert time.monotonic() - began > 0.2 and failures(world)["slowed"] == slowed + 1
+    counted = parse_metrics(world.router.http("/metrics")[1])
     told, = json.loads(world.look("show pool json b"))
+    assert (told["pool"]["failing_addresses"], told["pool"]["failed_denied"]) == (
+        1, failures(world)["denied"])
+    assert counted["router_login_failing_addresses"][1][()] == 1
+    assert counted["router_login_failures_total"][1][(("how", "denied"),)] == (
+        told["pool"]["failed_denied"])
+    assert "127.0.0.1" not in json.dumps(world.router.stats().backend("b")["pool"])
     assert told["failures"] == told["accounts"] == told["connections"] == []
     assert told["pool"]["denied"] > 0
     assert "127.0.0.1" not in world.look("show pool b")

@@ -261,7 +261,7 @@ def test_a_backend_of_mysql_tells_of_its_logins(stage, browser):
     stats = redis_and_hubs()
     pool = {"mode": "session", "clients": 40, "held": 0, "shared": 0, "lent": 30, "idle": 2,
             "opening": 0, "reuse_percent": 99, "fresh": 32, "changed": 0, "resumed": 0, "denied": 1,
-            "pins": {"session": 30}}
+            "pins": {"session": 30}, "failing_addresses": 0}
     stats["backends"][0]["pool"] = pool
 
     def reading():
@@ -274,6 +274,9 @@ def test_a_backend_of_mysql_tells_of_its_logins(stage, browser):
     text = browser.evaluate(shown)
     assert "32 connections" in text and "40 clients" in text and "commands" not in text
     assert 300 < int(text.split(" logins/s")[0].split()[-1].replace(",", "")) < 2000
+    assert "fail" not in text
+    pool["failing_addresses"] = 3
+    until(lambda: "Logins fail from 3 addresses" in browser.evaluate(shown), "them to be told", 10)
     browser.evaluate("document.querySelector('.hub .node').click()")
     details = browser.evaluate("document.getElementById('details').innerText")
     assert "Pooled connections" in details and "Logins" in details and "Commands" not in details

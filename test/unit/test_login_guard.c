@@ -282,6 +282,14 @@ static void the_worst_addresses_are_listed_first(void **state)
     assert_int_equal(rows[1].failures[LOGIN_FAILED_BROKEN], 10);
     assert_int_equal(rows[2].failures[LOGIN_FAILED_BROKEN], 10);
     assert_int_equal(login_guard_list(g, rows, 0, START), 0);
+    struct login_guard_total all;
+    login_guard_total(g, &all, START + 59000);
+    assert_int_equal(all.addresses, 52);
+    assert_int_equal(all.failures[LOGIN_FAILED_DENIED], BURST + 4);
+    assert_int_equal(all.failures[LOGIN_FAILED_BROKEN], 1 + 5 * 55);
+    login_guard_total(g, &all, START + 60000);
+    assert_int_equal(all.addresses, 0);
+    assert_int_equal(all.failures[LOGIN_FAILED_LATE], 1);
     login_guard_free(g);
 }
 

@@ -1,6 +1,6 @@
 /* The pool of a backend: what its connections are used for, for how many clients, and for which
    reasons some of them have one alone. */
-const POOL = [['size', 'p', 'ends', [['connections', 'b'], ['clients', 'span']]], ['bar', 'p', 'uses'], ['uses', 'p', 'legend soft'], ['pace', 'p', 'ends', [['commands', 'span'], ['reuse', 'span', 'soft']]], ['alone', 'p', 'soft']];
+const POOL = [['size', 'p', 'ends', [['connections', 'b'], ['clients', 'span']]], ['bar', 'p', 'uses'], ['uses', 'p', 'legend soft'], ['pace', 'p', 'ends', [['commands', 'span'], ['reuse', 'span', 'soft']]], ['alone', 'p', 'soft'], ['failing', 'p', 'warn-ink']];
 const USES = { shared: 'shared', lent: 'lent', idle: 'idle', opening: 'opening' };
 const sumOf = (pool, keys) => keys.reduce((total, key) => total + (pool[key] || 0), 0);
 const commandsOf = b => b.pool && b.pool.fresh == null ? sumOf(b.pool, ['read', 'written', 'other']) : null;
@@ -29,4 +29,6 @@ function fillPool(node, b) {
   say(p.reuse, pool.reuse_percent == null ? '' : n(pool.reuse_percent) + ' % reused');
   say(p.alone, 'Alone: ' + alone.map(([pin, count]) => n(count) + ' ' + pin).join(', '));
   show(p.alone, alone.length > 0);
+  say(p.failing, 'Logins fail from ' + plural(pool.failing_addresses || 0, 'address', 'addresses'));
+  show(p.failing, pool.failing_addresses > 0);
 }
