@@ -23,21 +23,43 @@ static bool is_option(const struct line *l)
     return false;
 }
 
-/* The last one counts, and its own before those that it inherits. */
-static struct line *find_option(const struct proxy *p)
+/* Rules take effect where the option does already; an option where others count begins with the
+ * rules of its own section; `option tcp-check` once more changes nothing. Tried with HAProxy 2.6.
+ */
+static void follow(const struct section *section, struct understanding *u)
 {
-    struct line *found = NULL;
-    for (size_t i = 0; i < p->count; i++) {
-        if (!is_option(p->lines[i])) {
-            continue;
-        }
-        if (found != NULL) {
-            line_mark(p->source, found, VERDICT_NOT_NEEDED, "section %s has another check",
-                      p->section->name);
-        }
-        found = p->lines[i];
+    if (section->from != NULL) {
+        follow(section->from, u);
     }
-    return found;
+    for (size_t i = 0; i < section->count; i++) {
+        struct line *l = section->lines[i];
+        const struct word *now = u->option != NULL ? &u->option->words[1] : NULL;
+        if (is_option(l)) {
+            bool again =
+                now != NULL && word_is(now, "tcp-check") && word_is(&l->words[1], "tcp-check");
+            u->rules = again ? u->rules : section;
+            u->option = l;
+        } else if (now != NULL &&
+                   ((word_is(now, "tcp-check") && word_is(&l->words[0], "tcp-check")) ||
+                    (word_is(now, "httpchk") && word_is(&l->words[0], "http-check")))) {
+            u->rules = section;
+        }
+    }
+}
+
+/* The last one counts, and its own before those that it inherits. */
+static void find_option(struct understanding *u)
+{
+    follow(u->p->section, u);
+    for (size_t i = 0; i < u->p->count; i++) {
+        struct line *l = u->p->lines[i];
+        if (is_option(l) && l != u->option && !word_is(&l->words[1], u->option->words[1].text)) {
+            line_mark(u->s, l, VERDICT_NOT_NEEDED, "section %s has another check",
+                      u->p->section->name);
+        } else if (is_option(l) && l != u->option) {
+            line_mark(u->s, l, VERDICT_NOT_NEEDED, "section %s says it again", u->p->section->name);
+        }
+    }
 }
 
 /* Lines that do nothing without an option. */
@@ -168,7 +190,8 @@ void check_understand(const struct proxy *p, struct check *out)
                           .expected = word_of(u.s, ""),
                           .request = word_of(u.s, "")};
     surroundings_look(p, &u.around);
-    struct line *option = find_option(p);
+    find_option(&u);
+    struct line *option = u.option;
     if (!u.around.checked) {
         out->shown = "nothing";
         mark_idle(&u, "tcp-check", "no server is checked");

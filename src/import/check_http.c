@@ -63,10 +63,28 @@ static void judge_version(struct understanding *u, struct line *option, struct w
     }
 }
 
+/* A section with rules of its own does not send the request that it inherits. */
+static bool sends_own(const struct understanding *u)
+{
+    bool sends = false;
+    for (size_t i = 0; i < u->script.count; i++) {
+        sends = sends || u->script.items[i].kind == STEP_SEND;
+    }
+    return sends && u->rules != u->option->section;
+}
+
 static void read_option(struct understanding *u, struct line *l, struct http_request *r)
 {
     r->method = word_of(u->s, "OPTIONS");
     r->uri = word_of(u->s, "/");
+    if (sends_own(u)) {
+        return;
+    }
+    if (u->rules != l->section) {
+        line_mark(u->s, l, VERDICT_DIFFERENCE,
+                  "HAProxy sends no request: section %s has rules of its own, and none sends",
+                  u->p->section->name);
+    }
     if (l->count == 3) {
         r->uri = l->words[2];
     } else if (l->count > 3) {

@@ -60,6 +60,8 @@ struct understanding {
     struct source *s;
     struct check *out;
     struct surroundings around;
+    struct line *option;         /* the check that counts; NULL: none */
+    const struct section *rules; /* whose tcp-check or http-check lines count with it */
     struct script script;
 };
 
@@ -69,8 +71,7 @@ void surroundings_look(const struct proxy *p, struct surroundings *out);
 /* The role that words tell of: "check_primary.sh", "mysql-ro", "slave is running". */
 enum check_wants check_words(const char *text);
 
-/* The lines of `keyword` ("tcp-check", "http-check") that count: its own, or else those of the
- * nearest defaults that has any, as HAProxy does it. Those that do not count are marked. */
+/* The lines of `keyword` ("tcp-check", "http-check") that count. Those that do not are marked. */
 void script_read(struct understanding *u, const char *keyword);
 /* Says the same of each line that has no verdict yet. */
 void script_mark(struct understanding *u, enum verdict verdict, const char *words);

@@ -14,17 +14,6 @@ static bool is_of(const struct line *l, const char *keyword)
     return l->count >= 2 && word_is(&l->words[0], keyword);
 }
 
-/* The section whose lines count: those of the proxy itself, or of the nearest defaults. */
-static const struct section *owner(const struct proxy *p, const char *keyword)
-{
-    for (size_t i = p->count; i > 0; i--) {
-        if (is_of(p->lines[i - 1], keyword)) {
-            return p->lines[i - 1]->section;
-        }
-    }
-    return NULL;
-}
-
 /* Steps -----------------------------------------------------------------------------------------
  */
 
@@ -201,14 +190,13 @@ static void read_step(struct understanding *u, struct line *l)
 
 void script_read(struct understanding *u, const char *keyword)
 {
-    const struct section *counts = owner(u->p, keyword);
     for (size_t i = 0; i < u->p->count; i++) {
         struct line *l = u->p->lines[i];
         if (!is_of(l, keyword)) {
             continue;
         }
-        if (l->section != counts) {
-            line_mark(u->s, l, VERDICT_NOT_NEEDED, "section %s has rules of its own",
+        if (l->section != u->rules) {
+            line_mark(u->s, l, VERDICT_NOT_NEEDED, "the check of section %s does not use it",
                       u->p->section->name);
         } else if (u->script.count < SCRIPT_STEPS_MAX) {
             read_step(u, l);

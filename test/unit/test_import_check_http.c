@@ -195,6 +195,39 @@ static void the_last_check_counts(void **state)
     import_end(&file);
 }
 
+/* Each of these was tried with HAProxy 2.6. */
+static void own_rules_take_the_place_of_the_inherited_request(void **state)
+{
+    static const char defaults[] =
+        "defaults\noption httpchk GET /a\nhttp-check expect status 404\n";
+    static const struct {
+        const char *own;
+        const char *request;
+        const char *expect;
+        enum verdict option;
+        enum verdict rule;
+    } cases[] = {
+        {"", "GET /a", "404", VERDICT_KEPT, VERDICT_KEPT},
+        {"option httpchk GET /b\n", "GET /b", NULL, VERDICT_NOT_NEEDED, VERDICT_NOT_NEEDED},
+        {"http-check send meth HEAD\n", "HEAD /", NULL, VERDICT_KEPT, VERDICT_NOT_NEEDED},
+        {"http-check expect status 200\n", "GET /a", "200", VERDICT_DIFFERENCE, VERDICT_NOT_NEEDED},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct text text = {0};
+        text_add(&text, "%sbackend b\n%sserver s 10.0.0.1:80 check\n", defaults, cases[i].own);
+        import(&file, text.data);
+        text_free(&text);
+        check_understand(back(&file, "b"), &check);
+        assert_word(&check.request, cases[i].request);
+        assert_string_equal(check.expect != NULL ? check.expect : "",
+                            cases[i].expect != NULL ? cases[i].expect : "");
+        assert_int_equal(line_at(&file, 2)->verdict, cases[i].option);
+        assert_int_equal(line_at(&file, 3)->verdict, cases[i].rule);
+        import_end(&file);
+    }
+}
+
 static void a_header_with_a_key_is_secret(void **state)
 {
     (void)state;
@@ -211,6 +244,7 @@ int main(void)
         cmocka_unit_test(every_idiom_is_understood),
         cmocka_unit_test(what_patroni_cannot_be_asked_here_is_said),
         cmocka_unit_test(the_last_check_counts),
+        cmocka_unit_test(own_rules_take_the_place_of_the_inherited_request),
         cmocka_unit_test(a_header_with_a_key_is_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,23 +252,56 @@ static void a_connect_says_port_and_tls(void **state)
     import_end(&file);
 }
 
-/* As HAProxy 2.6 does it: rules of its own take the place of all that is inherited. */
-static void own_rules_take_the_place_of_inherited_ones(void **state)
+#define SLAVE "tcp-check expect string role:slave\n"
+
+/* Each of these was tried with HAProxy 2.6. */
+static const struct {
+    const char *defaults;
+    const char *own;
+    enum check_kind kind;
+    enum check_wants wants;
+} inherited[] = {
+    {"option tcp-check\n" INFO SLAVE, "", CHECK_REDIS_ROLE, CHECK_WANTS_REPLICA},
+    {"option tcp-check\n" INFO SLAVE, "option tcp-check\n", CHECK_REDIS_ROLE, CHECK_WANTS_REPLICA},
+    {"option tcp-check\n" INFO SLAVE, INFO MASTER, CHECK_REDIS_ROLE, CHECK_WANTS_PRIMARY},
+    {"option tcp-check\n", INFO MASTER, CHECK_REDIS_ROLE, CHECK_WANTS_PRIMARY},
+    {"option tcp-check\n" INFO SLAVE, "option httpchk\noption tcp-check\n", CHECK_CONNECT,
+     CHECK_WANTS_ANY},
+    {"option tcp-check\n" INFO SLAVE, "option httpchk\n", CHECK_HTTP, CHECK_WANTS_ANY},
+    {INFO SLAVE, "", CHECK_CONNECT, CHECK_WANTS_ANY},
+    {INFO SLAVE, "option tcp-check\n", CHECK_CONNECT, CHECK_WANTS_ANY},
+    {INFO SLAVE, INFO SLAVE, CHECK_CONNECT, CHECK_WANTS_ANY},
+    {INFO SLAVE, "option tcp-check\n" INFO MASTER, CHECK_REDIS_ROLE, CHECK_WANTS_PRIMARY},
+};
+
+static void rules_are_inherited_as_in_haproxy(void **state)
 {
     (void)state;
-    import(&file, "defaults\noption tcp-check\n" INFO "tcp-check expect string role:slave\n"
-                  "backend a\nserver s 10.0.0.1:6379 check\n"
-                  "backend b\n" INFO MASTER "server s 10.0.0.1:6379 check\n");
+    for (size_t i = 0; i < ARRAY_LEN(inherited); i++) {
+        struct text text = {0};
+        text_add(&text, "defaults\n%sbackend b\n%sserver s 10.0.0.1:7000 check\n",
+                 inherited[i].defaults, inherited[i].own);
+        import(&file, text.data);
+        check_understand(back(&file, "b"), &check);
+        if (check.kind != inherited[i].kind || check.wants != inherited[i].wants) {
+            print_error("%s", text.data);
+        }
+        assert_int_equal(check.kind, inherited[i].kind);
+        assert_int_equal(check.wants, inherited[i].wants);
+        text_free(&text);
+        import_end(&file);
+    }
+}
+
+static void each_backend_uses_what_it_inherits(void **state)
+{
+    (void)state;
+    import(&file,
+           "defaults\noption tcp-check\n" INFO SLAVE "backend a\nserver s 10.0.0.1:6379 check\n"
+           "backend b\n" INFO MASTER "server s 10.0.0.1:6379 check\n");
     check_understand(back(&file, "a"), &check);
-    assert_int_equal(check.wants, CHECK_WANTS_REPLICA);
     check_understand(back(&file, "b"), &check);
-    assert_int_equal(check.wants, CHECK_WANTS_PRIMARY);
     assert_int_equal(line_at(&file, 4)->verdict, VERDICT_KEPT);
-    import_end(&file);
-    import(&file, "defaults\n" INFO MASTER "backend b\nserver s 10.0.0.1:6379 check\n");
-    check_understand(back(&file, "b"), &check);
-    assert_int_equal(check.kind, CHECK_CONNECT);
-    assert_int_equal(line_at(&file, 3)->verdict, VERDICT_NOT_NEEDED);
     import_end(&file);
 }
 
@@ -297,7 +330,8 @@ int main(void)
         cmocka_unit_test(a_password_of_the_environment_stays_there),
         cmocka_unit_test(sentinels_are_told_from_redis),
         cmocka_unit_test(a_connect_says_port_and_tls),
-        cmocka_unit_test(own_rules_take_the_place_of_inherited_ones),
+        cmocka_unit_test(rules_are_inherited_as_in_haproxy),
+        cmocka_unit_test(each_backend_uses_what_it_inherits),
         cmocka_unit_test(without_check_nothing_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
