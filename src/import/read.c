@@ -34,6 +34,20 @@ static void left_out(struct reading *r, struct line *l)
     s->skipped[s->skipped_count++] = l;
 }
 
+/* Nobody looks at what a line that is left out means: all that may be secret in it is. */
+static void hide_secrets(struct line *l)
+{
+    static const char *const secretive[] = {"tcp-check", "http-check", "stats", "user",
+                                            "setenv",    "presetenv",  NULL};
+    size_t i = 0;
+    while (secretive[i] != NULL && !word_is(&l->words[0], secretive[i])) {
+        i++;
+    }
+    for (size_t j = 2; secretive[i] != NULL && j < l->count; j++) {
+        l->words[j].secret = true;
+    }
+}
+
 /* Takes `no` or `default` off. */
 static void read_prefix(struct reading *r, struct line *l)
 {
@@ -93,6 +107,7 @@ static void read_words(struct reading *r, struct line *l)
     }
     if (!choice_counts(&r->choice)) {
         line_mark(s, l, VERDICT_NOT_NEEDED, "left out by its .if");
+        hide_secrets(l);
         left_out(r, l);
         return;
     }

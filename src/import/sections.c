@@ -278,7 +278,7 @@ void sections_line(struct reading *r, struct line *l)
         source_error(s, l->place, "more than %d servers", SOURCE_SERVERS_MAX);
         r->stopped = true;
     }
-    if (section->kind == SECTION_GLOBAL) {
-        environment_line(&r->environment, l);
+    if (section->kind == SECTION_GLOBAL && environment_line(&r->environment, l) && l->count > 2) {
+        l->words[2].secret = true; /* what setenv says may be one */
     }
 }

@@ -119,7 +119,4 @@ void settle(struct source *s, const struct proxies *all, const struct parts *par
         }
         plan_add_source(plan, &plan->router, section);
     }
-    for (size_t i = 0; i < s->skipped_count; i++) {
-        line_mark(s, s->skipped[i], VERDICT_NOT_NEEDED, "its condition does not hold");
-    }
 }

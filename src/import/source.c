@@ -88,20 +88,33 @@ void line_mark(struct source *s, struct line *l, enum verdict verdict, const cha
     (*end)->words = arena_copy(&s->arena, words, strlen(words));
 }
 
+static void show_byte(unsigned char c, struct text *out)
+{
+    if (c == '\r' || c == '\n') {
+        text_add(out, c == '\r' ? "\\r" : "\\n");
+    } else {
+        text_add(out, "%c", c < ' ' || c >= 127 ? '?' : c);
+    }
+}
+
+/* What a variable holds may be secret: it is shown by its name. */
 static void show_word(const struct word *w, struct text *out)
 {
     if (w->secret) {
         text_add(out, "***");
         return;
     }
-    bool quoted = w->len == 0 || strpbrk(w->text, " \t\"'#") != NULL;
+    bool quoted = w->len == 0 || w->reference_count > 0 || strpbrk(w->text, " \t\"'#") != NULL;
     text_add(out, "%s", quoted ? "\"" : "");
-    for (size_t i = 0; i < w->len; i++) {
-        unsigned char c = (unsigned char)w->text[i];
-        if (c == '\r' || c == '\n') {
-            text_add(out, c == '\r' ? "\\r" : "\\n");
-        } else {
-            text_add(out, "%c", c < ' ' || c >= 127 ? '?' : c);
+    size_t at = 0;
+    for (size_t i = 0; i <= w->reference_count; i++) {
+        const struct reference *r = i < w->reference_count ? &w->references[i] : NULL;
+        for (; at < (r != NULL ? r->at : w->len); at++) {
+            show_byte((unsigned char)w->text[at], out);
+        }
+        if (r != NULL) {
+            text_add(out, "${%s}", r->name);
+            at = r->at + r->len;
         }
     }
     text_add(out, "%s", quoted ? "\"" : "");

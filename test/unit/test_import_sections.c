@@ -163,6 +163,41 @@ static void what_if_leaves_out_is_aside_with_a_verdict(void **state)
     source_free(&s);
 }
 
+static void assert_shown(const struct line *l, const char *expected)
+{
+    struct text t = {0};
+    line_show(l, &t);
+    assert_string_equal(t.data, expected);
+    text_free(&t);
+}
+
+static void neither_variables_nor_secrets_are_shown(void **state)
+{
+    (void)state;
+    struct source s = read_good("global\n"
+                                " setenv PW s3cret\n"
+                                " presetenv TOKEN \"s3cret\"\n"
+                                " x \"<$SPACED>$NONE-\" \"${PLAIN-d}\" a\n"
+                                ".if streq(\"$SPACED\",s)\n"
+                                " setenv PW s3cret\n"
+                                " tcp-check send AUTH\\ s3cret\n"
+                                " stats auth admin:s3cret\n"
+                                " user me insecure-password s3cret\n"
+                                " bind :80\n"
+                                ".endif\n");
+    const struct section *g = s.sections[0];
+    assert_shown(g->lines[0], "setenv PW ***");
+    assert_shown(g->lines[1], "presetenv TOKEN ***");
+    assert_shown(g->lines[2], "x \"<${SPACED}>${NONE}-\" \"${PLAIN}\" a");
+    assert_shown(s.skipped[0], ".if \"streq(${SPACED},s)\"");
+    assert_shown(s.skipped[1], "setenv PW ***");
+    assert_shown(s.skipped[2], "tcp-check send ***");
+    assert_shown(s.skipped[3], "stats auth ***");
+    assert_shown(s.skipped[4], "user me *** ***");
+    assert_shown(s.skipped[5], "bind :80");
+    source_free(&s);
+}
+
 /* Each says whether its condition holds. */
 static void assert_holds(const char *condition, bool holds)
 {
@@ -307,6 +342,7 @@ int main(void)
         cmocka_unit_test(sections_inherit_from_the_last_defaults_or_those_they_name),
         cmocka_unit_test(no_and_default_are_noted),
         cmocka_unit_test(what_if_leaves_out_is_aside_with_a_verdict),
+        cmocka_unit_test(neither_variables_nor_secrets_are_shown),
         cmocka_unit_test(conditions_are_judged_as_haproxy_3_2_would),
         cmocka_unit_test(conditions_that_cannot_be_read_are_named),
         cmocka_unit_test(mistakes_of_sections_are_named),
