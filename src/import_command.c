@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/macros.h"
@@ -120,6 +121,22 @@ struct made {
     struct import_files *files;
 };
 
+/* Whether something is missing without which the router would not do what HAProxy did. */
+static bool is_short(const struct import *i, struct text *errors)
+{
+    bool lost = import_lost(i);
+    bool nobody =
+        import_wants_account(i) && getenv(IMPORT_USER) == NULL && getenv(IMPORT_PASSWORD) == NULL;
+    if (lost) {
+        import_report_lost(i, errors);
+    }
+    if (nobody) {
+        text_add(errors, "probes must log in, and HAProxy's checks did not: set %s and %s\n",
+                 IMPORT_USER, IMPORT_PASSWORD);
+    }
+    return lost || nobody;
+}
+
 static int make(const struct config_maker *maker, struct config **out, struct text *errors)
 {
     const struct import_files *files = container_of(maker, struct made, maker)->files;
@@ -129,11 +146,7 @@ static int make(const struct config_maker *maker, struct config **out, struct te
     if (rc != 0) {
         return rc;
     }
-    if (import_lost(i) && !files->lenient) {
-        struct text report = {0};
-        import_report_lost(i, &report);
-        text_add(errors, "%s", report.data);
-        text_free(&report);
+    if (!files->lenient && is_short(i, errors)) {
         import_free(i);
         return -EDOM;
     }
@@ -158,7 +171,7 @@ int import_load(struct import_files *files, struct config **out)
         fputs(errors.data, stderr);
     }
     if (rc == -EDOM) {
-        fputs("router: this would be lost; --lenient runs without it\n", stderr);
+        fputs("router: without that it is not started; --lenient does\n", stderr);
     }
     text_free(&errors);
     return rc == 0 ? 0 : rc == -EDOM ? STATUS_LOST : STATUS_BAD;

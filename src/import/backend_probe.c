@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "import/import.h"
 #include "import/parts.h"
 
 static const struct parameter *first_says(const struct part *part, const char *name,
@@ -108,23 +109,27 @@ static void fill_in(struct plan *plan, struct plan_section *section, const struc
         return;
     }
     struct source *s = plan->source;
+    plan->wants_account = true;
     if (is_empty(&part->check.user)) {
-        plan_add(plan, section, "probe_user", word_of(s, "${ROUTER_PROBE_USER:-router}"), NULL)
+        plan_add(plan, section, "probe_user", word_of(s, "${" IMPORT_USER ":-router}"), NULL)
             ->note = "fill in";
     } else {
         plan_set(plan, section, "probe_user", part->check.user, part->check.line);
     }
-    plan_add(plan, section, "probe_password", word_of(s, "${ROUTER_PROBE_PASSWORD:-}"), NULL)
-        ->note = "fill in";
+    plan_add(plan, section, "probe_password", word_of(s, "${" IMPORT_PASSWORD ":-}"), NULL)->note =
+        "fill in";
     struct line *l = part->check.line != NULL ? part->check.line : part->proxy->section->header;
     line_mark(s, l, VERDICT_DIFFERENCE,
               "router logs in and asks who is the primary: fill in probe_user and probe_password, "
-              "or set ROUTER_PROBE_USER and ROUTER_PROBE_PASSWORD");
+              "or set " IMPORT_USER " and " IMPORT_PASSWORD);
 }
 
 static void write_redis_account(struct plan *plan, struct plan_section *section,
                                 const struct part *part)
 {
+    if (part->sentinel_port > 0) {
+        return; /* it is that of the Sentinels */
+    }
     if (!is_empty(&part->check.user)) {
         plan_set(plan, section, "probe_user", part->check.user, part->check.line);
     }
@@ -285,7 +290,7 @@ void backend_write_sentinels(struct plan *plan, struct plan_section *section, st
         struct part *part = group->watchers[i];
         for (size_t k = 0; k < part->servers.count; k++) {
             struct server_part *server = &part->servers.items[k];
-            struct word place = address_word_write(plan->source, &server->at, 0);
+            struct word place = address_word_write(plan->source, &server->at, part->sentinel_port);
             plan_add_once(plan, section, "sentinel", place, server->line);
         }
         plan_set(plan, section, "sentinel_master", part->check.master, part->check.line);

@@ -99,6 +99,11 @@ const char *import_text(const struct import *i)
     return i->ini.data;
 }
 
+bool import_wants_account(const struct import *i)
+{
+    return i->plan.wants_account;
+}
+
 bool import_lost(const struct import *i)
 {
     return report_count(&i->source, VERDICT_LOST) > 0;

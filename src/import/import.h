@@ -19,6 +19,10 @@ void import_free(struct import *i);
 
 /* router.ini with comments, NUL ended; borrowed. It may hold secrets. */
 const char *import_text(const struct import *i);
+/* Probes need an account that HAProxy did without: it is read from the environment. */
+#define IMPORT_USER     "ROUTER_PROBE_USER"
+#define IMPORT_PASSWORD "ROUTER_PROBE_PASSWORD"
+bool import_wants_account(const struct import *i);
 /* Something that the file says is not in it. */
 bool import_lost(const struct import *i);
 /* A server to which HAProxy may lead the clients of a frontend. */

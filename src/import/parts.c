@@ -71,9 +71,21 @@ static struct part *group_of(struct part *part)
     return part;
 }
 
+void parts_watch(struct parts *all, struct part *of, struct part *sentinels)
+{
+    struct part *group = group_of(of);
+    for (size_t i = 0; i < group->watcher_count; i++) {
+        if (group->watchers[i] == sentinels) {
+            return;
+        }
+    }
+    group->watchers = arena_grow(&all->plan->source->arena, group->watchers, group->watcher_count,
+                                 sizeof *group->watchers);
+    group->watchers[group->watcher_count++] = sentinels;
+}
+
 void parts_join(struct parts *all, struct part *a, struct part *b)
 {
-    (void)all;
     a = group_of(a);
     b = group_of(b);
     if (a == b) {
@@ -82,10 +94,11 @@ void parts_join(struct parts *all, struct part *a, struct part *b)
     struct part *next = a->next; /* two rings become one */
     a->next = b->next;
     b->next = next;
-    if (a < b) { /* the first of the file speaks for all */
-        b->group = a;
-    } else {
-        a->group = b;
+    struct part *first = a < b ? a : b; /* the first of the file speaks for all */
+    struct part *other = a < b ? b : a;
+    other->group = first;
+    for (size_t i = 0; i < other->watcher_count; i++) {
+        parts_watch(all, first, other->watchers[i]);
     }
 }
 
@@ -149,6 +162,28 @@ static void follow_tracks(struct parts *all)
     }
 }
 
+/* Servers whose check goes to the Sentinel on the same machine: both are there. */
+static void find_sentinels_beside(struct parts *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct part *part = &all->items[i];
+        const struct parameter *said =
+            server_says(&part->servers, &part->servers.items[0], "port", NULL);
+        long long port = part->check.port;
+        if (port == 0 && said != NULL) {
+            port = word_number(&said->arguments[0], 1, 65535);
+        }
+        if (part->check.kind == CHECK_SENTINEL && port > 0 &&
+            (unsigned)port != part->servers.items[0].at.first) {
+            part->sentinel_port = (unsigned)port;
+            part->check.kind = CHECK_REDIS_ROLE;
+            part->check.wants = CHECK_WANTS_PRIMARY;
+            judge(part);
+            parts_watch(all, part, part);
+        }
+    }
+}
+
 void parts_make(const struct proxies *proxies, struct plan *plan, struct parts *out)
 {
     struct source *s = plan->source;
@@ -169,6 +204,7 @@ void parts_make(const struct proxies *proxies, struct plan *plan, struct parts *
         }
     }
     follow_tracks(out);
+    find_sentinels_beside(out);
     join_same(s, out);
 }
 
@@ -186,19 +222,6 @@ struct part *parts_find(const struct parts *all, const char *name)
 {
     const struct proxy *p = proxies_find(all->proxies, name, true);
     return p != NULL ? parts_of(all, p) : NULL;
-}
-
-void parts_watch(struct parts *all, struct part *of, struct part *sentinels)
-{
-    struct part *group = group_of(of);
-    for (size_t i = 0; i < group->watcher_count; i++) {
-        if (group->watchers[i] == sentinels) {
-            return;
-        }
-    }
-    group->watchers = arena_grow(&all->plan->source->arena, group->watchers, group->watcher_count,
-                                 sizeof *group->watchers);
-    group->watchers[group->watcher_count++] = sentinels;
 }
 
 /* Names -------------------------------------------------------------------------------------------

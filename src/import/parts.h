@@ -23,8 +23,9 @@ struct part {
     struct plan_section
         *section; /* the backend it became; NULL for Sentinels, and where nobody leads there */
     bool used;    /* a frontend leads here */
-    struct part *
-        *watchers; /* of a group's first part: the Sentinels that decide about its primary */
+    unsigned sentinel_port; /* its Sentinels are on its servers' machines, there; 0: elsewhere */
+    /* Of a group's first part: the Sentinels that decide about its primary. */
+    struct part **watchers;
     size_t watcher_count;
 };
 
