@@ -157,6 +157,19 @@ def test_what_is_lost_ends_the_start_unless_that_is_wanted(home):
         assert run(*wrong).returncode == 1
 
 
+def test_probes_that_must_log_in_need_somebody(home):
+    path = cfg(home, HEAD + "listen db\n    bind :5432\n    option pgsql-check user ha\n"
+               "    server a 10.0.0.1:5432 check\n")
+    done = run("import", path)
+    assert done.returncode == 0
+    assert "probe_user = ha" in done.stdout
+    assert "probe_password = ${ROUTER_PROBE_PASSWORD:-}" in done.stdout
+    done = run("-f", path, "-t")
+    assert done.returncode == 3 and "set ROUTER_PROBE_USER" in done.stderr
+    assert run("-f", path, "-t", "--lenient").returncode == 0
+    assert run("-f", path, "-t", env={"ROUTER_PROBE_PASSWORD": ""}).returncode == 0
+
+
 def test_several_files_are_one(home):
     cfg(home, HEAD, "10-defaults.cfg")
     cfg(home, "listen web\n    bind :80\n    balance first\n    server a 10.0.0.1:80 check\n",

@@ -15,7 +15,7 @@ from lib.syslog import Syslog
 from lib.waiting import SLOW
 
 FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "haproxy")
-ENVIRONMENT = {"REDIS_PASSWORD": "redis-secret", "AUTH": "auth-secret",
+ENVIRONMENT = {"ROUTER_PROBE_PASSWORD": "", "REDIS_PASSWORD": "redis-secret", "AUTH": "auth-secret",
                "SENTINELAUTH": "sentinel-secret", "PRIMARY_REGION": "ams", "SITE": "ams",
                "WEB_PORT": "8001", "WEB_HOST": "10.0.0.6"}
 SECRET_VARIABLES = ("REDIS_PASSWORD", "AUTH", "SENTINELAUTH")
