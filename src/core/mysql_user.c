@@ -113,9 +113,8 @@ void mysql_lease_log_in(struct mysql_link *l, struct mysql_text user)
 void mysql_user_seen(struct mysql_link *l)
 {
     struct mysql_user *a = l->account;
-    bool is_free =
-        a != NULL && (l->state == MYSQL_LINK_IDLE || (l->state == MYSQL_LINK_LENT && l->soft));
-    if (is_free != l->free) {
+    bool is_free = l->state == MYSQL_LINK_IDLE || (l->state == MYSQL_LINK_LENT && l->soft);
+    if (a != NULL && is_free != l->free) {
         a->free += is_free ? 1 : -1U;
         l->free = is_free;
         mysql_move_touch(a);
@@ -203,15 +202,20 @@ static void fence(const struct mysql_user *a, const struct list *leases)
     }
 }
 
-void mysql_user_serve(struct mysql_user *a)
+static void serve(struct mysql_user *a)
 {
     bool more = true;
-    a->sessions++; /* it stays until all are */
     while (more && !list_empty(&a->waiting)) {
         struct session *s = container_of(a->waiting.next, struct mysql_lease, node)->session;
         mysql_lease_find(s);
         more = s->state != SESSION_PARKED;
     }
+}
+
+void mysql_user_serve(struct mysql_user *a)
+{
+    a->sessions++; /* it stays until all are served */
+    serve(a);
     a->sessions--;
     mysql_user_maybe_free(a);
 }
@@ -222,7 +226,7 @@ static void reconsider(struct mysql_user *a)
     a->sessions++; /* it stays until all are told */
     fence(a, &a->parked);
     fence(a, &a->waiting);
-    mysql_user_serve(a);
+    serve(a);
     mysql_move_touch(a);
     a->sessions--;
     mysql_user_maybe_free(a);

@@ -63,6 +63,11 @@ class Crowd:
             assert not thread.is_alive()
 
 
+def count(server):
+    return server.value("SELECT COUNT(*) FROM information_schema.processlist WHERE user = %s",
+                        WRITER[0])
+
+
 class World:
     def __init__(self, home, server, kind=Router):
         self.server, self.port = server, free_port()
@@ -91,8 +96,7 @@ class World:
         assert not self.crowd.errors
 
     def at_server(self):
-        return self.server.value("SELECT COUNT(*) FROM information_schema.processlist "
-                                 "WHERE user = %s", WRITER[0])
+        return count(self.server)
 
     def committed(self):
         return self.server.value("SELECT COUNT(*) FROM test.turns")
@@ -116,6 +120,28 @@ def test_a_reload(home, server):
         assert 0 < world.at_server() <= SIZE
     world.wait_moves()
     world.crowd.stop()
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_a_smaller_pool_closes_at_once_what_nobody_uses(home, server, mode):
+    port = free_port()
+
+    def sections(size):
+        return frontend("f", port, pool_mode=mode) + section(
+            "backend b", protocol="mysql", server=servers(server), pool_size=size,
+            probe_user=PROBER[0], probe_password=PROBER[1], **FAST_PROBES)
+
+    router = home.router(sections(SIZE), workers=2)
+    router.wait_primary("db", "b")
+    clients = [Speaker(("127.0.0.1", port), *WRITER, database="test") for _ in range(SIZE)]
+    assert len({client.value("SELECT CONNECTION_ID()") for client in clients}) == SIZE
+    for client in clients:
+        client.quit()
+    router.wait_for(lambda s: s.backend("b")["pool"]["idle"] == SIZE, "all to be idle")
+    router.reload(sections(1))
+    until(lambda: count(server) <= 1, "the others to be closed")
+    with contextlib.closing(Speaker(("127.0.0.1", port), *WRITER, database="test")) as client:
+        assert client.value("SELECT 1") == "1"
 
 
 def test_another_process(home, server):
