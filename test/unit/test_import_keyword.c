@@ -113,10 +113,10 @@ static void test_words_that_nobody_knows_are_refused(void **state)
 static void test_words_where_they_may_not_stand_are_refused(void **state)
 {
     (void)state;
-    refused("global\n balance first\ndefaults\n chroot /\nbackend b\n bind :1\n",
+    refused("global\n balance first\ndefaults\n chroot /\nfrontend b\n server s :1\n",
             "2: \"balance\" may not stand in a section global\n"
             "4: \"chroot\" may not stand in a section defaults\n"
-            "6: \"bind\" may not stand in a section backend\n");
+            "6: \"server\" may not stand in a section frontend\n");
     refused("backend b\n default-server id 5\n", "2: \"id\" may not stand in \"default-server\"\n");
     refused("backend b\n no option tcp-check\n",
             "2: \"no\" may not stand before \"option tcp-check\"\n");
