@@ -5,7 +5,7 @@
 #include "import/check.h"
 #include "import/pattern.h"
 
-#define SCRIPT_STEPS_MAX 256 /* of a backend; a longer one is not understood */
+#define SCRIPT_STEPS_MAX 128 /* of a backend; a longer one is not understood */
 
 enum step_kind {
     STEP_CONNECT,
@@ -63,6 +63,7 @@ struct understanding {
     struct line *option;         /* the check that counts; NULL: none */
     const struct section *rules; /* whose tcp-check or http-check lines count with it */
     struct script script;
+    size_t work; /* done in looking for patterns */
 };
 
 /* Looks at the servers' lines and the names. */
@@ -78,7 +79,7 @@ void script_mark(struct understanding *u, enum verdict verdict, const char *word
 /* A script may connect more than once; this one counts, NULL: the first one. */
 void script_take_connect(struct understanding *u, const struct step *connect);
 /* Whether the answer would be what a step expects; `answer` may hold any bytes. */
-bool step_accepts(const struct step *step, const char *answer, size_t len);
+bool step_accepts(struct understanding *u, const struct step *step, const char *answer, size_t len);
 /* Bytes of hexadecimal digits; false if it is none. */
 bool script_decode_hex(struct source *s, const struct word *w, struct word *out);
 /* The pieces of a log-format that are known: text, "%%", %[str(x)], %[env(NAME)], variables that

@@ -10,6 +10,8 @@
 #include "import/check_internal.h"
 #include "import/check_redis.h"
 
+#define ANSWER_MAX 16384 /* HAProxy looks at no more of it */
+
 enum { ASKS_NOTHING = 0, ASKS_LIFE = 1, ASKS_ROLE = 2, ASKS_SENTINEL = 4, ASKS_UNKNOWN = 8 };
 
 struct play {
@@ -109,7 +111,9 @@ static void ask(struct play *play, const struct exchange *e)
         look_for_login(play, e, c);
         look_for_master(play, c);
         for (enum redis_role role = 0; role < REDIS_ROLES; role++) {
-            redis_answer(c, role, &play->answers[role]);
+            if (play->answers[role].len < ANSWER_MAX) {
+                redis_answer(c, role, &play->answers[role]);
+            }
         }
     }
     play->asked |= play->recent;
@@ -118,15 +122,14 @@ static void ask(struct play *play, const struct exchange *e)
 /* What is expected ------------------------------------------------------------------------------
  */
 
-static bool accepts(const struct play *play, const struct step *step, enum redis_role role)
+static bool accepts(struct play *play, const struct step *step, enum redis_role role)
 {
     const struct text *answer = &play->answers[role];
-    return step_accepts(step, answer->data != NULL ? answer->data : "", answer->len);
+    return step_accepts(play->u, step, answer->data != NULL ? answer->data : "", answer->len);
 }
 
 /* Of which roles the answer is one that the step waits for. */
-static void try_roles(const struct play *play, const struct step *step, bool *primary,
-                      bool *replica)
+static void try_roles(struct play *play, const struct step *step, bool *primary, bool *replica)
 {
     *primary = accepts(play, step, REDIS_MASTER);
     *replica = accepts(play, step, REDIS_SLAVE);

@@ -4,7 +4,8 @@
 #include "import/builder.h"
 #include "import/check_internal.h"
 
-#define SCRIPT_BYTES_MAX 16384 /* of all that is sent, and of one thing that is expected */
+#define WORK_MAX         1000000 /* looking for patterns, in bytes times steps of them */
+#define SCRIPT_BYTES_MAX 16384   /* of all that is sent, and of one thing that is expected */
 
 /* The lines that count --------------------------------------------------------------------------
  */
@@ -242,27 +243,31 @@ static bool found(const struct word *w, const char *answer, size_t len)
     return memmem(answer, len, w->text, w->len) != NULL;
 }
 
-static bool found_pattern(const struct step *step, const char *answer, size_t len, bool *ok)
+static bool found_pattern(struct understanding *u, const struct step *step, const char *answer,
+                          size_t len, bool *ok)
 {
     struct pattern pattern;
     *ok = pattern_read(&pattern, step->data.text, step->data.len, false) == 0;
+    u->work += *ok ? len * (size_t)pattern.count : 0;
+    *ok = *ok && u->work <= WORK_MAX;
     pattern.lines = step->lines;
     return *ok && pattern_matches(&pattern, answer, len);
 }
 
-static bool found_in_hex(const struct step *step, const char *answer, size_t len, bool *ok)
+static bool found_in_hex(struct understanding *u, const struct step *step, const char *answer,
+                         size_t len, bool *ok)
 {
     struct text digits = {0};
     text_add(&digits, "%s", "");
     for (size_t i = 0; i < len; i++) {
         text_add(&digits, "%02X", (unsigned char)answer[i]);
     }
-    bool yes = found_pattern(step, digits.data, digits.len, ok);
+    bool yes = found_pattern(u, step, digits.data, digits.len, ok);
     text_free(&digits);
     return yes;
 }
 
-bool step_accepts(const struct step *step, const char *answer, size_t len)
+bool step_accepts(struct understanding *u, const struct step *step, const char *answer, size_t len)
 {
     bool ok = step->clear;
     bool yes = false;
@@ -274,10 +279,10 @@ bool step_accepts(const struct step *step, const char *answer, size_t len)
         yes = found(&step->data, answer, len);
         break;
     case MATCH_PATTERN:
-        yes = found_pattern(step, answer, len, &ok);
+        yes = found_pattern(u, step, answer, len, &ok);
         break;
     case MATCH_HEX_PATTERN:
-        yes = found_in_hex(step, answer, len, &ok);
+        yes = found_in_hex(u, step, answer, len, &ok);
         break;
     default:
         ok = false;

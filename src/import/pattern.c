@@ -409,16 +409,23 @@ int pattern_read(struct pattern *p, const char *text, size_t len, bool ignore_ca
     return r.bad || r.at != r.end ? -EINVAL : 0;
 }
 
+/* The states behind the same byte, each once. */
+struct states {
+    int items[PATTERN_SIZE];
+    int count;
+    size_t noted[PATTERN_SIZE]; /* the round in which it was last */
+};
+
 struct run {
     const struct pattern *pattern;
-    bool now[PATTERN_SIZE];
-    bool next[PATTERN_SIZE];
+    struct states now;
+    struct states next;
     bool start; /* of the text */
     bool end;
 };
 
 /* Notes the states that are reached from there without another byte. */
-static void reach(struct run *run, bool *states, int at)
+static void reach(struct run *run, struct states *states, int at, size_t round)
 {
     int left[2 * PATTERN_SIZE];
     int count = 0;
@@ -426,10 +433,11 @@ static void reach(struct run *run, bool *states, int at)
     while (count > 0) {
         int i = left[--count];
         const struct pattern_step *step = &run->pattern->steps[i];
-        if (states[i]) {
+        if (states->noted[i] == round) {
             continue;
         }
-        states[i] = true;
+        states->noted[i] = round;
+        states->items[states->count++] = i;
         bool passes = step->kind == PATTERN_SPLIT || step->kind == PATTERN_JUMP ||
                       (step->kind == PATTERN_START && run->start) ||
                       (step->kind == PATTERN_END && run->end);
@@ -455,29 +463,39 @@ static bool is_end(const struct pattern *p, const char *text, size_t len, size_t
            (p->lines && (text[at] == '\n' || (left > 1 && memcmp(text + at, "\r\n", 2) == 0)));
 }
 
+/* From the states before a byte to those behind it. */
+static void pass_byte(struct run *run, unsigned char c, size_t round)
+{
+    run->next.count = 0;
+    for (int k = 0; k < run->now.count; k++) {
+        int i = run->now.items[k];
+        const struct pattern_step *step = &run->pattern->steps[i];
+        if (step->kind == PATTERN_BYTES && has_byte(step, c)) {
+            reach(run, &run->next, i + step->one, round);
+        }
+    }
+    memcpy(run->now.items, run->next.items, (size_t)run->next.count * sizeof run->now.items[0]);
+    run->now.count = run->next.count;
+    for (int k = 0; k < run->now.count; k++) {
+        run->now.noted[run->now.items[k]] = round;
+    }
+}
+
 bool pattern_matches(const struct pattern *p, const char *text, size_t len)
 {
     struct run run = {.pattern = p};
     for (size_t i = 0;; i++) {
         run.start = is_start(p, text, i);
         run.end = is_end(p, text, len, i);
-        reach(&run, run.now, 0);
-        if (run.now[p->count - 1]) {
+        reach(&run, &run.now, 0, i + 1);
+        if (run.now.noted[p->count - 1] == i + 1) {
             return true;
         }
         if (i == len) {
             return false;
         }
-        memset(run.next, 0, sizeof run.next);
         run.start = is_start(p, text, i + 1);
         run.end = is_end(p, text, len, i + 1);
-        for (int s = 0; s < p->count; s++) {
-            const struct pattern_step *step = &p->steps[s];
-            if (run.now[s] && step->kind == PATTERN_BYTES &&
-                has_byte(step, (unsigned char)text[i])) {
-                reach(&run, run.next, s + step->one);
-            }
-        }
-        memcpy(run.now, run.next, sizeof run.now);
+        pass_byte(&run, (unsigned char)text[i], i + 2);
     }
 }
