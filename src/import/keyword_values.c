@@ -125,13 +125,16 @@ static void check_expect(struct source *s, struct line *l)
     const char *const *patterns = is_tcp ? tcp : http;
     size_t at = 0;
     const struct word *w = line_argument(l, at);
-    while (w != NULL && (is_among(w, extras) || word_is(w, "!"))) {
-        at += word_is(w, "!") ? 1 : 2;
+    while (w != NULL && (is_among(w, extras) || strspn(w->text, "!") == w->len)) {
+        at += is_among(w, extras) ? 2 : 1;
         w = line_argument(l, at);
     }
+    /* "!string" too. */
+    size_t marks = w != NULL ? strspn(w->text, "!") : 0;
+    struct word kind = w != NULL ? word_slice(s, w, marks, w->len - marks) : (struct word){0};
     if (w == NULL) {
         source_error(s, l->place, "\"%s\" does not say what is expected", l->keyword->name);
-    } else if (!is_among(w, patterns)) {
+    } else if (!is_among(&kind, patterns)) {
         tell_stranger(s, l, w, "kind of answer", patterns);
     } else if (line_argument(l, at + 1) == NULL) {
         source_error(s, l->place, "\"%s %s\" does not say what is expected", l->keyword->name,

@@ -35,6 +35,7 @@ static inline void import(struct imported *i, const char *text)
     if (i->source.error_count > 0) {
         print_error("%s", i->errors.data);
     }
+    assert_int_equal(i->source.error_count, 0);
     assert_int_equal(proxies_make(&i->source, &i->proxies), 0);
 }
 

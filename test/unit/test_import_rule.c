@@ -83,7 +83,6 @@ static const struct {
      "src 1.2.3.4 & src_port 9 | dst_port 80 & src_port 9"},
     {"acl A src 1.2.3.4\nacl a src 5.6.7.8\n", "if A", "src 1.2.3.4"},
     {"acl LOCALHOST src 1.2.3.4\n", "if LOCALHOST", "src 1.2.3.4"},
-    {"", "if none", "?"},
     {"", "if { src 1.2.3.4", "?"},
     {"", "if { nbsrv(b) ge 2 }", "nbsrv(b) ge 2"},
     {"", "if { nbsrv(b) 2: }", "nbsrv(b) 2:"},

@@ -43,7 +43,7 @@ static const struct rules all[] = {
     {"use_backend a if { req.ssl_sni,lower -m str x.y }\n", "x.y a", VERDICT_KEPT},
     {"use_backend a if { req.ssl_hello_type 1 } { req.ssl_sni -i x.y }\n", "x.y a", VERDICT_KEPT},
     {"use_backend a if { req.ssl_sni x.y } || { req.ssl_sni z.y }\n", "x.y a, z.y a", VERDICT_KEPT},
-    {"use_backend a if is\nacl is req.ssl_sni x.y\nacl is req.ssl_sni -m end .z.y\n",
+    {"acl is req.ssl_sni x.y\nacl is req.ssl_sni -m end .z.y\nuse_backend a if is\n",
      "x.y a, *.z.y a", VERDICT_KEPT},
     {"use_backend a if { req.ssl_sni -m end .x.y }\n", "*.x.y a", VERDICT_KEPT},
     {"use_backend a if { ssl_fc_sni_end .x.y }\n", "*.x.y a", VERDICT_KEPT},
