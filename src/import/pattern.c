@@ -474,10 +474,10 @@ static void pass_byte(struct run *run, unsigned char c, size_t round)
             reach(run, &run->next, i + step->one, round);
         }
     }
-    memcpy(run->now.items, run->next.items, (size_t)run->next.count * sizeof run->now.items[0]);
     run->now.count = run->next.count;
     for (int k = 0; k < run->now.count; k++) {
-        run->now.noted[run->now.items[k]] = round;
+        run->now.items[k] = run->next.items[k];
+        run->now.noted[run->next.items[k]] = round;
     }
 }
 

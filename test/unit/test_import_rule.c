@@ -13,7 +13,7 @@ static void read_with(const char *acls, const char *words)
 {
     struct text text = {0};
     text_add(&text, "frontend f\nbind :1\n%stcp-request connection reject %s\n", acls, words);
-    import(&file, text.data);
+    import_any(&file, text.data);
     text_free(&text);
     struct proxy *p = proxies_find(&file.proxies, "f", false);
     size_t behind = 1;
@@ -83,6 +83,7 @@ static const struct {
      "src 1.2.3.4 & src_port 9 | dst_port 80 & src_port 9"},
     {"acl A src 1.2.3.4\nacl a src 5.6.7.8\n", "if A", "src 1.2.3.4"},
     {"acl LOCALHOST src 1.2.3.4\n", "if LOCALHOST", "src 1.2.3.4"},
+    {"", "if none", "?"},
     {"", "if { src 1.2.3.4", "?"},
     {"", "if { nbsrv(b) ge 2 }", "nbsrv(b) ge 2"},
     {"", "if { nbsrv(b) 2: }", "nbsrv(b) 2:"},
