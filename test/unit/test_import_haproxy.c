@@ -187,6 +187,8 @@ static const char *const files[] = {
     "global\n log-tag a\\\n b\n",
     "global\n maxcon 3\nlisten a\n bind :1\n server \"x\n server b 127.0.0.1:1 chek\n"
     "backend a\n foo\n",
+    "backend b\n option tcp-check\n tcp-check expect !string a\n tcp-check expect ! string a\n"
+    " tcp-check expect min-recv 3 !!binary 41\n tcp-check expect !strong a\n",
     "backend b\n foo\n.alert x\n bar\n",
     "backend b\n.if 0\n foo\n.else\n bar\n.endif\n",
     "global\n setenv A 1\n.if defined(A)\n.alert x\n.endif\n",
