@@ -95,7 +95,7 @@ static void write_folder(struct plan *plan, struct plan_section *section, struct
                          const struct word *folder, DIR *dir)
 {
     struct arena *a = &plan->source->arena;
-    const char *names[CERTS_MAX];
+    const char *names[CERTS_MAX] = {NULL};
     size_t count = 0;
     for (struct dirent *e; count < CERTS_MAX && (e = readdir(dir)) != NULL;) {
         if (is_certificate(e->d_name)) {
