@@ -141,6 +141,18 @@ static void write_redis_account(struct plan *plan, struct plan_section *section,
 /* What is asked -----------------------------------------------------------------------------------
  */
 
+/* A bound of lag is the backend's: other readers have it too. */
+static void tell_of_others(struct plan *plan, const struct part *part)
+{
+    for (const struct part *other = part->next; other != part; other = other->next) {
+        bool reads = other->used && strcmp(other->route, "primary") != 0;
+        if (reads && other->check.max_lag == NULL) {
+            line_mark(plan->source, part->check.line, VERDICT_DIFFERENCE,
+                      "max_lag counts for the clients of %s too", other->proxy->section->name);
+        }
+    }
+}
+
 static void write_patroni(struct plan *plan, struct plan_section *section, const struct part *part)
 {
     struct line *l;
@@ -151,6 +163,7 @@ static void write_patroni(struct plan *plan, struct plan_section *section, const
     }
     if (part->check.max_lag != NULL) {
         plan_set_text(plan, section, "max_lag", part->check.max_lag, part->check.line);
+        tell_of_others(plan, part);
     }
     fill_in(plan, section, part);
 }
@@ -198,6 +211,9 @@ static void write_http(struct plan *plan, struct plan_section *section, const st
 
 static void write_redis(struct plan *plan, struct plan_section *section, const struct part *part)
 {
+    if (part->sentinel_port == 0) {
+        write_port(plan, section, part, "probe_port");
+    }
     if (part->roles) {
         write_redis_account(plan, section, part);
         bool order = part->check.kind == CHECK_REDIS_PING && part->servers.count > 1;

@@ -186,7 +186,7 @@ static struct word with_words(struct plan *plan, const struct part *part,
     if (own_maxconn && maxconn > 0) {
         value = add_text(s, &value, arena_print(&s->arena, "server_max_connections=%lld", maxconn));
     }
-    bool backup = server_says(all, server, "backup", NULL) != NULL;
+    bool backup = part->stands_in || server_says(all, server, "backup", NULL) != NULL;
     bool elected = part->roles && part->one_writer; /* whether it is a backup or not */
     if (backup && !elected && !others_use(part, server)) {
         value = add_text(s, &value, "backup");

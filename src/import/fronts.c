@@ -3,169 +3,8 @@
 #include <string.h>
 
 #include "import/global.h"
+#include "import/leads.h"
 #include "import/rule.h"
-
-/* Rules that lead to backends ---------------------------------------------------------------------
- */
-
-/* Whether the test asks how many servers of a backend are up, and which backend that is. */
-static struct part *asks_for(const struct parts *parts, const struct proxy *p, const struct test *t)
-{
-    struct source *s = p->source;
-    bool counts = strcmp(t->fetch, "nbsrv") == 0;
-    if (!counts && strcmp(t->fetch, "srv_is_up") != 0) {
-        return NULL;
-    }
-    size_t len = strcspn(t->argument, "/");
-    bool own = t->argument[0] == '\0' || (!counts && t->argument[len] == '\0');
-    return own ? parts_of(parts, p) : parts_find(parts, arena_copy(&s->arena, t->argument, len));
-}
-
-/* Whether nothing but that is asked in these tests. The Sentinels among those who are asked watch
- * `target`. */
-static bool asks_only(struct parts *parts, const struct proxy *p, const struct conjunction *tests,
-                      struct part *target, bool *sentinels)
-{
-    for (size_t i = 0; i < tests->count; i++) {
-        struct part *asked = asks_for(parts, p, &tests->tests[i]);
-        if (asked == NULL) {
-            return false;
-        }
-        bool sentinel = asked->check.kind == CHECK_SENTINEL;
-        *sentinels = *sentinels || sentinel;
-        if (sentinel && target != NULL) {
-            parts_watch(parts, target, asked);
-        }
-    }
-    return true;
-}
-
-static bool asks_servers_only(struct parts *parts, const struct proxy *p, const struct condition *c,
-                              struct part *target, bool *sentinels)
-{
-    bool only = c->understood && c->count > 0;
-    *sentinels = false;
-    for (size_t i = 0; only && i < c->count; i++) {
-        only = asks_only(parts, p, &c->items[i], target, sentinels);
-    }
-    return only;
-}
-
-/* Sentinels say who is written to, whatever the servers' own check is. */
-static void make_primary(struct part *part)
-{
-    part->protocol = "redis";
-    part->roles = true;
-    part->route = "primary";
-    if (part->check.kind != CHECK_REDIS_ROLE) {
-        part->check.kind = CHECK_REDIS_ROLE;
-        part->check.wants = CHECK_WANTS_PRIMARY;
-    }
-}
-
-/* Where the clients go that this rule is about, beside those who are there already. */
-static bool add_target(struct parts *parts, struct front *f, struct line *l, struct part *target,
-                       bool sentinels)
-{
-    if (f->part == NULL || f->part == target) {
-        f->part = target;
-        return true;
-    }
-    bool same = f->part->roles && target->roles && strcmp(f->part->protocol, target->protocol) == 0;
-    if (sentinels || (same && strcmp(f->part->route, target->route) == 0)) {
-        parts_join(parts, f->part, target);
-        return true;
-    }
-    line_mark(parts->plan->source, l, VERDICT_LOST, "%s: clients of a frontend have one backend",
-              target->proxy->section->name);
-    return false;
-}
-
-static void read_rule(struct parts *parts, struct front *f, struct line *l)
-{
-    struct plan *plan = parts->plan;
-    const struct word *name = line_argument(l, 0);
-    struct part *target = name != NULL ? parts_find(parts, name->text) : NULL;
-    struct condition c;
-    condition_read(f->proxy, l, 1, &c);
-    bool sentinels = false;
-    bool servers = c.count > 0 && asks_servers_only(parts, f->proxy, &c, target, &sentinels);
-    if (target == NULL || (c.count > 0 && !servers)) {
-        return; /* by name (SNI), or lost: nobody else claims it */
-    }
-    if (sentinels) {
-        make_primary(target);
-    }
-    if (add_target(parts, f, l, target, sentinels)) {
-        target->used = true;
-        line_mark(plan->source, l, VERDICT_KEPT, NULL);
-        condition_claim(f->proxy, &c, VERDICT_KEPT);
-    }
-}
-
-/* `use-server R1 if { srv_is_up(R1) } { nbsrv(sentinels_of_R1) ge 2 }`: Sentinels choose. */
-static void read_use_server(struct parts *parts, struct part *part)
-{
-    size_t at = 0;
-    for (struct line *l; (l = proxy_next(part->proxy, "use-server", &at)) != NULL;) {
-        struct condition c;
-        bool sentinels = false;
-        condition_read(part->proxy, l, 1, &c);
-        bool servers = asks_servers_only(parts, part->proxy, &c, part, &sentinels);
-        if (servers && sentinels) {
-            make_primary(part);
-        }
-        if (servers) {
-            line_mark(parts->plan->source, l, VERDICT_KEPT, NULL);
-            condition_claim(part->proxy, &c, VERDICT_KEPT);
-        }
-    }
-}
-
-/* Who names no host, or one that no rule knows, must be served by somebody. */
-static void choose_default(struct parts *parts, struct front *f)
-{
-    for (size_t i = 0; f->part == NULL && i < f->sni.count; i++) {
-        f->part = parts_find(parts, f->sni.entries[i].backend);
-    }
-    if (f->part != NULL) {
-        line_mark(parts->plan->source, f->proxy->section->header, VERDICT_DIFFERENCE,
-                  "clients of other names are served by %s, not refused",
-                  f->part->proxy->section->name);
-    }
-}
-
-/* The backend for all whom no rule is about; behind rules, who is served when they do not hold. */
-static void read_default(struct parts *parts, struct front *f)
-{
-    struct line *l = proxy_find(f->proxy, "default_backend");
-    struct part *own = parts_of(parts, f->proxy);
-    struct part *target = own;
-    const char *name = f->sni.otherwise;
-    if (name == NULL && l != NULL && line_argument(l, 0) != NULL) {
-        name = line_argument(l, 0)->text;
-    }
-    struct part *named = name != NULL ? parts_find(parts, name) : NULL;
-    target = named != NULL ? named : own;
-    if (target == NULL && f->part == NULL) {
-        choose_default(parts, f);
-    }
-    if (target == NULL) {
-        return;
-    }
-    bool replica = f->part != NULL && f->part->roles && target->roles &&
-                   strcmp(f->part->route, "replica") == 0 && strcmp(target->route, "primary") == 0;
-    if (replica) {
-        f->fallback = "primary";
-        parts_join(parts, f->part, target);
-    } else if (!add_target(parts, f, l != NULL ? l : f->proxy->section->header, target, false)) {
-        return;
-    }
-    target->used = true;
-    if (l != NULL) {
-        line_mark(parts->plan->source, l, VERDICT_KEPT, NULL);
-    }
-}
 
 /* Backends that are chosen by the name in the TLS hello. */
 static void read_names(struct parts *parts, struct front *f)
@@ -185,24 +24,22 @@ void fronts_make(const struct proxies *all, struct parts *parts, struct fronts *
     *out = (struct fronts){0};
     out->items = arena_take(&s->arena, (all->count + 1) * sizeof *out->items);
     for (size_t i = 0; i < parts->count; i++) {
-        read_use_server(parts, &parts->items[i]);
+        leads_use_server(parts, &parts->items[i]);
     }
     for (size_t i = 0; i < all->count; i++) {
         struct proxy *p = &all->items[i];
         size_t at = 0;
         conditions_settle(p);
-        if (!p->front || proxy_next(p, "bind", &at) == NULL || stats_only(p, parts)) {
-            continue;
+        if (p->front && proxy_next(p, "bind", &at) != NULL && !stats_only(p, parts)) {
+            struct front *f = &out->items[out->count++];
+            *f = (struct front){.proxy = p};
+            read_names(parts, f);
+            access_read(p, f->sni.count > 0, &f->access);
+            leads_default(parts, f);
         }
-        struct front *f = &out->items[out->count++];
-        *f = (struct front){.proxy = p};
-        read_names(parts, f);
-        access_read(p, f->sni.count > 0, &f->access);
-        at = 0;
-        for (struct line *l; (l = proxy_next(p, "use_backend", &at)) != NULL;) {
-            read_rule(parts, f, l);
-        }
-        read_default(parts, f);
+    }
+    for (size_t i = 0; i < out->count; i++) {
+        leads_rules(parts, &out->items[i]);
     }
 }
 

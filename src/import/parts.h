@@ -21,8 +21,10 @@ struct part {
     struct part *next;             /* of its group, in a ring */
     struct part *group; /* the first part of those that become one backend; itself, if it is */
     struct plan_section
-        *section; /* the backend it became; NULL for Sentinels, and where nobody leads there */
-    bool used;    /* a frontend leads here */
+        *section;   /* the backend it became; NULL for Sentinels, and where nobody leads there */
+    bool used;      /* a frontend leads here */
+    unsigned uses;  /* how many do by default */
+    bool stands_in; /* for another one that has no server */
     unsigned sentinel_port; /* its Sentinels are on its servers' machines, there; 0: elsewhere */
     /* Of a group's first part: the Sentinels that decide about its primary. */
     struct part **watchers;
