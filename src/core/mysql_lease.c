@@ -79,8 +79,12 @@ bool mysql_lease_begin(struct session *s, struct mysql_link *l, const struct mys
     struct mysql_lease *lease = s->mysql->lease;
     leave_account(lease);
     struct mysql_user *a = mysql_user_get(s->worker, l->base.config->id, l->key, request->user);
-    if (a == NULL || !mysql_state_begin(&lease->state, request->database.data,
-                                        request->database.len, request->charset)) {
+    if (a == NULL) {
+        return false;
+    }
+    if (!mysql_state_begin(&lease->state, request->database.data, request->database.len,
+                           request->charset)) {
+        mysql_user_maybe_free(a);
         return false;
     }
     a->backend = l->backend;
