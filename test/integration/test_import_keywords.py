@@ -93,7 +93,8 @@ TAKEN = {
         option tcp-check; timeout server 5s; http-send-name-header x; tcp-check send x""",
     "backend": """
         bind :5; timeout client 5s; option tcp-smart-accept; backlog 5; use_backend x
-        monitor-uri /x; log-format %t; rate-limit sessions 5; default_backend x; option dontlognull""",
+        monitor-uri /x; log-format %t; rate-limit sessions 5; default_backend x
+        option dontlognull""",
     "resolvers": "nameserver a 127.0.0.1:53; hold valid 5s; resolve_retries 3; timeout retry 1s",
 }
 

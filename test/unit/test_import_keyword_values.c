@@ -64,6 +64,7 @@ static void test_checks(void **state)
 {
     (void)state;
     taken("tcp-check expect min-recv 5 ! rstring x");
+    taken("tcp-check expect !string x");
     taken("tcp-check set-var(check.x) str(a)");
     taken("tcp-check connect port 5 ssl sni x linger");
     taken("tcp-check send-binary 00ff");
@@ -132,10 +133,10 @@ static void test_rules_have_actions(void **state)
 static void test_acls_look_at_something(void **state)
 {
     (void)state;
-    static const char *const known[] = {"src",         "req.ssl_sni,lower", "hdr_beg(host)",
-                                        "nbsrv(b)",    "sc1_conn_cur",      "src_conn_rate(t)",
-                                        "ssl_fc_sni",  "sc_conn_rate(0)",   "lua.mine",
-                                        "urlp_val(x)", "str(a,b)"};
+    static const char *const known[] = {
+        "src",          "req.ssl_sni,lower", "hdr_beg(host)", "acl(a)",          "nbsrv(b)",
+        "sc1_conn_cur", "src_conn_rate(t)",  "ssl_fc_sni",    "sc_conn_rate(0)", "lua.mine",
+        "urlp_val(x)",  "str(a,b)"};
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
         char line[128];
         snprintf(line, sizeof line, "acl a %s x", known[i]);
