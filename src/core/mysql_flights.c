@@ -186,7 +186,8 @@ static void look_veiled(struct mysql_link *l, char *data, size_t len)
     bool more = true;
     while (len > 0 && more) {
         char *piece = data;
-        size_t piece_len = mysql_veil_run(l->veil, data, len);
+        bool rows = l->count > 0 && mysql_reply_in_rows(&l->reply);
+        size_t piece_len = mysql_veil_run(l->veil, data, len, rows);
         bool begins = piece_len == 0 && l->veil->left == 0;
         size_t used =
             piece_len > 0 ? piece_len : mysql_veil_take(l->veil, data, len, &piece, &piece_len);

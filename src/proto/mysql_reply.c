@@ -48,6 +48,11 @@ void mysql_reply_want_charset(struct mysql_reply *r)
     r->wants_charset = true;
 }
 
+bool mysql_reply_in_rows(const struct mysql_reply *r)
+{
+    return r->expects == EXPECTS_ROWS && mysql_reply_between(r);
+}
+
 bool mysql_reply_between(const struct mysql_reply *r)
 {
     return r->left == 0 && r->head_len == 0 && !r->continues;

@@ -81,6 +81,8 @@ void mysql_reply_want_charset(struct mysql_reply *r);
 /* Not to be called again after END and BAD before the next reply begins. */
 enum mysql_reply_event mysql_reply_look(struct mysql_reply *r, const char *data, size_t len,
                                         size_t *used);
+/* What comes next is a row, or what ends rows. */
+bool mysql_reply_in_rows(const struct mysql_reply *r);
 /* In no packet: what comes next is the first byte of one. */
 bool mysql_reply_between(const struct mysql_reply *r);
 

@@ -17,14 +17,15 @@ static bool may_tell(unsigned char first)
     return first == MYSQL_OK || first == MYSQL_EOF;
 }
 
-size_t mysql_veil_run(const struct mysql_veil *v, const char *data, size_t len)
+size_t mysql_veil_run(const struct mysql_veil *v, const char *data, size_t len, bool rows)
 {
     const unsigned char *p = (const unsigned char *)data;
     size_t at = 0;
     while (v->left == 0 && v->have == 0 && len - at > MYSQL_HEADER) {
         size_t size = MYSQL_HEADER + payload_of(p + at);
-        bool plain = size > MYSQL_HEADER && !may_tell(p[at + MYSQL_HEADER]);
-        if (!plain || size > len - at) {
+        unsigned char first = p[at + MYSQL_HEADER];
+        bool tells = rows ? first >= MYSQL_EOF : may_tell(first);
+        if (size == MYSQL_HEADER || tells || size > len - at) {
             break;
         }
         at += size;

@@ -22,8 +22,8 @@ struct mysql_veil {
 };
 
 /* How many bytes are whole packets that are neither, by their first byte: they need no care. 0 in
- * the midst of one. */
-size_t mysql_veil_run(const struct mysql_veil *v, const char *data, size_t len);
+ * the midst of one. `rows`: those come next, none of which is an OK, up to their EOF or an ERR. */
+size_t mysql_veil_run(const struct mysql_veil *v, const char *data, size_t len, bool rows);
 /* Takes bytes and returns how many. *piece: a packet from its beginning, which may be changed and
  * is whole unless `left` is set, or a part of what is left; valid until the next call. NULL: more
  * is needed. */

@@ -73,7 +73,7 @@ static void pass(struct mysql_veil *v, struct mysql_reply *r, struct stream *out
 {
     while (len > 0) {
         char *piece = data;
-        size_t size = mysql_veil_run(v, data, len);
+        size_t size = mysql_veil_run(v, data, len, mysql_reply_in_rows(r));
         bool begins = size == 0 && v->left == 0;
         size_t taken = size > 0 ? size : mysql_veil_take(v, data, len, &piece, &size);
         data += taken;
@@ -211,6 +211,30 @@ static void an_error_passes_however_long_it_is(void **state)
     }
 }
 
+static void what_cannot_tell_passes_together(void **state)
+{
+    (void)state;
+    static struct stream said;
+    struct mysql_veil v = {0};
+    said.len = 0;
+    put(&said, 1, "\1x", 2);
+    put(&said, 2, "\0x", 2);
+    put(&said, 3, "\2xy", 3);
+    size_t rows = said.len;
+    assert_int_equal(mysql_veil_run(&v, said.data, rows, true), rows);
+    assert_int_equal(mysql_veil_run(&v, said.data, rows, false), 6);
+    assert_int_equal(mysql_veil_run(&v, said.data, rows - 1, true), rows - 7);
+    put(&said, 4, "\xfe\0\0\2\0", 5);
+    assert_int_equal(mysql_veil_run(&v, said.data, said.len, true), rows);
+    said.data[rows + MYSQL_HEADER] = (char)0xff;
+    assert_int_equal(mysql_veil_run(&v, said.data, said.len, true), rows);
+    v.left = 1;
+    assert_int_equal(mysql_veil_run(&v, said.data, said.len, true), 0);
+    v.left = 0;
+    v.have = 1;
+    assert_int_equal(mysql_veil_run(&v, said.data, said.len, true), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +242,7 @@ int main(void)
         cmocka_unit_test(rows_pass_as_they_are_and_their_end_does_not),
         cmocka_unit_test(an_eof_loses_the_flag),
         cmocka_unit_test(an_error_passes_however_long_it_is),
+        cmocka_unit_test(what_cannot_tell_passes_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
