@@ -1,7 +1,9 @@
 /* What the files of keyword.h share; nobody else includes this.
  *
- * keyword.c finds the keyword of each line, shape.c looks at what follows it, keyword_names.c at
- * what lines say of each other, keyword_verdict.c says what becomes of lines that need nobody. */
+ * keyword.c finds the keyword of each line, shape.c looks at what follows it; keyword_values.c,
+ * keyword_address.c, keyword_rules.c with fetch.c, and parameters.c look closer at some;
+ * keyword_conditions.c at the acls that rules name, keyword_names.c at what lines say of each
+ * other. keyword_verdict.c says what becomes of lines that need nobody. */
 #ifndef ROUTER_IMPORT_KEYWORD_INTERNAL_H
 #define ROUTER_IMPORT_KEYWORD_INTERNAL_H
 
