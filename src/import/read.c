@@ -30,7 +30,7 @@ static const char *const negatable[] = {"option",           "log",
 static void left_out(struct reading *r, struct line *l)
 {
     struct source *s = r->source;
-    s->skipped = arena_grow(&s->arena, s->skipped, s->skipped_count, sizeof *s->skipped);
+    s->skipped = arena_grow(&s->arena, s->skipped, s->skipped_count, sizeof(struct line *));
     s->skipped[s->skipped_count++] = l;
 }
 

@@ -250,7 +250,7 @@ static void section_begin(struct reading *r, const struct section_type *t, struc
         check_defaults(r, section);
     }
     inherit(r, section);
-    s->sections = arena_grow(&s->arena, s->sections, s->section_count, sizeof *s->sections);
+    s->sections = arena_grow(&s->arena, s->sections, s->section_count, sizeof(struct section *));
     s->sections[s->section_count++] = section;
     r->section = section;
     if (t->kind == SECTION_DEFAULTS) {
@@ -272,7 +272,7 @@ void sections_line(struct reading *r, struct line *l)
         return;
     }
     l->section = section;
-    section->lines = arena_grow(&s->arena, section->lines, section->count, sizeof *section->lines);
+    section->lines = arena_grow(&s->arena, section->lines, section->count, sizeof(struct line *));
     section->lines[section->count++] = l;
     if (word_is(&l->words[0], "server") && ++r->servers > SOURCE_SERVERS_MAX) {
         source_error(s, l->place, "more than %d servers", SOURCE_SERVERS_MAX);
