@@ -81,7 +81,6 @@ def imported(here, name, *more):
     return done, path
 
 
-@pytest.mark.sanitize
 @pytest.mark.parametrize("name", NAMES)
 def test_the_import_is_what_one_writes_by_hand(here, name):
     done, path = imported(here, name)
@@ -105,6 +104,7 @@ def test_what_is_imported_is_what_runs_from_the_file(here, name):
     assert here.dump("--lenient", "-f", here.path(name)) == here.dump("-c", path)
 
 
+@pytest.mark.sanitize
 @pytest.mark.parametrize("name", NAMES)
 def test_of_each_line_it_is_said_what_became_of_it(here, name):
     done, _ = imported(here, name, "--report=json")

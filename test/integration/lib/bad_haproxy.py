@@ -117,6 +117,7 @@ FILES = {
 
 # What HAProxy forgives, with a warning or without one.
 FORGIVEN = {
+    "bind in a backend": DEFAULTS + "backend b\n    bind 127.0.0.1:1\n" + SERVED[len(DEFAULTS):],
     "balance without a word": SERVED + "    balance\n",
     "a weight of words": SERVED + "    server s 10.0.0.1:1 weight heavy\n",
     "retries of words": SERVED + "    retries often\n",
