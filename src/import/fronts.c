@@ -18,6 +18,17 @@ static void read_names(struct parts *parts, struct front *f)
     }
 }
 
+/* Backends have such rules too, which router asks of frontends only. */
+static void read_backend_rules(const struct part *part)
+{
+    struct sni sni;
+    struct access access;
+    if (part->used && !part->proxy->front) {
+        sni_read(part->proxy, &sni);
+        access_read(part->proxy, false, &access);
+    }
+}
+
 void fronts_make(const struct proxies *all, struct parts *parts, struct fronts *out)
 {
     struct source *s = parts->plan->source;
@@ -40,6 +51,9 @@ void fronts_make(const struct proxies *all, struct parts *parts, struct fronts *
     }
     for (size_t i = 0; i < out->count; i++) {
         leads_rules(parts, &out->items[i]);
+    }
+    for (size_t i = 0; i < parts->count; i++) {
+        read_backend_rules(&parts->items[i]);
     }
 }
 

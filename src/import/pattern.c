@@ -73,7 +73,6 @@ static void fold(struct reader *r, struct pattern_step *step)
     }
 }
 
-/* \d, \w, \s. */
 static bool is_of(char kind, int c)
 {
     switch (kind) {

@@ -99,6 +99,29 @@ static void limits_stand_in_the_frontend(void **state)
                  "max_sessions_per_ip = 7\nsession_rate_per_ip = 3\n");
 }
 
+static bool is_lost(const char *file)
+{
+    struct import *i;
+    struct text errors = {0};
+    assert_int_equal(import_read_bytes("h.cfg", file, strlen(file), &i, &errors), 0);
+    bool lost = import_lost(i);
+    import_free(i);
+    text_free(&errors);
+    return lost;
+}
+
+static void what_a_backend_refuses_is_lost(void **state)
+{
+    static const char front[] = DEFAULTS "frontend f\nbind :1\ndefault_backend apple\n";
+    struct text file = {0};
+    (void)state;
+    text_add(&file, "%sbackend apple\nserver s 10.0.0.1:80\ntcp-request inspect-delay 1s\n", front);
+    assert_false(is_lost(file.data));
+    text_add(&file, "tcp-request content reject if { src 10.0.0.0/8 }\n");
+    assert_true(is_lost(file.data));
+    text_free(&file);
+}
+
 /* Empty while it is imported is not empty when it runs. */
 static void a_password_of_the_environment_is_written(void **state)
 {
@@ -119,6 +142,7 @@ int main(void)
         cmocka_unit_test(names_lead_to_their_backends),
         cmocka_unit_test(somebody_serves_all_other_names),
         cmocka_unit_test(limits_stand_in_the_frontend),
+        cmocka_unit_test(what_a_backend_refuses_is_lost),
         cmocka_unit_test(a_password_of_the_environment_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
