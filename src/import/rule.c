@@ -293,7 +293,9 @@ void condition_read(const struct proxy *p, struct line *l, size_t at, struct con
 void condition_claim(const struct proxy *p, const struct condition *c, enum verdict verdict)
 {
     for (size_t i = 0; i < c->acl_count; i++) {
-        line_mark(p->source, c->acls[i], verdict, NULL);
+        /* A rule that is lost is told itself. */
+        line_mark(p->source, c->acls[i], verdict == VERDICT_LOST ? VERDICT_NOT_NEEDED : verdict,
+                  NULL);
     }
 }
 
@@ -327,9 +329,8 @@ void conditions_settle(const struct proxy *p)
         }
     }
     for (size_t i = 0; i < p->acl_count; i++) {
-        if (!m.used[i]) {
-            line_mark(p->source, p->acls[i].line, VERDICT_NOT_NEEDED, "no rule uses it");
-        }
+        line_mark(p->source, p->acls[i].line, VERDICT_NOT_NEEDED,
+                  m.used[i] ? NULL : "no rule uses it");
     }
     free(m.used);
 }

@@ -37,7 +37,7 @@ struct condition {
  * acl lines used are noted: condition_claim() marks them as the rule was. */
 void condition_read(const struct proxy *p, struct line *l, size_t at, struct condition *out);
 void condition_claim(const struct proxy *p, const struct condition *c, enum verdict verdict);
-/* Behind all rules: acls that no rule uses are not needed. */
+/* Acls are not needed by themselves: what becomes of them is told at the rules that use them. */
 void conditions_settle(const struct proxy *p);
 /* The lines of a file (-f, map()), without comments; false if it cannot be read, or is too large.
  * Keys are what stands first in a line, values what stands behind; NULL: lines are keys. */

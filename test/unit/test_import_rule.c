@@ -206,6 +206,12 @@ static void acls_are_claimed_with_their_rule(void **state)
     assert_int_equal(line_at(&file, 4)->verdict, VERDICT_KEPT);
     assert_int_equal(line_at(&file, 5)->verdict, VERDICT_NOT_NEEDED);
     assert_int_equal(line_at(&file, 6)->verdict, VERDICT_KEPT);
+    assert_true(remarked(line_at(&file, 5), "no rule uses it"));
+    import_end(&file);
+    /* A rule that is lost says so itself. */
+    read_with("acl a src 1.2.3.4\n", "if a");
+    condition_claim(proxies_find(&file.proxies, "f", false), &condition, VERDICT_LOST);
+    assert_int_equal(line_at(&file, 3)->verdict, VERDICT_NOT_NEEDED);
     import_end(&file);
 }
 
