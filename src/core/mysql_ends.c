@@ -50,8 +50,8 @@ void mysql_ends_unrestored(struct session *s)
 
 /* Broken protocol ----------------------------------------------------------------------------- */
 
-static void tell(struct session *s, uint8_t sequence, uint16_t code, const char *state,
-                 const char *words)
+static void tell(struct session *s, enum session_end why, uint8_t sequence, uint16_t code,
+                 const char *state, const char *words)
 {
     unsigned char packet[256];
     struct mysql_writer w = {.data = packet, .size = sizeof packet};
@@ -61,7 +61,7 @@ static void tell(struct session *s, uint8_t sequence, uint16_t code, const char 
         return;
     }
     s->bytes_out += w.len;
-    session_farewell(s, END_CLIENT);
+    session_farewell(s, why);
 }
 
 static bool may_be_told(const struct mysql_link *l)
@@ -83,7 +83,7 @@ void mysql_ends_broken(struct session *s, uint16_t code, const char *state, cons
 void mysql_ends_instead(struct session *s, uint16_t code, const char *state, const char *words)
 {
     if (may_be_told(mysql_link_of(s))) {
-        tell(s, (uint8_t)(s->mysql->command.sequence + 1), code, state, words);
+        tell(s, END_CLIENT, (uint8_t)(s->mysql->command.sequence + 1), code, state, words);
     } else {
         session_kill(s, END_CLIENT);
     }
@@ -97,11 +97,29 @@ bool mysql_ends_disorder(struct session *s, const struct mysql_link *l)
     }
     count(s);
     if (may_be_told(l)) {
-        tell(s, 0, 1156, "08S01", "Got packets out of order"); /* ER_NET_PACKETS_OUT_OF_ORDER */
+        /* ER_NET_PACKETS_OUT_OF_ORDER */
+        tell(s, END_CLIENT, 0, 1156, "08S01", "Got packets out of order");
     } else {
         session_kill(s, END_CLIENT);
     }
     return true;
+}
+
+bool mysql_ends_is_fresh(const struct mysql_link *l)
+{
+    return l->count > 0 && l->flying[l->first].kind == MYSQL_CLIENTS && is_unanswered(l);
+}
+
+bool mysql_ends_nonsense(struct mysql_link *l, bool fresh)
+{
+    struct session *s = l->base.session;
+    metric_add(&l->base.counters->at[SERVER_PROTOCOL_ERRORS], 1);
+    l->tainted = true;
+    if (fresh) {
+        tell(s, END_SERVER, (uint8_t)(s->mysql->command.sequence + 1), 2027, "HY000",
+             "router: what the server said is no answer"); /* CR_MALFORMED_PACKET */
+    }
+    return fresh;
 }
 
 /* Shutting down ------------------------------------------------------------------------------- */

@@ -9,6 +9,11 @@
 
 #define MYSQL_REST_MS 1000
 
+/* Its first answer that is under way has not begun, as far as its client knows. */
+bool mysql_ends_is_fresh(const struct mysql_link *l);
+/* What the server says is no answer: counted. True: the client was told, as it was `fresh`; else it
+ * may see what there is, and judge. */
+bool mysql_ends_nonsense(struct mysql_link *l, bool fresh);
 /* What it had cannot be had where it is now. */
 void mysql_ends_unrestored(struct session *s);
 /* The router ends: in place of an answer it is told so, if it waits for one. */

@@ -157,13 +157,17 @@ static bool look(struct mysql_link *l, const char **data, size_t *len, char *pac
     bool ours = l->count > 0 && kind_at(l, 0) != MYSQL_CLIENTS;
     size_t used = *len;
     uint32_t oks = l->reply.oks;
-    enum mysql_reply_event event = l->count > 0 && !l->tainted
-                                       ? mysql_reply_look(&l->reply, *data, *len, &used)
-                                       : MYSQL_REPLY_BAD;
+    bool fresh = mysql_ends_is_fresh(l);
+    bool asked = l->count > 0 && !l->tainted;
+    enum mysql_reply_event event =
+        asked ? mysql_reply_look(&l->reply, *data, *len, &used) : MYSQL_REPLY_BAD;
     if (event == MYSQL_REPLY_BAD || (event == MYSQL_REPLY_FILE && ours)) {
         l->tainted = true;
         if (ours) {
             give_up(l);
+            return false;
+        }
+        if (asked && mysql_ends_nonsense(l, fresh)) {
             return false;
         }
         return pass(l, *data, *len) && behind;

@@ -249,32 +249,34 @@ static void answered(struct mysql_link *l)
 }
 
 /* What nobody asked for passes as the rest does: a server says so why it closes. But then it is not
- * known where it ends. */
-static void watch(struct session *s, struct mysql_link *l, const char *data, size_t len)
+ * known where it ends. False: the session has ended. */
+static bool watch(struct session *s, struct mysql_link *l, const char *data, size_t len)
 {
+    bool fresh = mysql_ends_is_fresh(l);
     while (len > 0 && !l->tainted) {
         size_t used = 0;
         if (l->count == 0) {
             l->tainted = true;
-            return;
+            return true;
         }
         switch (mysql_reply_look(&l->reply, data, len, &used)) {
         case MYSQL_REPLY_MORE:
-            return;
+            return true;
         case MYSQL_REPLY_END:
             answered(l);
+            fresh = false; /* of the others nothing has been passed on either, but of this one */
             break;
         case MYSQL_REPLY_FILE: /* what was said behind it is taken for the file */
             l->tainted = l->count > 1;
             mysql_command_file(&s->mysql->command);
             break;
         case MYSQL_REPLY_BAD:
-            l->tainted = true;
-            return;
+            return !mysql_ends_nonsense(l, fresh);
         }
         data += used;
         len -= used;
     }
+    return true;
 }
 
 void mysql_relay_server(struct mysql_link *l, const char *data, size_t len)
@@ -284,7 +286,9 @@ void mysql_relay_server(struct mysql_link *l, const char *data, size_t len)
         mysql_flights_data(l, data, len);
         return;
     }
-    watch(s, l, data, len);
+    if (!watch(s, l, data, len)) {
+        return;
+    }
     relay_server_ops.on_data(&l->base.conn, data, len);
     if (UNLIKELY(s->ahead_len > 0) && s->state == SESSION_RELAY) {
         mysql_relay_go_on(s);

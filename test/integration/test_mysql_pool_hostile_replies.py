@@ -134,24 +134,39 @@ def test_a_reply_that_breaks_off_is_nobody_elses(alone, said, how):
         assert other.who("mine")[::4] == ("user1", "mine")
 
 
-NOT_REPLIES = {"number 3": packet(1, b"\1") + packet(3, ok()),
-               "a greeting": packet(0, greeting(NONCE, 1)),
-               "http": b"HTTP/1.1 400 Bad\r\n\r\n", "no columns": packet(1, b"\xfc\0\0"),
-               "2^64 columns": packet(1, b"\xfe" + b"\xff" * 8), "zeros": b"\0" * 100,
-               "cut": packet(1, b"\0"), "a null": packet(1, b"\xfb")}
+NOT_REPLIES = {"a greeting": packet(0, greeting(NONCE, 1)), "zeros": b"\0" * 100,
+               "2^64 columns": packet(1, b"\xfe" + b"\xff" * 8), "cut": packet(1, b"\0")}
 
 
 @pytest.mark.parametrize("said", NOT_REPLIES.values(), ids=NOT_REPLIES.keys())
-def test_after_what_is_no_reply_a_connection_serves_nobody(alone, said):
-    """Passed on to who asked, who has to judge it; then it is over."""
+def test_what_is_no_reply_is_told_and_its_connection_serves_nobody(alone, said):
+    before = alone.router.stats().server(alone.liar.name)["protocol_errors"]
     alone.liar.plans["BAD"] = [[said]]
     client = alone.client("user0")
     _, link, *_ = client.who()
     client.command(COM["query"], "BAD")
-    try:
-        client.sock.recv(1000)
-    except ConnectionError:
-        pass
+    got = client.sock.recv(1000)
+    assert struct.unpack("<xxxBBH6s", got[:13]) == (1, 0xff, 2027, b"#HY000"), got
+    assert client.ended()
+    assert alone.router.stats().server(alone.liar.name)["protocol_errors"] == before + 1
+    with alone.client("user1") as other:
+        user, number, _, kept, word = other.who("mine")
+        assert (user, kept, word) == ("user1", "", "mine") and number != link
+
+
+HALF_REPLIES = {"http": b"HTTP/1.1 400 Bad\r\n\r\n", "a null": packet(1, b"\xfb"),
+                "no columns": packet(1, b"\xfc\0\0"),
+                "number 3": packet(1, b"\1") + packet(3, ok()),
+                "rows": result(["a"], [["1"]], 0)[:-5] + packet(77, b"x")}
+
+
+@pytest.mark.parametrize("said", HALF_REPLIES.values(), ids=HALF_REPLIES.keys())
+def test_what_begins_as_a_reply_is_for_who_asked_to_judge(alone, said):
+    """It may be one that is long, or of which a part has been seen; then it is over."""
+    alone.liar.plans["BAD"] = [[said]]
+    client = alone.client("user0")
+    _, link, *_ = client.who()
+    client.command(COM["query"], "BAD")
     reset(client.sock)
     with alone.client("user1") as other:
         user, number, _, kept, word = other.who("mine")
