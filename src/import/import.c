@@ -164,6 +164,19 @@ static void tell_part(const struct import *i, const struct front *f, const struc
     }
 }
 
+/* By default, or by one of the names in TLS hellos. */
+static bool leads_to(const struct import *i, const struct front *f, const struct part *part)
+{
+    const struct part *main = f->part;
+    bool same_route =
+        part->route != NULL && main->route != NULL && strcmp(part->route, main->route) == 0;
+    bool leads = part == main || (part->section == main->section && same_route);
+    for (size_t k = 0; k < f->sni.count; k++) {
+        leads = leads || parts_find(&i->parts, f->sni.entries[k].backend) == part;
+    }
+    return leads && part->used && part->section != NULL;
+}
+
 void import_each_route(const struct import *i,
                        void (*each)(void *context, const struct import_route *route), void *context)
 {
@@ -171,12 +184,8 @@ void import_each_route(const struct import *i,
     for (size_t n = 0; n < i->fronts.count; n++) {
         const struct front *f = &i->fronts.items[n];
         for (size_t k = 0; f->section != NULL && k < i->parts.count; k++) {
-            const struct part *part = &i->parts.items[k];
-            bool same = part->used && part->section == f->part->section &&
-                        (part == f->part || (part->route != NULL && f->part->route != NULL &&
-                                             strcmp(part->route, f->part->route) == 0));
-            if (same) {
-                tell_part(i, f, part, &t);
+            if (leads_to(i, f, &i->parts.items[k])) {
+                tell_part(i, f, &i->parts.items[k], &t);
             }
         }
     }

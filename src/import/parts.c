@@ -22,18 +22,12 @@ static const char *route_of(const struct part *part)
         [CHECK_WANTS_PRIMARY] = "primary",
         [CHECK_WANTS_REPLICA] = "replica",
     };
-    switch (part->check.kind) {
-    case CHECK_REDIS_ROLE:
-    case CHECK_PATRONI:
+    bool asks = part->check.kind == CHECK_REDIS_ROLE || part->check.kind == CHECK_PATRONI;
+    if (asks || part->check.wants != CHECK_WANTS_ANY) {
         return words[part->check.wants];
-    case CHECK_MYSQL_ROLE:
-        if (part->check.wants != CHECK_WANTS_ANY) {
-            return words[part->check.wants];
-        }
-        /* fall through */
-    default: /* a check that asks for no role: who is used first is meant to be written to */
-        return part->one_writer ? "primary" : "any";
     }
+    /* A check that asks for no role: who is used first is meant to be written to. */
+    return part->one_writer ? "primary" : "any";
 }
 
 static bool is_galera(const struct check *check)
