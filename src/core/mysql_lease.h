@@ -67,6 +67,7 @@ struct mysql_lease {
     uint8_t prepared_count;
     uint8_t skip;     /* bytes before the statement's text */
     bool scanning;    /* it is long: it is looked at while it passes */
+    bool pings;       /* what the statement leaves open is asked at once: others wait */
     bool yields;      /* its next command is there, but others are due before */
     bool warned;      /* the last statement had warnings, or failed */
     uint8_t moved;    /* enum mysql_moved bits */
@@ -154,6 +155,8 @@ enum mysql_ours {
 };
 bool mysql_ours_track(struct mysql_link *l, const char *collation);
 bool mysql_ours_ask(struct mysql_link *l);
+/* The same, where MySQL may have news behind rows: any OK tells them. It is no statement. */
+bool mysql_ours_ping(struct mysql_link *l);
 bool mysql_ours_reset(struct mysql_link *l); /* and the trackers on again */
 /* From the state that it is in to the session's. */
 bool mysql_ours_restore(struct mysql_link *l, const struct mysql_state *to);

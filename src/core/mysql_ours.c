@@ -41,17 +41,23 @@ bool mysql_ours_track(struct mysql_link *l, const char *collation)
     return say(l, &w, 1, MYSQL_OURS_TRACK);
 }
 
+bool mysql_ours_ping(struct mysql_link *l)
+{
+    unsigned char packet[] = {1, 0, 0, 0, MYSQL_COM_PING};
+    struct mysql_writer w = {.data = packet, .size = sizeof packet, .len = sizeof packet};
+    l->asking = true;
+    return say(l, &w, 1, MYSQL_OURS_ASK);
+}
+
 bool mysql_ours_ask(struct mysql_link *l)
 {
+    if (!l->mariadb && state_of(l)->doubts == MYSQL_DOUBT_LATE) {
+        return mysql_ours_ping(l);
+    }
     unsigned char packet[SMALL];
     struct mysql_writer w = {.data = packet, .size = sizeof packet};
     mysql_state_ask(&w, l->capabilities);
     l->asking = true;
-    if (!l->mariadb && state_of(l)->doubts == MYSQL_DOUBT_LATE) { /* any OK tells it */
-        static const unsigned char ping[] = {1, 0, 0, 0, MYSQL_COM_PING};
-        w.len = 0;
-        mysql_write_bytes(&w, ping, sizeof ping);
-    }
     bool said = say(l, &w, 1, MYSQL_OURS_ASK);
     if (!said || (state_of(l)->doubts & MYSQL_DOUBT_RESULTS) == 0) {
         return said;

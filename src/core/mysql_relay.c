@@ -165,13 +165,27 @@ static size_t look(struct session *s, struct mysql_link *l, const char *data, si
     return pass(s, data + passed, at > passed ? at - passed : 0) ? at : SIZE_MAX;
 }
 
+/* Behind the statement, so that both are one round. */
+static void ping(struct session *s, struct mysql_link *l)
+{
+    struct mysql_lease *lease = s->mysql->lease;
+    lease->pings = false;
+    lease->yields = mysql_ours_ping(l);
+    l->tainted = l->tainted || !lease->yields;
+}
+
 /* A command that has no reply, as those have that close a statement, is over when it is sent. */
 static void rest(struct session *s)
 {
-    const struct mysql_link *l = mysql_link_of(s);
-    if (s->state == SESSION_RELAY && s->mysql->lease != NULL && l->count == 0 && !l->soft &&
-        (s->ahead_len == 0 || s->mysql->lease->yields)) {
+    struct mysql_link *l = mysql_link_of(s);
+    const struct mysql_lease *lease = s->mysql->lease;
+    if (s->state != SESSION_RELAY || lease == NULL) {
+        return;
+    }
+    if (l->count == 0 && !l->soft && (s->ahead_len == 0 || lease->yields)) {
         mysql_relay_rest(s);
+    } else if (UNLIKELY(lease->pings)) {
+        ping(s, l);
     }
 }
 

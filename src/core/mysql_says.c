@@ -132,6 +132,15 @@ static enum mysql_verdict refuse(struct session *s)
     return MYSQL_SKIP;
 }
 
+/* A plain statement for whose end others wait, and MySQL cannot tell with its rows what else it
+ * did. */
+static bool will_leave(const struct mysql_lease *lease, const struct mysql_link *l)
+{
+    return !l->mariadb && (l->capabilities & MYSQL_CAP_DEPRECATE_EOF) == 0 &&
+           !list_empty(&l->account->waiting) && lease->state.doubts == 0 &&
+           mysql_says_pins(lease, l) == 0;
+}
+
 static enum mysql_verdict judge_text(struct session *s, struct mysql_link *l, const char *data,
                                      size_t len)
 {
@@ -151,7 +160,15 @@ static enum mysql_verdict judge_text(struct session *s, struct mysql_link *l, co
     }
     mysql_statement_look(&lease->statement, data + HEAD, c->length - 1);
     lease->said = mysql_statement_end(&lease->statement);
-    return asks_elsewhere(lease, lease->said, data + HEAD, c->length - 1) ? refuse(s) : MYSQL_PASS;
+    if (asks_elsewhere(lease, lease->said, data + HEAD, c->length - 1)) {
+        return refuse(s);
+    }
+    lease->pings = query && lease->said == 0 && c->length > 6 &&
+                   strncasecmp(data + HEAD, "SELECT", 6) == 0 && will_leave(lease, l);
+    if (lease->pings) {
+        conn_more(&l->base.conn);
+    }
+    return MYSQL_PASS;
 }
 
 enum mysql_verdict mysql_says_judge(struct session *s, struct mysql_link *l, const char *data,

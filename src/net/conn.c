@@ -227,7 +227,10 @@ int conn_write(struct conn *c, const char *data, size_t len)
     if (UNLIKELY(!c->open || c->finish_wanted || c->finished)) {
         return UV_EPIPE;
     }
-    return LIKELY(c->tls == NULL) ? send_or_queue(c, data, len, 0) : conn_tls_write(c, data, len);
+    int flags = UNLIKELY(c->more) ? MSG_MORE : 0;
+    c->more = false;
+    return LIKELY(c->tls == NULL) ? send_or_queue(c, data, len, flags)
+                                  : conn_tls_write(c, data, len);
 }
 
 void conn_finish(struct conn *c)
@@ -258,6 +261,7 @@ static void begin(struct conn *c, struct loop *l, const struct conn_ops *ops)
     c->finish_wanted = false;
     c->finished = false;
     c->fd = -1;
+    c->more = false;
     c->path = false;
     c->tls = NULL;
     c->secured = false;

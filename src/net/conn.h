@@ -61,6 +61,7 @@ struct conn {
     bool eof;                   /* the peer's FIN was seen */
     bool finish_wanted;         /* FIN when the queue is empty */
     bool finished;              /* our FIN was sent */
+    bool more;                  /* conn_more() */
     bool path;                  /* a unix socket that we connected */
     bool secured;               /* TLS, and its handshake is over */
     bool abrupt;                /* `eof` came under TLS without a close_notify: it may be cut */
@@ -78,6 +79,11 @@ int conn_connect(struct conn *c, struct loop *l, const struct conn_ops *ops,
 void conn_start(struct conn *c); /* begin to read */
 /* Sends or queues a copy. 0, or a UV_* code: then on_error is not called, the owner closes. */
 int conn_write(struct conn *c, const char *data, size_t len);
+/* The next conn_write() will have another one right behind it, with which it may be sent. */
+static inline void conn_more(struct conn *c)
+{
+    c->more = true;
+}
 size_t conn_queued(const struct conn *c);
 /* FIN after everything queued; under TLS a close_notify before it. */
 void conn_finish(struct conn *c);
