@@ -13,7 +13,6 @@
 #include "ctl/predecessor.h"
 #include "ctl/reporter.h"
 #include "model/account_shares.h"
-#include "model/account_shares.h"
 #include "model/cancel_table.h"
 #include "model/client_table.h"
 #include "model/login_guard.h"
