@@ -5,6 +5,8 @@
 #include "base/nearest.h"
 #include "import/keyword_internal.h"
 
+#define LEGAL "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-"
+
 static bool has_keyword(const struct line *l, const char *name)
 {
     return l->keyword != NULL && strcmp(l->keyword->name, name) == 0;
@@ -73,14 +75,27 @@ static bool is_dynamic(const struct word *w)
     return strstr(w->text, "%[") != NULL || w->reference_count > 0;
 }
 
+static void check_server_name(struct source *s, const struct line *l)
+{
+    const struct word *name = line_argument(l, 0);
+    char shown[SHOWN_MAX];
+    if (name->text[strspn(name->text, LEGAL)] != '\0') {
+        source_error(s, l->place,
+                     "\"%s\" is no name of a server: it has letters, digits, and any "
+                     "of .:_-",
+                     word_shown(name, shown));
+    }
+}
+
 static void check_servers(struct source *s, const struct section *section)
 {
     char shown[SHOWN_MAX];
     size_t count;
     struct line **servers = list_servers(s, section, &count);
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct word *name = line_argument(servers[i], 0);
-        if (word_is(name, line_argument(servers[i - 1], 0)->text)) {
+        check_server_name(s, servers[i]);
+        if (i > 0 && word_is(name, line_argument(servers[i - 1], 0)->text)) {
             const struct line *before = servers[i - 1];
             source_error(s, servers[i]->place, "\"%s\" has a server \"%s\" already, at %s:%zu",
                          section->name, word_shown(name, shown), before->place.file,

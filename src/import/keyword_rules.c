@@ -84,6 +84,11 @@ void rule_check(struct source *s, struct line *l)
                  {"tcp-request content", CONTENT},       {"tcp-response content", RESPONSE},
                  {"http-request", HTTP_REQUEST},         {"http-response", HTTP_RESPONSE},
                  {"http-after-response", HTTP_AFTER}};
+    if (l->section->kind == SECTION_DEFAULTS && l->section->name[0] == '\0') {
+        source_error(s, l->place, "\"%s\" may stand in defaults only if they have a name",
+                     l->keyword->name);
+        return;
+    }
     if (strcmp(l->keyword->name, "acl") == 0) {
         check_acl(s, l);
         return;

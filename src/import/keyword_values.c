@@ -111,6 +111,16 @@ static void check_hash_type(struct source *s, struct line *l)
 
 /* Checks --------------------------------------------------------------------------------------- */
 
+/* "200", "200-299,301" */
+static void check_statuses(struct source *s, const struct line *l, const struct word *w)
+{
+    char shown[SHOWN_MAX];
+    if (w->reference_count == 0 && strspn(w->text, "0123456789,-") != w->len) {
+        source_error(s, l->place, "\"%s\" wants status codes, not \"%s\"", l->keyword->name,
+                     word_shown(w, shown));
+    }
+}
+
 /* tcp-check expect, http-check expect: words with one behind them, "!", and what is expected. */
 static void check_expect(struct source *s, struct line *l)
 {
@@ -139,6 +149,8 @@ static void check_expect(struct source *s, struct line *l)
     } else if (line_argument(l, at + 1) == NULL) {
         source_error(s, l->place, "\"%s %s\" does not say what is expected", l->keyword->name,
                      w->text);
+    } else if (word_is(w, "status")) {
+        check_statuses(s, l, line_argument(l, at + 1));
     }
 }
 

@@ -55,6 +55,8 @@ static const char *words_of(const struct item *item, char out[SHOWN_MAX * 4])
         return "a number";
     case 'N':
         return "a number above 0";
+    case 'W':
+        return "a number from 0 to 256";
     case 't':
     case 's':
         return "a time (as 500ms, 30s, 5m)";
@@ -83,6 +85,8 @@ static bool fits(const struct item *item, const struct word *w)
         return is_number(w, 0);
     case 'N':
         return is_number(w, 1);
+    case 'W':
+        return !is_number(w, 257); /* what is no number counts as 0 */
     case 't':
         return word_milliseconds(w, 1000) >= 0;
     case 'T':

@@ -28,7 +28,7 @@ static void check_shape(const char *name, const char *shape)
         if (*at == '(') {
             at = strchr(at, ')');
             assert_non_null(at);
-        } else if (strchr("wntsxocNT?*", *at) == NULL) {
+        } else if (strchr("wntsxocNTW?*", *at) == NULL) {
             fail_msg("%s: no shape: %s", name, shape);
         } else if ((*at == '*' || *at == 'c') && at[1] != '\0') {
             fail_msg("%s: what is behind %c says nothing: %s", name, *at, shape);

@@ -79,6 +79,11 @@ FILES = {
     "a table of nothing": in_listen("stick-table type ip"),
     "a table of what is none": in_listen("stick-table type stone size 10"),
     "a name server without an address": in_file(2, "resolvers r\n    nameserver a\n"),
+    "server with a weight too large": in_listen("server s 10.0.0.1:1 weight 300"),
+    "server with a name it cannot have": in_listen("server s/1 10.0.0.1:1"),
+    "an acl in nameless defaults": in_file(6, DEFAULTS + "    acl a src 10.0.0.1\n"),
+    "a check that expects a status of words": in_listen(
+        "option httpchk", "http-check expect status good", also=1),
     # names
     "one name for two servers": in_listen("server s 10.0.0.1:1", "server s 10.0.0.2:1", also=1),
     "one name for two backends": in_file(7, DEFAULTS + "backend b\nbackend b\n"),
