@@ -77,6 +77,7 @@ void report_text(const struct source *s, struct text *out)
             each_line(s, print_line, &p);
         }
     }
+    text_add(out, "always: %s\n", REPORT_ALWAYS);
     text_add(out, "%zu kept, %zu kept with a difference, %zu not needed, %zu lost\n",
              report_count(s, VERDICT_KEPT), report_count(s, VERDICT_DIFFERENCE),
              report_count(s, VERDICT_NOT_NEEDED), report_count(s, VERDICT_LOST));
@@ -143,7 +144,7 @@ void report_json(const struct source *s, struct text *out)
     text_add(out, "{\"kept\": %zu, \"difference\": %zu, \"not_needed\": %zu, \"lost\": %zu,\n",
              report_count(s, VERDICT_KEPT), report_count(s, VERDICT_DIFFERENCE),
              report_count(s, VERDICT_NOT_NEEDED), report_count(s, VERDICT_LOST));
-    text_add(out, " \"lines\": [");
+    text_add(out, " \"always\": \"%s\",\n \"lines\": [", REPORT_ALWAYS);
     each_line(s, json_line, &p);
     text_add(out, "]}\n");
 }

@@ -4,6 +4,10 @@
 
 #include "import/source.h"
 
+/* What no line says, because HAProxy does it without one. */
+#define REPORT_ALWAYS                                                                              \
+    "servers are down until a probe has found them well, and SIGTERM lets sessions finish"
+
 /* How many lines have this verdict. */
 size_t report_count(const struct source *s, enum verdict verdict);
 void report_text(const struct source *s, struct text *out);

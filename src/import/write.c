@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "import/keyword.h"
 #include "import/plan.h"
+#include "import/report.h"
 
 #define COMMENT_COLUMN 40
 #define COMMENT_WIDTH  96
@@ -195,6 +196,7 @@ void plan_write(const struct plan *p, struct text *out)
 {
     text_add(out,
              "; From HAProxy's configuration by `router import`; the numbers are its lines.\n");
+    text_add(out, "; Other than there: %s.\n", REPORT_ALWAYS);
     write_section(p, &p->router, out);
     for (size_t i = 0; i < p->frontend_count; i++) {
         write_section(p, p->frontends[i], out);
