@@ -244,17 +244,25 @@ static const char *family_name(const struct part *part)
     return strcmp(part->protocol, "pgsql") == 0 ? "postgres" : part->protocol;
 }
 
+/* Of one it is its own name; of several what their names have in common, but for those that only
+ * stand in for others. */
 static const char *group_name(struct parts *all, struct part *group)
 {
-    const char *name = group->proxy->section->name;
-    size_t len = strlen(name);
-    for (size_t i = 0; i < all->count; i++) {
-        if (group_of(&all->items[i]) == group && all->items[i].used) {
-            len = common_words(name, all->items[i].proxy->section->name, len);
+    const char *name = NULL;
+    size_t len = 0;
+    size_t parts = 0;
+    struct part *part = group;
+    do {
+        const char *own = part->proxy->section->name;
+        if (part->used && !part->stands_in) {
+            len = name == NULL ? strlen(own) : common_words(name, own, len);
+            name = name == NULL ? own : name;
+            parts++;
         }
-    }
-    return len >= 2 || group->next == group ? arena_copy(&all->plan->source->arena, name, len)
-                                            : family_name(group);
+        part = part->next;
+    } while (part != group);
+    return len >= 2 || parts == 1 ? arena_copy(&all->plan->source->arena, name, len)
+                                  : family_name(group);
 }
 
 /* Backends ----------------------------------------------------------------------------------------
