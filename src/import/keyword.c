@@ -253,6 +253,7 @@ void keywords_check(struct source *s)
     /* HAProxy looks at what lines say of each other when each by itself is right. */
     if (s->error_count == 0) {
         keyword_check_names(s);
+        keyword_check_references(s);
     }
     keyword_mark_verdicts(s);
 }

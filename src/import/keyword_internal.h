@@ -3,7 +3,8 @@
  * keyword.c finds the keyword of each line, shape.c looks at what follows it; keyword_values.c,
  * keyword_address.c, keyword_rules.c with fetch.c, and parameters.c look closer at some;
  * keyword_conditions.c at the acls that rules name, keyword_names.c at what lines say of each
- * other. keyword_verdict.c says what becomes of lines that need nobody. */
+ * other, keyword_references.c at what servers say of other sections. keyword_verdict.c says what
+ * becomes of lines that need nobody. */
 #ifndef ROUTER_IMPORT_KEYWORD_INTERNAL_H
 #define ROUTER_IMPORT_KEYWORD_INTERNAL_H
 
@@ -43,8 +44,9 @@ bool fetch_is_known(const char *name, size_t len);
 bool fetch_check(struct source *s, const struct line *l, const struct word *w);
 /* The words of `server`, `bind` and their like (parameters.c). */
 void parameters_check(struct source *s, struct line *l);
-/* Lines that speak of others (keyword_names.c). */
+/* Lines that speak of others (keyword_names.c, keyword_references.c). */
 void keyword_check_names(struct source *s);
+void keyword_check_references(struct source *s);
 /* The conditions of the section's rules (keyword_conditions.c). */
 void conditions_check(struct source *s, const struct section *section);
 /* Those that have one (keyword_verdict.c). */

@@ -95,6 +95,9 @@ FILES = {
         "use_backend elsewhere if { src 10.0.0.1 }"),
     "a server of a rule that is not there": in_listen(
         "use-server elsewhere if { src 10.0.0.1 }", "server s 10.0.0.1:1"),
+    "resolvers that are not there": in_listen("server s a.example:1 resolvers r init-addr none"),
+    "a server to track that is not there": in_listen("server s 10.0.0.1:1 track l/t"),
+    "a proxy to track that is not there": in_listen("server s 10.0.0.1:1 track m/t"),
     # quotes and conditions
     "a quote that is left open": in_listen('server "s 10.0.0.1:1'),
     "a strong quote that is left open": in_listen("server 's 10.0.0.1:1"),
@@ -146,6 +149,11 @@ FORGIVEN = {
         SERVED + "    server s 10.0.0.1:1\n    server t 10.0.0.1:1\n",
     "carriage returns": SERVED.replace("\n", "\r\n"),
     "a listen without servers": SERVED + "listen m\n    bind 127.0.0.1:2\n",
+    "resolvers that HAProxy has by itself":
+        SERVED + "    server s a.example:1 resolvers default init-addr none\n",
+    "a server to track behind a template":
+        SERVED + "    server s 10.0.0.1:1 track m/t1\nlisten m\n    bind 127.0.0.1:2\n"
+                 "    server-template t 2 b.example:1 check init-addr none\n",
     "nothing but comments behind": SERVED + "# the end\n\n  # really\n",
     "tabs and blanks": SERVED.replace("    ", "\t \t"),
     "63 words": SERVED + "    server s 10.0.0.1:1" + " check" * 60 + "\n",
