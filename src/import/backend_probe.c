@@ -185,6 +185,51 @@ static void write_failback(struct plan *plan, struct plan_section *section, cons
     }
 }
 
+/* The one that is used before the others; NULL: there are several. */
+static const char *first_place(const struct part *part)
+{
+    const char *place = NULL;
+    for (size_t i = 0; i < part->servers.count; i++) {
+        const struct server_part *server = &part->servers.items[i];
+        if (server_says(&part->servers, server, "backup", NULL) == NULL) {
+            if (place != NULL) {
+                return NULL;
+            }
+            place = server->place;
+        }
+    }
+    return place;
+}
+
+/* HAProxy may have two writers, or a reader with a server of its own; here they have one primary.
+ */
+static void tell_of_others_first(struct plan *plan, const struct part *part)
+{
+    const char *place = part->check.line != NULL ? first_place(part) : NULL;
+    const struct part *other = part->next;
+    for (; place != NULL && other != part; other = other->next) {
+        const char *theirs = strcmp(other->route, "primary") == 0 ? first_place(other) : NULL;
+        if (theirs != NULL && strcmp(theirs, place) != 0) {
+            line_mark(plan->source, part->check.line, VERDICT_DIFFERENCE,
+                      "its clients go to the one primary, with those of %s",
+                      other->proxy->section->name);
+            return;
+        }
+    }
+}
+
+/* A check that asks for no role, and servers that are used one after another. */
+static void tell_of_order(struct plan *plan, const struct part *part)
+{
+    bool asks = part->check.kind != CHECK_REDIS_PING && part->check.kind != CHECK_MYSQL_LOGIN &&
+                part->check.kind != CHECK_PGSQL_LOGIN;
+    bool order = !asks && part->check.wants == CHECK_WANTS_ANY && part->servers.count > 1;
+    if (order && strcmp(part->route, "primary") == 0 && part->check.line != NULL) {
+        line_mark(plan->source, part->check.line, VERDICT_DIFFERENCE,
+                  "clients go to the primary, wherever it stands in the list");
+    }
+}
+
 static void write_mysql(struct plan *plan, struct plan_section *section, const struct part *part)
 {
     const char *topology = part->check.kind == CHECK_CLUSTERCHECK ? "galera" : part->check.topology;
@@ -198,6 +243,10 @@ static void write_mysql(struct plan *plan, struct plan_section *section, const s
         write_port(plan, section, part, "probe_port");
     }
     write_failback(plan, section, part, topology);
+    tell_of_order(plan, part);
+    if (strcmp(part->route, "primary") == 0) {
+        tell_of_others_first(plan, part);
+    }
     fill_in(plan, section, part);
 }
 
@@ -216,11 +265,7 @@ static void write_redis(struct plan *plan, struct plan_section *section, const s
     }
     if (part->roles) {
         write_redis_account(plan, section, part);
-        bool order = part->check.kind == CHECK_REDIS_PING && part->servers.count > 1;
-        if (order && part->check.line != NULL) {
-            line_mark(plan->source, part->check.line, VERDICT_DIFFERENCE,
-                      "clients go to the primary, wherever it stands in the list");
-        }
+        tell_of_order(plan, part);
         return;
     }
     plan_set_text(plan, section, "probe", "connect", part->check.line);

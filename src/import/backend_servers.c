@@ -188,7 +188,12 @@ static struct word with_words(struct plan *plan, const struct part *part,
     }
     bool backup = part->stands_in || server_says(all, server, "backup", NULL) != NULL;
     bool elected = part->roles && part->one_writer; /* whether it is a backup or not */
-    if (backup && !elected && !others_use(part, server)) {
+    bool shared = backup && !elected && others_use(part, server);
+    if (shared) {
+        line_mark(
+            s, server->line, VERDICT_DIFFERENCE,
+            "backup: it is used as the others are; clients of the same backend need it first");
+    } else if (backup && !elected) {
         value = add_text(s, &value, "backup");
     }
     return value;
@@ -269,6 +274,12 @@ static void mark_habits(struct plan *plan, const struct part *part,
     if (!primary && server_says(&part->servers, server, "on-marked-up", &l) != NULL) {
         line_mark(plan->source, l, VERDICT_DIFFERENCE,
                   "on-marked-up: sessions on a backup server go on until they end");
+    }
+    bool checked = server_says(&part->servers, server, "check", NULL) != NULL ||
+                   server_says(&part->servers, server, "track", NULL) != NULL;
+    if (!checked && part->check.kind != CHECK_NONE) {
+        line_mark(plan->source, server->line, VERDICT_DIFFERENCE,
+                  "no check: it is probed as the others are, and not used when that fails");
     }
     if (!part->roles && server_says(&part->servers, server, "track", &l) != NULL) {
         line_mark(plan->source, l, VERDICT_DIFFERENCE, "track: the server is probed by itself");

@@ -7,8 +7,9 @@
 #include "import/global.h"
 #include "import/rule.h"
 
-#define PORTS_MAX 256 /* of a range */
-#define CERTS_MAX 256 /* of a directory */
+#define PORTS_MAX 256  /* of a range */
+#define BINDS_MAX 8192 /* of the whole file */
+#define CERTS_MAX 256  /* of a directory */
 
 struct word bind_place(struct source *s, const struct address_word *a, unsigned port, bool six_only)
 {
@@ -52,6 +53,10 @@ static void write_address(struct plan *plan, struct plan_section *section, struc
     }
     for (unsigned port = at.first; port <= at.last; port++) {
         unsigned written = at.first == at.last ? 0 : port;
+        if (plan->binds++ >= BINDS_MAX) {
+            line_mark(s, l, VERDICT_LOST, "%s: too many addresses", w->text);
+            return;
+        }
         plan_add_once(plan, section, "bind", bind_place(s, &at, written, six_only), l);
     }
 }

@@ -184,5 +184,7 @@ void check_external(struct understanding *u, struct line *option)
     u->out->kind = r->kind;
     u->out->topology = r->topology;
     u->out->wants = role_of(u, name, script, r);
-    mark(u, option, VERDICT_KEPT, NULL);
+    bool guessed = *script == '\0';
+    mark(u, option, guessed ? VERDICT_DIFFERENCE : VERDICT_KEPT,
+         guessed ? "the script cannot be read: what it asks is guessed by names and ports" : NULL);
 }

@@ -32,6 +32,7 @@ struct plan {
     size_t frontend_count;
     struct plan_section **backends;
     size_t backend_count;
+    size_t binds;       /* addresses to listen at, written or not */
     bool wants_account; /* a probe logs in as somebody whom HAProxy does not know */
 };
 

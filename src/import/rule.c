@@ -11,7 +11,7 @@
 #include "import/rule_test.h"
 
 #define CELLS_MAX  256 /* tests in all items */
-#define MEMORY_MAX (512u * 1024 * 1024)
+#define MEMORY_MAX (128u * 1024 * 1024) /* of the whole import: more rules are not understood */
 
 struct cells {
     struct conjunction *items;

@@ -20,6 +20,20 @@ static bool concerns(const struct line *l, const struct proxy *p)
     return (l->keyword->places & (1u << p->section->kind)) != 0;
 }
 
+/* Whether each line with this keyword counts, not only the last one. */
+static bool adds_up(const struct line *l)
+{
+    static const char *const words[] = {
+        "acl",   "bind",        "http-after-response", "http-request", "http-response", "log",
+        "stick", "tcp-request", "tcp-response",        "use-server",   "use_backend"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (word_is(&l->words[0], words[i])) {
+            return true;
+        }
+    }
+    return word_is(&l->words[0], "stats") && l->count > 1 && !word_is(&l->words[1], "uri");
+}
+
 /* A backend to which no frontend leads. */
 static bool is_unused(const struct proxy *p, const struct parts *parts)
 {
@@ -37,7 +51,7 @@ static bool counts_for_heirs(const struct line *l, const struct proxies *all,
         const struct proxy *p = &all->items[i];
         if (inherits(p->section, l->section) && concerns(l, p) && !is_unused(p, parts)) {
             *inherited = true;
-            counts = counts || proxy_find(p, l->keyword->name) == l;
+            counts = counts || adds_up(l) || proxy_find(p, l->keyword->name) == l;
         }
     }
     return counts;
@@ -77,7 +91,7 @@ static const char *excuse(const struct line *l, const struct proxies *all,
     if (part != NULL && part->check.kind == CHECK_SENTINEL) {
         return "its servers are Sentinels here";
     }
-    struct line *last = p != NULL ? proxy_find(p, l->keyword->name) : NULL;
+    struct line *last = p != NULL && !adds_up(l) ? proxy_find(p, l->keyword->name) : NULL;
     return last != NULL && last != l && last->verdict != VERDICT_NONE ? "a later line counts"
                                                                       : NULL;
 }

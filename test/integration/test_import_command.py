@@ -90,6 +90,48 @@ def test_every_line_has_its_verdict_and_no_secret_is_told(home):
     assert differs["directive"].startswith("server r1") and "slowstart" in differs["words"][0]
 
 
+def listens(one, two=""):
+    second = "listen r\n    bind :3307\n" + two if two else ""
+    return HEAD + "listen w\n    bind :3306\n" + one + second
+
+
+NODES = "    server a 10.0.0.1:3306 check\n    server b 10.0.0.2:3306 check"
+CLUSTER = "    option httpchk\n    default-server port 9200\n"
+GUESSED = "    option external-check\n    external-check command /nowhere/ping.sh\n"
+
+
+@pytest.mark.parametrize("text, directive, verdict, words", [
+    (HEAD + "frontend web\n    mode http\n    bind :80\n"
+     "    http-request redirect scheme https unless { ssl_fc }\n"
+     "    http-request deny if { src 10.0.0.0/8 }\n    default_backend app\n"
+     "backend app\n    mode http\n    server a 10.0.0.1:80 check\n",
+     "http-request redirect", "lost", "nothing like it"),
+    ("defaults d\n    mode http\n    http-request redirect scheme https unless { ssl_fc }\n"
+     "listen web from d\n    bind :80\n    http-request deny if { src 10.0.0.0/8 }\n"
+     "    server a 10.0.0.1:80 check\n",
+     "http-request redirect", "lost", "nothing like it"),
+    (listens(CLUSTER + NODES + " backup\n    server c 10.0.0.3:3306 check backup\n",
+             CLUSTER + "    server b 10.0.0.2:3306 check\n    server c 10.0.0.3:3306 check\n"
+             "    server a 10.0.0.1:3306 check backup\n"),
+     "server a 10.0.0.1:3306 check backup", "kept with a difference", "used as the others"),
+    (listens(CLUSTER + NODES + " backup\n", CLUSTER + "    server b 10.0.0.2:3306 check\n"
+             "    server a 10.0.0.1:3306 check backup\n"),
+     "option httpchk", "kept with a difference", "one primary, with those of w"),
+    (listens("    option mysql-check user u\n    server a 10.0.0.1:3306\n" + NODES[33:] + "\n"),
+     "server a 10.0.0.1:3306", "kept with a difference", "no check"),
+    (listens(GUESSED + NODES + "\n"),
+     "option external-check", "kept with a difference", "guessed"),
+    (listens("    option mysql-check user u\n" + NODES + "\n",
+             "    option mysql-check user u\n" + NODES + " backup\n"),
+     "option mysql-check user u", "kept with a difference", "wherever it stands"),
+], ids=["redirect", "inherited", "backup", "writers", "unchecked", "guessed", "order"])
+def test_what_is_not_the_same_is_said(home, text, directive, verdict, words):
+    told = json.loads(run("import", "--report=json", cfg(home, text)).stderr)
+    lines = [line for line in told["lines"] if line["directive"].startswith(directive)]
+    assert any(line["verdict"] == verdict and any(words in said for said in line["words"])
+               for line in lines), lines
+
+
 def test_variables_stay_variables(home):
     path = cfg(home, HEAD + 'listen redis\n    bind "${WHERE}:6379"\n    option tcp-check\n'
                '    tcp-check send "AUTH ${WORD}\\r\\n"\n'

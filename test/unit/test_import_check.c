@@ -54,11 +54,11 @@ static const struct named all[] = {
     {"option external-check\nexternal-check command /none/check_web.sh\n", ":80", CHECK_UNKNOWN,
      CHECK_WANTS_ANY, "", VERDICT_LOST},
     {"option external-check\nexternal-check command /none/check_pxc.sh\n", ":80", CHECK_MYSQL_ROLE,
-     CHECK_WANTS_ANY, "", VERDICT_KEPT},
+     CHECK_WANTS_ANY, "", VERDICT_DIFFERENCE},
     {"option external-check\nexternal-check command /none/check_primary.sh\n", ":3306",
-     CHECK_MYSQL_ROLE, CHECK_WANTS_PRIMARY, "", VERDICT_KEPT},
+     CHECK_MYSQL_ROLE, CHECK_WANTS_PRIMARY, "", VERDICT_DIFFERENCE},
     {"option external-check\nexternal-check command /none/check_replicas.sh\n", ":5432",
-     CHECK_PGSQL_LOGIN, CHECK_WANTS_REPLICA, "", VERDICT_KEPT},
+     CHECK_PGSQL_LOGIN, CHECK_WANTS_REPLICA, "", VERDICT_DIFFERENCE},
 };
 
 static void each_is_known_by_its_name(void **state)
