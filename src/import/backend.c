@@ -269,7 +269,8 @@ static void check_alike(struct plan *plan, const struct part *part, const char *
         }
     }
     if (with > 0 && without > 0) {
-        line_mark(plan->source, first, VERDICT_LOST,
+        bool harmless = strcmp(name, "tcp-ut") == 0;
+        line_mark(plan->source, first, harmless ? VERDICT_DIFFERENCE : VERDICT_LOST,
                   "%s: not of all servers; router does it to all of a backend or to none", name);
     }
 }
@@ -289,6 +290,7 @@ void backend_write(struct plan *plan, struct plan_section *section, struct part 
             write_send_proxy(plan, section, part, &part->servers.items[i]);
         }
     }
+    check_alike(plan, part, "tcp-ut");
     check_alike(plan, part, "ssl");
     check_alike(plan, part, "send-proxy");
     check_alike(plan, part, "send-proxy-v2");

@@ -10,7 +10,8 @@ static const struct parameter *first_says(const struct part *part, const char *n
 {
     const struct parameter *said = NULL;
     for (size_t i = 0; said == NULL && i < part->servers.count; i++) {
-        said = server_says(&part->servers, &part->servers.items[i], name, l);
+        const struct server_part *server = &part->servers.items[i];
+        said = server->lost ? NULL : server_says(&part->servers, server, name, l);
     }
     return said;
 }

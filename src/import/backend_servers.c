@@ -218,6 +218,13 @@ static struct word legal_name(struct plan *plan, const struct plan_section *sect
     return word_of(plan->source, name);
 }
 
+/* A name may have several addresses; a template of numbers is the same server many times. */
+static bool is_name(const struct address_word *at)
+{
+    bool number = at->six || at->host.text[strspn(at->host.text, "0123456789.")] == '\0';
+    return at->path.len == 0 && (!number || at->host.reference_count > 0);
+}
+
 static void write_server(struct plan *plan, struct plan_section *section, const struct part *part,
                          struct server_part *server, bool own_maxconn)
 {
@@ -238,10 +245,11 @@ static void write_server(struct plan *plan, struct plan_section *section, const 
         return;
     }
     struct word name = legal_name(plan, section, server);
-    struct word value = server->template ? place : word_join(s, &name, " ", &place);
+    bool discovers = server->template && is_name(&server->at);
+    struct word value = discovers ? place : word_join(s, &name, " ", &place);
     value = with_words(plan, part, server, value, own_maxconn);
     struct setting *setting =
-        plan_add(plan, section, server->template ? "discover" : "server", value, server->line);
+        plan_add(plan, section, discovers ? "discover" : "server", value, server->line);
     bool disabled = server_says(&part->servers, server, "disabled", NULL) != NULL;
     bool weightless = number_of(&part->servers, server, "weight", NULL) == 0;
     if (disabled || weightless) {

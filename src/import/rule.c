@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "import/rule_test.h"
 
-#define CELLS_MAX  256 /* tests in all items */
+#define CELLS_MAX  256                  /* tests in all items */
 #define MEMORY_MAX (128u * 1024 * 1024) /* of the whole import: more rules are not understood */
 
 struct cells {

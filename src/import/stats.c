@@ -4,6 +4,8 @@
 #include "import/fronts.h"
 #include "import/global.h"
 
+#define ELSEWHERE "the page is not here: it has an address of its own, admin"
+
 static bool has_any(const struct proxy *p, const char *const *keywords, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -26,14 +28,29 @@ static struct line *exporter(const struct proxy *p)
     return NULL;
 }
 
-bool stats_only(const struct proxy *p, const struct parts *parts)
+static bool has_pages(const struct proxy *p)
 {
     static const char *const keywords[] = {"stats enable", "stats uri",  "stats admin",
                                            "monitor-uri",  "stats auth", "http-request return"};
-    bool leads = proxy_find(p, "default_backend") != NULL ||
-                 has_any(p, (const char *const[]){"use_backend"}, 1);
-    return p->front && parts_of(parts, p) == NULL && !leads &&
-           (has_any(p, keywords, sizeof keywords / sizeof keywords[0]) || exporter(p) != NULL);
+    return has_any(p, keywords, sizeof keywords / sizeof keywords[0]) || exporter(p) != NULL;
+}
+
+/* Who has the pages that the frontend shows: itself, or a backend without a server. NULL: clients
+ * are led to servers, or to nothing. */
+static const struct proxy *pages_of(const struct proxy *p, const struct parts *parts)
+{
+    struct line *l = proxy_find(p, "default_backend");
+    const struct word *name = l != NULL ? line_argument(l, 0) : NULL;
+    const struct proxy *at = name != NULL ? proxies_find(parts->proxies, name->text, true) : p;
+    bool rules = has_any(p, (const char *const[]){"use_backend"}, 1);
+    bool shows = p->front && parts_of(parts, p) == NULL && !rules && at != NULL &&
+                 parts_of(parts, at) == NULL && has_pages(at);
+    return shows ? at : NULL;
+}
+
+bool stats_only(const struct proxy *p, const struct parts *parts)
+{
+    return pages_of(p, parts) != NULL;
 }
 
 static void mark_all(struct plan *plan, const struct proxy *p, const char *keyword,
@@ -139,12 +156,19 @@ void stats_write(struct plan *plan, const struct proxies *all, const struct part
 {
     for (size_t i = 0; i < all->count; i++) {
         const struct proxy *p = &all->items[i];
-        if (stats_only(p, parts)) {
+        const struct proxy *pages = pages_of(p, parts);
+        if (pages != NULL) {
             write_address(plan, p);
-            write_auth(plan, p);
+            write_auth(plan, pages);
+            mark_all(plan, p, "default_backend", VERDICT_KEPT, "");
             plan_add_source(plan, &plan->router, p->section);
+            plan_add_source(plan, &plan->router, pages->section);
         }
         mark_pages(plan, p);
+        if (pages == NULL && parts_of(parts, p) != NULL) {
+            mark_all(plan, p, "stats enable", VERDICT_DIFFERENCE, ELSEWHERE);
+            mark_all(plan, p, "stats uri", VERDICT_DIFFERENCE, ELSEWHERE);
+        }
     }
     write_open(plan);
 }

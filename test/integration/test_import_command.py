@@ -212,6 +212,16 @@ def test_probes_that_must_log_in_need_somebody(home):
     assert run("-f", path, "-t", env={"ROUTER_PROBE_PASSWORD": ""}).returncode == 0
 
 
+def test_a_page_behind_a_frontend_keeps_its_address(home):
+    path = cfg(home, HEAD + "frontend http\n    bind 127.0.0.1:9000\n    default_backend page\n"
+               "backend page\n    mode http\n    stats enable\n    stats auth me:word\n"
+               + listen(1, home.fake(echo, "one")))
+    done = run("import", path)
+    assert done.returncode == 0, done.stderr
+    for line in ("admin = 127.0.0.1:9000", "admin_user = me", "admin_password = word"):
+        assert line in done.stdout
+
+
 def test_several_files_are_one(home):
     cfg(home, HEAD, "10-defaults.cfg")
     cfg(home, "listen web\n    bind :80\n    balance first\n    server a 10.0.0.1:80 check\n",
