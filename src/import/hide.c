@@ -21,6 +21,36 @@ static bool logs_in(const struct word *w)
            strcasestr(w->text, "41555448") != NULL || strcasestr(w->text, "61757468") != NULL;
 }
 
+/* What proves who a client is: a header, a parameter. */
+static bool names_proof(const struct word *w)
+{
+    static const char *const names[] = {"authorization", "api-key", "apikey",
+                                        "password",      "secret",  "token"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcasestr(w->text, names[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `http-request set-header Authorization "Bearer ..."`, `{ req.hdr(authorization) -m str ... }`. */
+static void hide_proofs(struct line *l)
+{
+    bool behind = false;
+    size_t from = l->keyword_words + word_is(&l->words[0], "acl"); /* its name may be anything */
+    for (size_t i = from; i < l->count; i++) {
+        struct word *w = &l->words[i];
+        if (word_is(w, "if") || word_is(w, "unless") || word_is(w, "}")) {
+            behind = false;
+        } else if (behind && w->text[0] != '-') {
+            w->secret = true;
+        } else {
+            behind = behind || names_proof(w);
+        }
+    }
+}
+
 void keyword_hide_secrets(struct line *l)
 {
     const char *name = l->keyword->name;
@@ -29,6 +59,10 @@ void keyword_hide_secrets(struct line *l)
         for (size_t i = l->keyword_words; i < l->count; i++) {
             l->words[i].secret = true;
         }
+    }
+    if (!sends && (strncmp(name, "http-", 5) == 0 || strncmp(name, "tcp-", 4) == 0 ||
+                   strcmp(name, "acl") == 0 || strcmp(name, "use_backend") == 0)) {
+        hide_proofs(l);
     }
     if (strcmp(name, "user") == 0) {
         hide_behind(l, l->keyword_words, "password");

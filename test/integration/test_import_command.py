@@ -68,7 +68,10 @@ def test_every_line_has_its_verdict_and_no_secret_is_told(home):
             "listen redis\n    bind :6379\n" + ROLE + "    tcp-request content lua.act\n"
             "    server r0 10.0.0.2:6379 check\n    server r1 10.0.0.3:6379 check slowstart 3s\n"
             "listen stats\n    bind :8404\n    mode http\n    stats enable\n"
-            "    stats auth me:s3cret-word\n")
+            "    stats auth me:s3cret-word\n"
+            "    http-request set-header Authorization s3cret-word if TRUE\n"
+            "    acl known req.hdr(x-token) -m str s3cret-word\n"
+            "    http-request deny unless known\n")
     path = cfg(home, text)
     for report in ("text", "json"):
         done = run("import", f"--report={report}", path)
@@ -81,9 +84,9 @@ def test_every_line_has_its_verdict_and_no_secret_is_told(home):
     told = json.loads(done.stderr)
     assert [line["line"] for line in told["lines"]] == list(range(1, text.count("\n") + 1))
     verdicts = [line["verdict"] for line in told["lines"]]
-    assert told["lost"] == verdicts.count("lost") == 1
+    assert told["lost"] == verdicts.count("lost") == 3
     assert told["difference"] == verdicts.count("kept with a difference") == 1
-    assert told["kept"] + told["not_needed"] == len(verdicts) - 2
+    assert told["kept"] + told["not_needed"] == len(verdicts) - 4
     lost = next(line for line in told["lines"] if line["verdict"] == "lost")
     assert lost["directive"] == "tcp-request content lua.act" and lost["section"] == "listen"
     differs = next(line for line in told["lines"] if "difference" in line["verdict"])
