@@ -166,7 +166,7 @@ static void write_verification(struct plan *plan, struct plan_section *section,
     if (none && plan_find(section, "tls_ca") == NULL) {
         plan_set_text(plan, section, "tls_verify", "no", l);
     } else if (none || plan_find(section, "tls_verify") != NULL) {
-        line_mark(plan->source, server->line, VERDICT_DIFFERENCE,
+        line_mark(plan->source, server->line, none ? VERDICT_DIFFERENCE : VERDICT_LOST,
                   "verify: all servers of a backend are verified, or none");
     } else {
         write_tls_file(plan, section, part, server, "ca-file", "tls_ca");
@@ -275,11 +275,27 @@ static void check_alike(struct plan *plan, const struct part *part, const char *
     }
 }
 
+/* Without `option allbackups` HAProxy uses the first backup only: of a database that may matter. */
+static void tell_of_backups(struct plan *plan, const struct part *part)
+{
+    size_t backups = 0;
+    for (size_t i = 0; i < part->servers.count; i++) {
+        struct server_part *server = &part->servers.items[i];
+        bool backup = server_says(&part->servers, server, "backup", NULL) != NULL;
+        if (backup && ++backups == 2 && !part->roles &&
+            proxy_find(part->proxy, "option allbackups") == NULL) {
+            line_mark(plan->source, server->line, VERDICT_DIFFERENCE,
+                      "backup: all backup servers are used then, not one after another");
+        }
+    }
+}
+
 void backend_write(struct plan *plan, struct plan_section *section, struct part *part)
 {
     const struct proxy *p = part->proxy;
     backend_write_servers(plan, section, part);
     write_balance(plan, section, part);
+    tell_of_backups(plan, part);
     write_duration(plan, section, p, "timeout connect", "connect_timeout");
     write_duration(plan, section, p, "timeout queue", "queue_timeout");
     write_retries(plan, section, p);

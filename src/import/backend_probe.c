@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "import/import.h"
+#include "import/keyword.h"
 #include "import/parts.h"
 
 static const struct parameter *first_says(const struct part *part, const char *name,
@@ -238,8 +239,10 @@ static void write_mysql(struct plan *plan, struct plan_section *section, const s
         plan_set_text(plan, section, "mysql_topology", topology, part->check.line);
     }
     struct line *l;
-    /* Behind 9200 is a script that asks MySQL, as router does itself. */
-    bool script = part->check.port != 0 || check_port(part, &l) == 9200;
+    /* Behind 9200, or what is asked by HTTP, is a script that asks MySQL, as router does itself. */
+    bool external = part->check.line != NULL &&
+                    strcmp(part->check.line->keyword->name, "option external-check") == 0;
+    bool script = !external || part->check.port != 0 || check_port(part, &l) == 9200;
     if (part->check.kind == CHECK_MYSQL_ROLE && !script) {
         write_port(plan, section, part, "probe_port");
     }

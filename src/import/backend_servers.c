@@ -188,6 +188,9 @@ static struct word with_words(struct plan *plan, const struct part *part,
     }
     bool backup = part->stands_in || server_says(all, server, "backup", NULL) != NULL;
     bool elected = part->roles && part->one_writer; /* whether it is a backup or not */
+    if (backup && elected && strcmp(part->route, "primary") != 0) {
+        line_mark(s, server->line, VERDICT_DIFFERENCE, "backup: all that have the role are used");
+    }
     bool shared = backup && !elected && others_use(part, server);
     if (shared) {
         line_mark(

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/macros.h"
 #include "import/fronts.h"
 #include "import/global.h"
 #include "import/rule.h"
@@ -201,6 +202,20 @@ static void write_default_options(struct plan *plan, struct plan_section *sectio
     }
 }
 
+/* What one `bind` says of TLS counts for the other addresses of the frontend too. */
+static void tell_of_others(struct plan *plan, const struct plan_section *section, struct line *l,
+                           const struct parameters *words)
+{
+    static const char *const both[][2] = {{"ssl-min-ver", "tls_min_version"}, {"alpn", "tls_alpn"}};
+    for (size_t i = 0; plan_find(section, "tls") != NULL && i < ARRAY_LEN(both); i++) {
+        bool says = parameters_find(words, both[i][0]) != NULL;
+        if (says != (plan_find(section, both[i][1]) != NULL)) {
+            line_mark(plan->source, l, VERDICT_DIFFERENCE,
+                      "%s counts for all addresses of the frontend", both[i][1]);
+        }
+    }
+}
+
 static void write_tls(struct plan *plan, struct plan_section *section, struct line *l,
                       const struct parameters *words, const struct front *front)
 {
@@ -215,6 +230,7 @@ static void write_tls(struct plan *plan, struct plan_section *section, struct li
         line_mark(plan->source, l, VERDICT_DIFFERENCE,
                   "ssl: clients ask for TLS as PostgreSQL's do, who do not ask get none");
     }
+    tell_of_others(plan, section, l, words);
     plan_set_text(plan, section, "tls", "yes", l);
     for (size_t i = 0; i < words->count; i++) {
         const struct parameter *word = &words->items[i];
@@ -307,12 +323,20 @@ static void write_line(struct plan *plan, struct plan_section *section, const st
     }
 }
 
+static bool asks_for_certificates(const struct parameters *words)
+{
+    const struct parameter *verify = parameters_find(words, "verify");
+    return parameters_find(words, "ssl") != NULL && verify != NULL &&
+           word_is(&verify->arguments[0], "required");
+}
+
 unsigned bind_kind(struct source *s, const struct line *l)
 {
     struct parameters words;
     parameters_read(s, l, 1, &words);
     return (parameters_find(&words, "ssl") != NULL ? BIND_TLS : 0) |
-           (parameters_find(&words, "accept-proxy") != NULL ? BIND_PROXIED : 0);
+           (parameters_find(&words, "accept-proxy") != NULL ? BIND_PROXIED : 0) |
+           (asks_for_certificates(&words) ? BIND_CERTS : 0);
 }
 
 void bind_write(struct plan *plan, struct plan_section *section, const struct front *front,

@@ -27,11 +27,12 @@ void fronts_make(const struct proxies *all, struct parts *parts, struct fronts *
 void fronts_write(struct fronts *all, struct parts *parts);
 
 /* bind.c */
-/* Lines of different kinds (with TLS or without, with PROXY headers or without) need frontends of
- * their own: 0 to BIND_KINDS - 1. */
-#define BIND_KINDS   4
+/* Lines of different kinds (with TLS or without, with PROXY headers or without, ...) need frontends
+ * of their own: 0 to BIND_KINDS - 1. */
+#define BIND_KINDS   8
 #define BIND_TLS     1u
 #define BIND_PROXIED 2u
+#define BIND_CERTS   4u /* clients must have certificates */
 unsigned bind_kind(struct source *s, const struct line *l);
 void bind_write(struct plan *plan, struct plan_section *section, const struct front *front,
                 unsigned kind);

@@ -77,12 +77,12 @@ static void list_acls(struct source *s, const struct section *section, struct ac
         const struct line *l = section->lines[i];
         if (l->keyword != NULL && strcmp(l->keyword->name, "acl") == 0 &&
             line_argument(l, 0) != NULL) {
-            out->items = arena_grow(&s->arena, out->items, out->count, sizeof *out->items);
+            out->items = arena_grow(&s->arena, out->items, out->count, sizeof(struct line *));
             out->items[out->count++] = l;
         }
     }
     if (out->count > 0) {
-        qsort(out->items, out->count, sizeof *out->items, compare_acls);
+        qsort(out->items, out->count, sizeof(struct line *), compare_acls);
     }
 }
 

@@ -39,12 +39,12 @@ static struct line **list_servers(struct source *s, const struct section *sectio
     for (size_t i = 0; i < section->count; i++) {
         struct line *l = section->lines[i];
         if (has_keyword(l, "server") && line_argument(l, 0) != NULL) {
-            servers = arena_grow(&s->arena, servers, *count, sizeof *servers);
+            servers = arena_grow(&s->arena, servers, *count, sizeof(struct line *));
             servers[(*count)++] = l;
         }
     }
     if (*count > 0) {
-        qsort(servers, *count, sizeof *servers, compare_servers);
+        qsort(servers, *count, sizeof(struct line *), compare_servers);
     }
     return servers;
 }

@@ -74,7 +74,7 @@ void parts_watch(struct parts *all, struct part *of, struct part *sentinels)
         }
     }
     group->watchers = arena_grow(&all->plan->source->arena, group->watchers, group->watcher_count,
-                                 sizeof *group->watchers);
+                                 sizeof(struct part *));
     group->watchers[group->watcher_count++] = sentinels;
 }
 

@@ -13,7 +13,7 @@ static bool has_keyword(const struct line *l, const char *keyword)
 
 static void add_line(struct proxy *p, struct line *l)
 {
-    p->lines = arena_grow(&p->source->arena, p->lines, p->count, sizeof *p->lines);
+    p->lines = arena_grow(&p->source->arena, p->lines, p->count, sizeof(struct line *));
     p->lines[p->count++] = l;
 }
 

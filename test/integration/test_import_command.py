@@ -127,12 +127,34 @@ GUESSED = "    option external-check\n    external-check command /nowhere/ping.s
     (listens("    option mysql-check user u\n" + NODES + "\n",
              "    option mysql-check user u\n" + NODES + " backup\n"),
      "option mysql-check user u", "kept with a difference", "wherever it stands"),
-], ids=["redirect", "inherited", "backup", "writers", "unchecked", "guessed", "order"])
+    (listens("    server x 10.0.0.9:3306 check\n" + NODES.replace("check", "check backup") + "\n"),
+     "server b", "kept with a difference", "not one after another"),
+    (listens("    server x 10.0.0.9:3306 check ssl verify none\n" +
+             NODES.replace("check", "check ssl ca-file /ca.pem") + "\n"),
+     "server a", "lost", "verified, or none"),
+], ids=["redirect", "inherited", "backup", "writers", "unchecked", "guessed", "order", "backups",
+        "unverified"])
 def test_what_is_not_the_same_is_said(home, text, directive, verdict, words):
     told = json.loads(run("import", "--report=json", cfg(home, text)).stderr)
     lines = [line for line in told["lines"] if line["directive"].startswith(directive)]
     assert any(line["verdict"] == verdict and any(words in said for said in line["words"])
                for line in lines), lines
+
+
+def test_certificates_are_asked_where_they_were(home):
+    path = cfg(home, HEAD + "listen web\n"
+               "    bind :80 ssl crt /a.pem ca-file /b.pem verify required\n"
+               "    bind :81 ssl crt /a.pem\n    server a 10.0.0.1:80 check\n")
+    sections = run("import", path).stdout.split("\n[")
+    assert [":81" in s for s in sections if "tls_client_ca" in s] == [False]
+    assert len([s for s in sections if ":81 " in s and "tls = yes" in s]) == 1
+
+
+def test_the_port_of_a_script_is_not_probed_as_mysql(home):
+    path = cfg(home, listens("    default-server port 9201\n    option httpchk GET /slave\n" +
+                             NODES + "\n"))
+    done = run("import", path)
+    assert "protocol = mysql" in done.stdout and "probe_port" not in done.stdout
 
 
 def test_variables_stay_variables(home):
