@@ -152,13 +152,13 @@ void access_limit(struct access_reader *r, struct access_rule *rule, const struc
     if (table != NULL) {
         line_mark(r->s, table, VERDICT_KEPT, NULL);
     }
+    if (m->tests->count > 1) {
+        access_say(rule, VERDICT_DIFFERENCE, "the limit is for every address");
+    }
     if (current) {
         take(&r->out->max_sessions_per_ip, &r->out->max_sessions_line, n, rule->line);
     } else {
         limit_rate(r, rule, n, table,
                    strstr(t->fetch, "sess_rate") != NULL ? "sess_rate" : "conn_rate");
-    }
-    if (m->tests->count > 1) {
-        access_say(rule, VERDICT_DIFFERENCE, "the limit is for every address");
     }
 }

@@ -132,8 +132,12 @@ GUESSED = "    option external-check\n    external-check command /nowhere/ping.s
     (listens("    server x 10.0.0.9:3306 check ssl verify none\n" +
              NODES.replace("check", "check ssl ca-file /ca.pem") + "\n"),
      "server a", "lost", "verified, or none"),
+    (listens("    stick-table type ip size 1k store conn_rate(10s)\n"
+             "    tcp-request connection track-sc0 src\n    tcp-request connection reject if "
+             "{ sc0_conn_rate gt 20 } !{ src 10.0.0.1 }\n" + NODES + "\n"),
+     "tcp-request connection reject", "kept with a difference", "for every address"),
 ], ids=["redirect", "inherited", "backup", "writers", "unchecked", "guessed", "order", "backups",
-        "unverified"])
+        "unverified", "excepted"])
 def test_what_is_not_the_same_is_said(home, text, directive, verdict, words):
     told = json.loads(run("import", "--report=json", cfg(home, text)).stderr)
     lines = [line for line in told["lines"] if line["directive"].startswith(directive)]
