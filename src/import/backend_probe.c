@@ -72,16 +72,17 @@ static unsigned check_port(const struct part *part, struct line **l)
 /* All servers of a backend are asked at one port. */
 static void check_ports(struct plan *plan, const struct part *part)
 {
-    const struct word *first = NULL;
-    for (size_t i = 0; part->check.port == 0 && i < part->servers.count; i++) {
-        struct line *l;
-        const struct parameter *said =
-            server_says(&part->servers, &part->servers.items[i], "port", &l);
-        if (said != NULL && first != NULL && !word_is(&said->arguments[0], first->text)) {
+    const struct servers *all = &part->servers;
+    const struct parameter *first = server_says(all, &all->items[0], "port", NULL);
+    for (size_t i = 1; part->check.port == 0 && i < all->count; i++) {
+        struct line *l = all->items[i].line;
+        const struct parameter *said = server_says(all, &all->items[i], "port", &l);
+        bool same = (said == NULL) == (first == NULL) &&
+                    (said == NULL || word_is(&said->arguments[0], first->arguments[0].text));
+        if (!same && !all->items[i].lost) {
             line_mark(plan->source, l, VERDICT_LOST,
                       "port: all servers of a backend are asked at one port");
         }
-        first = said != NULL && first == NULL ? &said->arguments[0] : first;
     }
 }
 

@@ -41,7 +41,8 @@ void fronts_make(const struct proxies *all, struct parts *parts, struct fronts *
         struct proxy *p = &all->items[i];
         size_t at = 0;
         conditions_settle(p);
-        if (p->front && proxy_next(p, "bind", &at) != NULL && !stats_only(p, parts)) {
+        if (p->front && !p->disabled && proxy_next(p, "bind", &at) != NULL &&
+            !stats_only(p, parts)) {
             struct front *f = &out->items[out->count++];
             *f = (struct front){.proxy = p};
             read_names(parts, f);

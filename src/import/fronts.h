@@ -13,6 +13,7 @@ struct front {
     struct plan_section *section;
     struct part *part;    /* who serves its clients; NULL: nobody that is known */
     const char *fallback; /* of a replica route: "primary", "none"; NULL: nothing is said */
+    bool waits;           /* for the primary, where HAProxy would lead to others */
     struct sni sni;
     struct access access;
 };

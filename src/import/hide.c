@@ -14,13 +14,6 @@ static void hide_behind(struct line *l, size_t from, const char *word)
     }
 }
 
-/* A check that logs in: in clear, or in hexadecimal digits. */
-static bool logs_in(const struct word *w)
-{
-    return strcasestr(w->text, "auth") != NULL || strcasestr(w->text, "hello") != NULL ||
-           strcasestr(w->text, "41555448") != NULL || strcasestr(w->text, "61757468") != NULL;
-}
-
 /* What proves who a client is: a header, a parameter. */
 static bool names_proof(const struct word *w)
 {
@@ -32,6 +25,14 @@ static bool names_proof(const struct word *w)
         }
     }
     return false;
+}
+
+/* A check that logs in: in clear, or in hexadecimal digits. */
+static bool logs_in(const struct word *w)
+{
+    return strcasestr(w->text, "auth") != NULL || strcasestr(w->text, "hello") != NULL ||
+           strcasestr(w->text, "41555448") != NULL || strcasestr(w->text, "61757468") != NULL ||
+           names_proof(w);
 }
 
 /* `http-request set-header Authorization "Bearer ..."`, `{ req.hdr(authorization) -m str ... }`. */
@@ -54,7 +55,8 @@ static void hide_proofs(struct line *l)
 void keyword_hide_secrets(struct line *l)
 {
     const char *name = l->keyword->name;
-    bool sends = strncmp(name, "tcp-check", 9) == 0 || strncmp(name, "http-check", 10) == 0;
+    bool sends = strncmp(name, "tcp-check", 9) == 0 || strncmp(name, "http-check", 10) == 0 ||
+                 strcmp(name, "option httpchk") == 0 || strncmp(name, "external-check", 14) == 0;
     if (strcmp(name, "stats auth") == 0) {
         for (size_t i = l->keyword_words; i < l->count; i++) {
             l->words[i].secret = true;

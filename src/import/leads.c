@@ -134,10 +134,12 @@ static bool fall_back(struct parts *parts, struct front *f, struct part *first, 
     }
     if (first->roles) {
         bool readers = strcmp(first->route, "replica") == 0 && strcmp(then->route, "primary") == 0;
-        if (!readers) {
-            return false; /* who waits for the primary waits for no other */
+        bool writers = strcmp(first->route, "primary") == 0;
+        if (!readers && !writers) {
+            return false;
         }
-        f->fallback = "primary";
+        f->fallback = readers ? "primary" : NULL;
+        f->waits = writers;
     } else if (is_own(f, first) && is_own(f, then)) {
         then->stands_in = true;
     } else {
@@ -174,7 +176,8 @@ void leads_rules(struct parts *parts, struct front *f)
         condition_read(f->proxy, l, 1, &c);
         if (target != NULL && c.count > 0 && say_rule(parts, f, &c, target)) {
             target->used = true;
-            line_mark(parts->plan->source, l, VERDICT_KEPT, NULL);
+            line_mark(parts->plan->source, l, f->waits ? VERDICT_DIFFERENCE : VERDICT_KEPT, "%s",
+                      f->waits ? "clients wait for the primary: no replica is written to" : "");
             condition_claim(f->proxy, &c, VERDICT_KEPT);
         }
     }

@@ -121,6 +121,20 @@ static const char *address_key(struct source *s, const struct part *part)
     return key;
 }
 
+/* What a backend of router's says to all of its servers. */
+static bool speak_alike(const struct part *a, const struct part *b)
+{
+    static const char *const words[] = {"ssl", "send-proxy", "send-proxy-v2"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        bool one = server_says(&a->servers, &a->servers.items[0], words[i], NULL) != NULL;
+        bool other = server_says(&b->servers, &b->servers.items[0], words[i], NULL) != NULL;
+        if (one != other) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void join_same(struct source *s, struct parts *all)
 {
     const char **keys = arena_take(&s->arena, (all->count + 1) * sizeof *keys);
@@ -128,7 +142,8 @@ static void join_same(struct source *s, struct parts *all)
         keys[i] = all->items[i].roles ? address_key(s, &all->items[i]) : NULL;
         for (size_t k = 0; keys[i] != NULL && k < i; k++) {
             bool same = keys[k] != NULL && strcmp(keys[i], keys[k]) == 0;
-            if (same && strcmp(all->items[i].protocol, all->items[k].protocol) == 0) {
+            if (same && strcmp(all->items[i].protocol, all->items[k].protocol) == 0 &&
+                speak_alike(&all->items[i], &all->items[k])) {
                 parts_join(all, &all->items[k], &all->items[i]);
             }
         }
@@ -185,7 +200,7 @@ void parts_make(const struct proxies *proxies, struct plan *plan, struct parts *
     out->items = arena_take(&s->arena, (proxies->count + 1) * sizeof *out->items);
     for (size_t i = 0; i < proxies->count; i++) {
         struct part *part = &out->items[out->count];
-        if (!proxies->items[i].back) {
+        if (!proxies->items[i].back || proxies->items[i].disabled) {
             continue;
         }
         *part = (struct part){

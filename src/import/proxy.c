@@ -73,6 +73,10 @@ static void make(struct source *s, struct section *section, struct proxy *p)
     };
     add_lines(p, section);
     sort_acls(p);
+    for (size_t i = 0; i < p->count; i++) {
+        bool off = has_keyword(p->lines[i], "disabled");
+        p->disabled = off || (p->disabled && !has_keyword(p->lines[i], "enabled"));
+    }
     struct line *mode = proxy_find(p, "mode");
     p->http = mode != NULL && line_says(mode, 0, "http");
 }

@@ -17,6 +17,7 @@ struct proxy {
     bool front; /* a frontend or a listen */
     bool back;  /* a backend or a listen */
     bool http;  /* mode http */
+    bool disabled;
     /* In order: those of its defaults (before them, of theirs), then its own. */
     struct line **lines;
     size_t count;

@@ -81,6 +81,9 @@ static const char *excuse(const struct line *l, const struct proxies *all,
         return counts ? NULL : inherited ? "who inherits it has its own" : "nobody inherits it";
     }
     const struct proxy *p = proxy_of(all, section);
+    if (p != NULL && p->disabled) {
+        return "the section is disabled";
+    }
     const struct part *part = p != NULL ? parts_of(parts, p) : NULL;
     if (p != NULL && p->section->header->verdict == VERDICT_LOST) {
         return "nothing is left of this frontend";
@@ -116,9 +119,12 @@ static void settle_header(struct source *s, struct section *section, const struc
 {
     const struct proxy *p = proxy_of(all, section);
     if (section->header->verdict == VERDICT_NONE) {
+        bool disabled = p != NULL && p->disabled;
         bool unused = p != NULL && is_unused(p, parts);
-        line_mark(s, section->header, unused ? VERDICT_NOT_NEEDED : VERDICT_KEPT, "%s",
-                  unused ? "no frontend leads to this backend" : "");
+        line_mark(s, section->header, disabled || unused ? VERDICT_NOT_NEEDED : VERDICT_KEPT, "%s",
+                  disabled ? "disabled"
+                  : unused ? "no frontend leads to this backend"
+                           : "");
     }
 }
 

@@ -43,7 +43,7 @@ static const struct proxy *pages_of(const struct proxy *p, const struct parts *p
     const struct word *name = l != NULL ? line_argument(l, 0) : NULL;
     const struct proxy *at = name != NULL ? proxies_find(parts->proxies, name->text, true) : p;
     bool rules = has_any(p, (const char *const[]){"use_backend"}, 1);
-    bool shows = p->front && parts_of(parts, p) == NULL && !rules && at != NULL &&
+    bool shows = p->front && !p->disabled && parts_of(parts, p) == NULL && !rules && at != NULL &&
                  parts_of(parts, at) == NULL && has_pages(at);
     return shows ? at : NULL;
 }

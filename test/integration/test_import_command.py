@@ -251,6 +251,29 @@ def test_a_page_behind_a_frontend_keeps_its_address(home):
         assert line in done.stdout
 
 
+def test_a_section_that_is_disabled_opens_nothing(home):
+    path = cfg(home, PLAIN + "listen closed\n    disabled\n    bind :81\n"
+               "    server a 10.0.0.1:80 check\n")
+    done = run("import", path)
+    assert done.returncode == 0, done.stderr
+    assert "[frontend web]" in done.stdout and "closed" not in done.stdout.replace("; ", "")
+    assert ":81" not in "".join(line for line in done.stdout.splitlines() if "=" in line)
+
+
+def test_who_is_led_to_the_primary_while_there_is_one_writes_nowhere_else(home):
+    servers = "    server a 10.0.0.1:6379 check\n    server b 10.0.0.2:6379 check\n"
+    role = ("    option tcp-check\n    tcp-check send INFO\\ replication\\r\\n\n"
+            "    tcp-check expect string role:{}\n")
+    path = cfg(home, HEAD + "frontend f\n    bind :6379\n"
+               "    use_backend one if {{ nbsrv(one) ge 1 }}\n    default_backend two\n"
+               .replace("{{", "{").replace("}}", "}")
+               + "backend one\n" + role.format("master") + servers
+               + "backend two\n" + role.format("slave") + servers)
+    done = run("import", path)
+    assert "route = primary" in done.stdout and "route = replica" not in done.stdout
+    assert "clients wait for the primary" in done.stderr
+
+
 def test_several_files_are_one(home):
     cfg(home, HEAD, "10-defaults.cfg")
     cfg(home, "listen web\n    bind :80\n    balance first\n    server a 10.0.0.1:80 check\n",
