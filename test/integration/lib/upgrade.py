@@ -102,13 +102,18 @@ class Upgraded(Router):
     def turn(self, timeout=20.0):
         """Until another process serves; returns the one before."""
         old = self.process
+
+        def another():
+            pid = self.pid_that_serves()
+            return pid if pid != old.pid else None
+
         try:
-            until(lambda: self.pid_that_serves() not in (None, old.pid),
-                  "another process to serve", timeout, poll=0.01)
+            # Asked once more, the old one may still answer what it had accepted.
+            pid = until(another, "another process to serve", timeout, poll=0.01)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log[-3000:]}") from None
         self.before.append(old)
-        self.process = Heir(self.pid_that_serves(), old.log_path)
+        self.process = Heir(pid, old.log_path)
         return old
 
     def upgrade(self):
