@@ -166,8 +166,9 @@ def test_a_server_that_stands_still_finds_whole_logins_when_it_goes_on(home, str
     try:
         for number in range(30):
             vanish(port, before_greeting, by_reset=number % 2)
-        router.wait_for(lambda s: s.frontend()["sessions"] == 0, "the clients to be gone")
-        assert router.stats().server(stranger.name)["sessions"] == 30
+        router.wait_for(lambda s: s.frontend()["sessions"] == 0
+                        and s.server(stranger.name)["sessions"] == 30,
+                        "the clients to be gone, and their logins to stay")
     finally:
         server.resume()
     router.wait_for(lambda s: s.server(stranger.name)["sessions"] == 0, "the logins to be over")
