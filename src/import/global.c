@@ -248,6 +248,18 @@ static void mark_tls_options(struct plan *plan, const char *keyword)
     }
 }
 
+/* Folders of files, where no file is looked for below them. */
+static void mark_folders(struct plan *plan)
+{
+    static const char *const keywords[] = {"ca-base", "crt-base", "key-base"};
+    for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
+        struct line *l = global_find(plan->source, keywords[i]);
+        if (l != NULL && l->verdict == VERDICT_NONE) {
+            line_mark(plan->source, l, VERDICT_NOT_NEEDED, "no file is named below it");
+        }
+    }
+}
+
 void global_write(struct plan *plan, const struct proxies *all)
 {
     write_controls(plan);
@@ -257,6 +269,7 @@ void global_write(struct plan *plan, const struct proxies *all)
     for (size_t i = 0; i < all->count; i++) {
         write_proxy_logs(plan, &all->items[i]);
     }
+    mark_folders(plan);
     mark_tls_options(plan, "ssl-default-bind-options");
     mark_tls_options(plan, "ssl-default-server-options");
     struct line *l = global_find(plan->source, "daemon");
