@@ -224,8 +224,7 @@ static struct word legal_name(struct plan *plan, const struct plan_section *sect
 /* A name may have several addresses; a template of numbers is the same server many times. */
 static bool is_name(const struct address_word *at)
 {
-    bool number = at->six || at->host.text[strspn(at->host.text, "0123456789.")] == '\0';
-    return at->path.len == 0 && (!number || at->host.reference_count > 0);
+    return at->path.len == 0 && (!place_is_number(at) || at->host.reference_count > 0);
 }
 
 static void write_server(struct plan *plan, struct plan_section *section, const struct part *part,

@@ -32,9 +32,8 @@ struct word bind_place(struct source *s, const struct address_word *a, unsigned 
 /* A name where clients connect: HAProxy looks it up once, router takes numbers only. */
 static bool is_name(const struct address_word *a)
 {
-    const char *host = a->host.text;
-    return a->path.len == 0 && !a->any && !a->six && a->host.reference_count == 0 &&
-           strcmp(host, "localhost") != 0 && host[strspn(host, "0123456789.")] != '\0';
+    return a->path.len == 0 && !a->any && !place_is_number(a) && a->host.reference_count == 0 &&
+           !word_is(&a->host, "localhost");
 }
 
 static void write_address(struct plan *plan, struct plan_section *section, struct line *l,

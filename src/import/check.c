@@ -98,7 +98,6 @@ static bool expects_anything(const struct script *script)
 static void understand_connects(struct understanding *u, struct line *option)
 {
     u->out->kind = CHECK_CONNECT;
-    u->out->shown = "connect";
     script_take_connect(u, NULL);
     for (size_t i = 0; i < u->script.count; i++) {
         struct step *step = &u->script.items[i];
@@ -123,7 +122,6 @@ static void understand_script(struct understanding *u, struct line *option)
         return;
     }
     u->out->kind = CHECK_UNKNOWN;
-    u->out->shown = "a script";
     script_mark(u, VERDICT_LOST, NO_IDIOM);
     line_mark(u->s, option, VERDICT_LOST, NO_IDIOM);
 }
@@ -134,22 +132,20 @@ static void understand_named(struct understanding *u, struct line *option)
         const char *name;
         enum check_kind kind;
         enum verdict verdict;
-        const char *shown;
         const char *words;
     } named[] = {
-        {"redis-check", CHECK_REDIS_PING, VERDICT_KEPT, "Redis: PING", NULL},
-        {"mysql-check", CHECK_MYSQL_LOGIN, VERDICT_KEPT, "MySQL: login", NULL},
-        {"pgsql-check", CHECK_PGSQL_LOGIN, VERDICT_KEPT, "PostgreSQL: login", NULL},
-        {"ssl-hello-chk", CHECK_CONNECT, VERDICT_DIFFERENCE, "connect",
+        {"redis-check", CHECK_REDIS_PING, VERDICT_KEPT, NULL},
+        {"mysql-check", CHECK_MYSQL_LOGIN, VERDICT_KEPT, NULL},
+        {"pgsql-check", CHECK_PGSQL_LOGIN, VERDICT_KEPT, NULL},
+        {"ssl-hello-chk", CHECK_CONNECT, VERDICT_DIFFERENCE,
          "a connect is checked, without a TLS hello"},
-        {"smtpchk", CHECK_UNKNOWN, VERDICT_LOST, "SMTP", "no SMTP: only the connect is checked"},
-        {"ldap-check", CHECK_UNKNOWN, VERDICT_LOST, "LDAP", "no LDAP: only the connect is checked"},
-        {"spop-check", CHECK_UNKNOWN, VERDICT_LOST, "SPOP", "no SPOP: only the connect is checked"},
+        {"smtpchk", CHECK_UNKNOWN, VERDICT_LOST, "no SMTP: only the connect is checked"},
+        {"ldap-check", CHECK_UNKNOWN, VERDICT_LOST, "no LDAP: only the connect is checked"},
+        {"spop-check", CHECK_UNKNOWN, VERDICT_LOST, "no SPOP: only the connect is checked"},
     };
     for (size_t i = 0; i < ARRAY_LEN(named); i++) {
         if (word_is(&option->words[1], named[i].name)) {
             u->out->kind = named[i].kind;
-            u->out->shown = named[i].shown;
             line_mark(u->s, option, named[i].verdict, named[i].words != NULL ? "%s" : NULL,
                       named[i].words);
         }
@@ -193,7 +189,6 @@ void check_understand(const struct proxy *p, struct check *out)
     find_option(&u);
     struct line *option = u.option;
     if (!u.around.checked) {
-        out->shown = "nothing";
         mark_idle(&u, "tcp-check", "no server is checked");
         mark_idle(&u, "http-check", "no server is checked");
         mark_idle(&u, "external-check", "no server is checked");
@@ -207,7 +202,6 @@ void check_understand(const struct proxy *p, struct check *out)
         return;
     }
     out->kind = CHECK_CONNECT;
-    out->shown = "connect";
     mark_idle(&u, "tcp-check", "without option tcp-check it does nothing");
     mark_idle(&u, "http-check", "without option httpchk it does nothing");
     mark_idle(&u, "external-check", "without option external-check it does nothing");

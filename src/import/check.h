@@ -33,7 +33,6 @@ struct check {
         *expect; /* of CHECK_HTTP: as http_expect takes it; NULL: any 2xx and 3xx, as HAProxy */
     const char *topology; /* of MySQL: "replication", "group_replication", "galera"; NULL: auto */
     const char *max_lag;  /* of Patroni: as max_lag takes it; NULL: none */
-    const char *shown;    /* what it asks, in some words, for comments: "GET /replica" */
     unsigned port;        /* tcp-check connect port; 0: the servers' lines say it */
     bool tls; /* the check speaks TLS (tcp-check connect ssl); check-ssl is on the servers' lines */
     struct line *line; /* the one that says how it is asked: `option httpchk ...`; NULL: none */

@@ -163,7 +163,6 @@ void check_external(struct understanding *u, struct line *option)
     struct line *command = find(u->p, "command");
     if (command == NULL) {
         u->out->kind = CHECK_UNKNOWN;
-        u->out->shown = "a script";
         mark(u, option, VERDICT_LOST, "no script: only the connect is checked");
         return;
     }
@@ -173,7 +172,6 @@ void check_external(struct understanding *u, struct line *option)
     const struct reading *r = find_reading(script, readings, ARRAY_LEN(readings));
     r = r != NULL ? r : find_reading(name, names, ARRAY_LEN(names));
     r = r != NULL ? r : by_surroundings(&u->around);
-    u->out->shown = arena_print(&u->s->arena, "%.64s", name);
     if (r == NULL || (r->kind == CHECK_REDIS_PING && *script == '\0')) {
         u->out->kind = CHECK_UNKNOWN;
         mark(u, option, VERDICT_LOST,

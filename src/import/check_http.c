@@ -310,7 +310,6 @@ void check_http(struct understanding *u, struct line *option)
     script_read(u, "http-check");
     read_option(u, option, &r);
     read_rules(u, &r);
-    u->out->shown = arena_print(&u->s->arena, "%.64s %.128s", r.method.text, r.uri.text);
     bool idiom = !u->p->http && (check_patroni(u, &r) || check_cluster(u, &r));
     bool legal = is_legal(&r);
     if (!idiom && legal) {

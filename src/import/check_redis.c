@@ -210,23 +210,17 @@ static bool says(const struct script *script, const char *text)
     return false;
 }
 
-static const char *conclude_role(struct play *play)
+static void conclude_role(struct play *play)
 {
     struct check *out = play->u->out;
     out->kind = CHECK_REDIS_ROLE;
     if (play->only_primary) {
         out->wants = CHECK_WANTS_PRIMARY;
-        return "Redis: role:master";
-    }
-    if (play->only_replica) {
+    } else if (play->only_replica) {
         out->wants = CHECK_WANTS_REPLICA;
-        return "Redis: role:slave";
-    }
-    if (!says(&play->u->script, "role")) {
+    } else if (!says(&play->u->script, "role")) {
         out->kind = CHECK_REDIS_PING;
-        return "Redis: PING";
     }
-    return "Redis: any role";
 }
 
 static bool conclude(struct play *play)
@@ -241,12 +235,10 @@ static bool conclude(struct play *play)
     }
     if (sentinel && !role) {
         out->kind = CHECK_SENTINEL;
-        out->shown = "Redis Sentinel: get-master-addr-by-name";
     } else if (role || (play->asked & ASKS_ROLE) != 0) {
-        out->shown = conclude_role(play);
+        conclude_role(play);
     } else {
         out->kind = CHECK_REDIS_PING;
-        out->shown = "Redis: PING";
     }
     script_take_connect(play->u, play->decides);
     script_mark(play->u, VERDICT_KEPT, NULL);

@@ -39,7 +39,6 @@ bool check_mysql_words(struct understanding *u)
                    strcasestr(step->data.text, "synced") != NULL;
     u->out->kind =
         cluster && u->out->wants == CHECK_WANTS_ANY ? CHECK_CLUSTERCHECK : CHECK_MYSQL_ROLE;
-    u->out->shown = arena_print(&u->s->arena, "\"%.64s\"", step->data.text);
     script_mark(u, VERDICT_KEPT, NULL);
     return true;
 }
@@ -78,7 +77,6 @@ bool check_pgsql_query(struct understanding *u)
     script_take_connect(u, NULL);
     u->out->kind = CHECK_PGSQL_LOGIN;
     u->out->wants = answer == 'f' ? CHECK_WANTS_PRIMARY : CHECK_WANTS_REPLICA;
-    u->out->shown = "PostgreSQL: pg_is_in_recovery()";
     script_mark(u, VERDICT_KEPT, NULL);
     return true;
 }

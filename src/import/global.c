@@ -57,9 +57,8 @@ static const char *log_target(struct plan *plan, const struct word *w)
     if (word_is(&at.host, "localhost")) {
         at.host = word_of(plan->source, "127.0.0.1");
     }
-    bool number = at.six || at.host.text[strspn(at.host.text, "0123456789.")] == '\0';
     struct word place = address_word_write(plan->source, &at, at.first > 0 ? at.first : 514);
-    return number ? arena_print(a, "syslog:%s", place.text) : NULL;
+    return place_is_number(&at) ? arena_print(a, "syslog:%s", place.text) : NULL;
 }
 
 static void write_log(struct plan *plan, struct line *l)

@@ -61,16 +61,6 @@ struct acls {
     size_t count;
 };
 
-static int compare_acls(const void *a, const void *b)
-{
-    const struct line *const *one = a;
-    const struct line *const *other = b;
-    int names = strcmp(line_argument(*one, 0)->text, line_argument(*other, 0)->text);
-    size_t at = (*one)->place.number; /* a section is in one file */
-    size_t other_at = (*other)->place.number;
-    return names != 0 ? names : (at > other_at) - (at < other_at);
-}
-
 static void list_acls(struct source *s, const struct section *section, struct acls *out)
 {
     for (size_t i = 0; i < section->count; i++) {
@@ -82,7 +72,7 @@ static void list_acls(struct source *s, const struct section *section, struct ac
         }
     }
     if (out->count > 0) {
-        qsort(out->items, out->count, sizeof(struct line *), compare_acls);
+        qsort(out->items, out->count, sizeof(struct line *), line_compare_names);
     }
 }
 

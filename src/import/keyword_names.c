@@ -20,17 +20,6 @@ static bool is_proxy(const struct section *section)
 
 /* Servers -------------------------------------------------------------------------------------- */
 
-/* By name, then by where they stand. */
-static int compare_servers(const void *a, const void *b)
-{
-    const struct line *const *one = a;
-    const struct line *const *other = b;
-    int names = strcmp(line_argument(*one, 0)->text, line_argument(*other, 0)->text);
-    size_t at = (*one)->place.number; /* a section is in one file */
-    size_t other_at = (*other)->place.number;
-    return names != 0 ? names : (at > other_at) - (at < other_at);
-}
-
 /* The servers of the section by name. */
 static struct line **list_servers(struct source *s, const struct section *section, size_t *count)
 {
@@ -44,7 +33,7 @@ static struct line **list_servers(struct source *s, const struct section *sectio
         }
     }
     if (*count > 0) {
-        qsort(servers, *count, sizeof(struct line *), compare_servers);
+        qsort(servers, *count, sizeof(struct line *), line_compare_names);
     }
     return servers;
 }

@@ -72,6 +72,11 @@ static bool is_any(const struct word *host)
     return false;
 }
 
+bool place_is_number(const struct address_word *a)
+{
+    return a->six || a->host.text[strspn(a->host.text, "0123456789.")] == '\0';
+}
+
 bool place_lacks_port(const struct address_word *a)
 {
     return a->path.len == 0 && a->first == 0 && a->port.reference_count == 0;

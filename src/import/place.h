@@ -18,6 +18,8 @@ struct address_word {
         *other; /* "abns@", "fd@", ...: what router does not have; NULL: it is none of them */
 };
 
+/* An IP address, and no name that is looked up; what a variable may hold counts as it is now. */
+bool place_is_number(const struct address_word *a);
 /* Neither a port nor a variable that may hold one. */
 bool place_lacks_port(const struct address_word *a);
 

@@ -143,6 +143,16 @@ void place_show(const struct source *s, struct place at, struct text *out)
     text_add(out, "%zu", at.number);
 }
 
+int line_compare_names(const void *a, const void *b)
+{
+    const struct line *const *one = a;
+    const struct line *const *other = b;
+    int names = strcmp(line_argument(*one, 0)->text, line_argument(*other, 0)->text);
+    size_t at = (*one)->place.number; /* a section is in one file */
+    size_t other_at = (*other)->place.number;
+    return names != 0 ? names : (at > other_at) - (at < other_at);
+}
+
 const struct word *line_argument(const struct line *l, size_t i)
 {
     size_t at = l->keyword_words + i;

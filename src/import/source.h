@@ -1,8 +1,7 @@
 /* HAProxy's configuration as it was written: sections, lines, words; and what became of each line.
  *
  * haproxy.cfg -> lines of words (words.h) -> sections of lines (here) -> what they mean (proxy.h,
- * check.h, rule.h)
- * -> router.ini (plan.h). Everything belongs to the arena of struct source.
+ * check.h, rule.h) -> router.ini (plan.h). Everything belongs to the arena of struct source.
  *
  * Source: HAProxy's configuration manual 3.2, chapters 2.2 to 2.4 and 4. */
 #ifndef ROUTER_IMPORT_SOURCE_H
@@ -140,6 +139,9 @@ void line_mark(struct source *s, struct line *l, enum verdict verdict, const cha
 void line_show(const struct line *l, struct text *out);
 /* "12", or "b.cfg:12" where there are several files. */
 void place_show(const struct source *s, struct place at, struct text *out);
+
+/* For qsort() of lines of one section that have names: by the name, then by where they stand. */
+int line_compare_names(const void *a, const void *b);
 
 /* The argument `i` of a line, counted behind its keyword; NULL if there is none. */
 const struct word *line_argument(const struct line *l, size_t i);
